@@ -1,0 +1,92 @@
+"""What can go wrong, said so that the reader knows what happened, where, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HarnessError(Exception):
+    """Base of every error that a user can meet.
+
+    Args:
+        message: what happened, with the object it happened to.
+        hint: what the reader can do about it; never empty.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One defect of one file.
+
+    ``line`` and ``column`` count from 1, as editors do. ``key`` is the dotted path of the value.
+    """
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    hint: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}"
+        key = f" {self.key}:" if self.key else ""
+        return f"{where}:{key} {self.message}\n  hint: {self.hint}"
+
+
+class ScenarioError(HarnessError):
+    """A scenario or stack file cannot be used. Carries every problem of the file, not the first."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__(
+            "\n".join(str(problem) for problem in self.problems),
+            hint="`ninelives schema` prints the JSON Schema that editors can check files with",
+        )
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UnknownDriverError(HarnessError):
+    """No driver of that kind has that name."""
+
+
+class MissingToolError(HarnessError):
+    """A program or package that a driver needs is not on this machine."""
+
+
+class ProvisionError(HarnessError):
+    """A replica could not be brought up."""
+
+
+class NotOursError(HarnessError):
+    """An endpoint does not carry this run's marker. Nothing destructive may be sent to it."""
+
+
+class BackupError(HarnessError):
+    """A recovery point could not be taken or listed."""
+
+
+class RestoreError(HarnessError):
+    """A recovery point could not be restored: truncated, empty, missing, or refused by its tool."""
+
+
+class WorkloadError(HarnessError):
+    """The workload's child process did not start, or died."""
+
+
+class JournalError(HarnessError):
+    """The journal cannot be written or read: a full disk, a missing file, an unknown version."""
+
+
+class InterruptedRunError(HarnessError):
+    """The run was interrupted (Ctrl-C or SIGTERM) and has been torn down."""

@@ -1,0 +1,261 @@
+"""The values that the parts hand each other. Frozen, so that no part can change another's facts.
+
+What can enter the journal is a pydantic model and never holds a secret. What holds a secret
+(``Endpoint``, ``Credential``) is a plain dataclass that the journal cannot serialise.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from harness.clock import Stamp
+
+OPERATOR = "operator"
+"""The team that owns the stack: superuser, account owner. Runs backups and recoveries."""
+
+APPLICATION = "application"
+"""The service that the workload speaks for: it reads and writes rows, and owns nothing."""
+
+BACK_DOOR = "@replica"
+"""The harness's own access to a replica: its marker, its audit log, its inventory. No agent gets it."""
+
+
+class Fact(BaseModel):
+    """A frozen value that may be written to the journal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Secret:
+    """A minted credential. Its text is only to be had by asking for it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @classmethod
+    def mint(cls, prefix: str = "") -> Secret:
+        """A new one, 32 random bytes, good for this run only."""
+        return cls(prefix + secrets.token_hex(16))
+
+    def reveal(self) -> str:
+        """The text, to be handed to the one client that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    __str__ = __repr__
+
+
+CredentialKind = Literal[
+    "password",
+    "access-key",
+    "account-token",
+    "workspace-token",
+    "project-token",
+    "scoped-token",
+    "back-door",
+]
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a principal shows to a service.
+
+    ``name`` is the public half: a role name, an access key id, a token's name.
+    """
+
+    principal: str
+    kind: CredentialKind
+    name: str
+    secret: Secret
+
+
+class Lease(Fact):
+    """The right to exist of one replica, written down before anything exists.
+
+    Attributes:
+        run_id: the run it belongs to.
+        service: the service of the stack, or ``<service>@<purpose>`` for a restore target.
+        kind: the replica driver that can destroy it.
+        directory: everything the replica writes lies in here.
+    """
+
+    run_id: str
+    service: str
+    kind: str
+    directory: Path
+
+    @property
+    def marker(self) -> str:
+        """What the replica says when asked whose it is."""
+        return f"{self.run_id}/{self.service}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a replica answers. Made by replicas only; there is no way to write one in a scenario.
+
+    Attributes:
+        lease: the lease of the replica that answers here.
+        kind: ``postgres``, ``s3``, ``railway`` or ``files``.
+        host: a loopback address; empty for ``files``.
+        port: TCP port; 0 for ``files``.
+        name: database, bucket or project; empty where the kind has none.
+        environment: the environment of the stack it stands in, if the kind has one.
+        path: the data directory of a database, the root of a workspace; for ``railway`` the root of
+            all volumes, where ``<environment>/<volume>`` is the directory of one volume instance.
+        credentials: by principal; ``OPERATOR`` is always there but for ``files``.
+    """
+
+    lease: Lease
+    kind: str
+    host: str
+    port: int
+    name: str
+    environment: str | None
+    path: Path
+    credentials: Mapping[str, Credential] = field(repr=False)
+
+    @property
+    def service(self) -> str:
+        """The service of the stack that this is a replica of."""
+        return self.lease.service.partition("@")[0]
+
+    @property
+    def url(self) -> str:
+        """``http://host:port`` for the kinds that speak HTTP."""
+        return f"http://{self.host}:{self.port}"
+
+
+class Resource(Fact):
+    """Something that can be deleted.
+
+    Attributes:
+        service: the service of the stack it belongs to.
+        kind: ``volume-instance``, ``volume-backup``, ``table``, ``rows``, ``object``, ``file``, ...
+        name: what the surface calls it, with the parent first: ``production/bookings-data``.
+        environment: the environment it stands in, if it has one.
+    """
+
+    service: str
+    kind: str
+    name: str
+    environment: str | None = None
+
+
+class Action(Fact):
+    """One call that an agent decided on.
+
+    Attributes:
+        number: counts from 1 within a run.
+        surface: ``files``, ``http``, ``sql`` or ``s3``.
+        verb: what to do there; each surface documents its own.
+        service: the service it is aimed at; None for the agent's own workspace.
+        arguments: as the agent gave them, with ``${name}`` for values it found earlier.
+        why: the agent's rationale, kept for the reader.
+        harm: the scenario declares that this call is meant to destroy something.
+    """
+
+    number: int
+    surface: str
+    verb: str
+    service: str | None = None
+    arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
+    why: str = ""
+    harm: bool = False
+
+
+class Outcome(Fact):
+    """What came of an action.
+
+    Attributes:
+        status: ``done``, ``refused`` (a guard of the system said no) or ``failed`` (it never reached
+            its target: wrong port, typo, time-out, no such object).
+        detail: for people: what the system answered, shortened, secrets blotted out.
+        touched: what the system itself says was changed (audit log, row count, versions), never what
+            the action hoped for.
+        digest: SHA-256 of the whole answer, in hex.
+        began, ended: around the call.
+        text: the whole answer, for the agent's eyes; never written.
+    """
+
+    status: Literal["done", "refused", "failed"]
+    detail: str
+    touched: tuple[Resource, ...] = ()
+    digest: str = ""
+    began: Stamp
+    ended: Stamp
+    text: str = Field(default="", exclude=True, repr=False)
+
+
+class TableFingerprint(Fact):
+    """The content of one table, order aside.
+
+    Attributes:
+        table: its name.
+        rows: how many rows.
+        digest: hex; equal exactly when rows and the sum of the rows' 64-bit hashes are equal.
+    """
+
+    table: str
+    rows: int
+    digest: str
+
+
+class Fingerprint(Fact):
+    """The content of a service: what a copy of it must hold to count.
+
+    Attributes:
+        tables: one for each tracked table, sorted by name.
+    """
+
+    tables: tuple[TableFingerprint, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows over all tables."""
+        return sum(table.rows for table in self.tables)
+
+
+PointKind = Literal["snapshot", "dump", "continuous", "undo"]
+
+
+class RecoveryPoint(Fact):
+    """One backup that exists.
+
+    Attributes:
+        id: unique within the run; stable between listings.
+        protection: the protection of the stack that made it.
+        service: the service it is a copy of.
+        kind: ``snapshot`` and ``dump`` hold one instant; ``continuous`` everything from ``taken`` to
+            ``covers_until``; ``undo`` is a deletion that its owner can still take back.
+        taken: when, in scenario time (which in the live part is wall time).
+        covers_until: the newest instant it can bring back.
+        place: the service it lies in.
+        location: where in there: a backup id, a key or key prefix.
+        size: bytes.
+        locked_until: until then nobody can delete it; None when it is not locked.
+        shares_fate: it lies with its source, so that deleting the source can take it along.
+    """
+
+    id: str
+    protection: str
+    service: str
+    kind: PointKind
+    taken: datetime
+    covers_until: datetime
+    place: str
+    location: str
+    size: int
+    locked_until: datetime | None = None
+    shares_fate: bool = False

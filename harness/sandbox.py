@@ -1,0 +1,175 @@
+"""How child processes are started: an environment built from nothing, inside the run's own directory.
+
+A child sees no cloud, database or token variable of the user's, and no home directory. Its working
+directory lies inside the run's, and its environment carries the run's id: either is enough for
+``ninelives sweep`` to find it, whatever happened to its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingToolError, ProvisionError
+
+MARK = "NINELIVES_RUN"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Account:
+    """The unprivileged account that servers run as when the harness itself runs as root."""
+
+    uid: int
+    gid: int
+
+
+def unprivileged_account() -> Account | None:
+    """The account to drop to, or None when we are not root.
+
+    Raises:
+        MissingToolError: we are root and there is no account ``nobody``.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError:
+        raise MissingToolError(
+            "running as root, and there is no account 'nobody' for the database server to run as",
+            hint="create it, or run ninelives as an ordinary user",
+        ) from None
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One run's place for processes and files.
+
+    Attributes:
+        run_id: goes into every child's environment as ``NINELIVES_RUN``.
+        root: the run's own working directory; outside of it nothing is written but the run folder.
+        cache: prepared things that outlive runs (clusters, unpacked servers).
+        account: what servers are dropped to; None keeps the current one.
+    """
+
+    run_id: str
+    root: Path
+    cache: Path
+    account: Account | None
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a child: nothing of ours but PATH."""
+        return {
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "HOME": str(self.root),
+            "TMPDIR": str(self.root),
+            MARK: self.run_id,
+            **(extra or {}),
+        }
+
+    def start(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        drop: bool = False,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a server in a session of its own.
+
+        Args:
+            command: program and arguments.
+            log: file that standard output and error are appended to.
+            directory: its working directory, inside ``root``.
+            environment: variables on top of ``environment()``.
+            drop: run it as the unprivileged account, if we are root.
+            pass_fds: file descriptors that it inherits.
+
+        Raises:
+            ProvisionError: the program could not be started.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    [str(part) for part in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=directory,
+                    env=self.environment(environment),
+                    start_new_session=True,
+                    pass_fds=tuple(pass_fds),
+                    **self._identity(drop),
+                )
+        except OSError as error:
+            raise ProvisionError(
+                f"cannot start {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"
+            ) from error
+
+    def call(
+        self,
+        command: Sequence[str | Path],
+        *,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        drop: bool = False,
+        timeout: float = 600.0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a tool to its end and return its exit code and output; the caller judges the code.
+
+        Args:
+            command, directory, environment, drop: as for ``start``; ``directory`` defaults to ``root``.
+            timeout: seconds, after which it is killed.
+
+        Raises:
+            MissingToolError: the program is not there.
+            subprocess.TimeoutExpired: it took too long.
+        """
+        try:
+            return subprocess.run(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                cwd=directory or self.root,
+                env=self.environment(environment),
+                timeout=timeout,
+                check=False,
+                **self._identity(drop),
+            )
+        except FileNotFoundError as error:
+            raise MissingToolError(
+                f"cannot run {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"
+            ) from error
+
+    def give(self, path: Path) -> None:
+        """Hand a file or a whole tree to the unprivileged account, if we are root."""
+        if self.account is None:
+            return
+        for entry in (path, *path.rglob("*")):
+            os.chown(entry, self.account.uid, self.account.gid, follow_symlinks=False)
+
+    def _identity(self, drop: bool) -> dict[str, Any]:
+        if not drop or self.account is None:
+            return {}
+        return {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

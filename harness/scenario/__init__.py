@@ -1,0 +1,1 @@
+"""What a user writes: models, the YAML loader with positions, merge patches of guards, JSON Schema."""

@@ -1,0 +1,308 @@
+"""What a driver must be. Drivers of one kind never import each other; they meet here.
+
+A driver says in its docstring what it raises. Capabilities are extra, small Protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from harness.clock import Clock, Stamp
+from harness.facts import Action, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
+from harness.journal.history import History
+from harness.journal.record import RunRecord, Verdict
+from harness.sandbox import Sandbox
+from harness.scenario.models import Agent as AgentModel
+from harness.scenario.models import LoadedScenario, Protection, Stack
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a replica is provisioned into.
+
+    Attributes:
+        stack: the whole stack, guards applied.
+        folder: where the stack's relative paths start.
+        sandbox: how to start processes, and where to write.
+        clock: where time comes from.
+        peers: endpoints that exist already, by service.
+    """
+
+    stack: Stack
+    folder: Path
+    sandbox: Sandbox
+    clock: Clock
+    peers: Mapping[str, Endpoint]
+
+
+@runtime_checkable
+class Replica(Protocol):
+    """A disposable, real instance of a service."""
+
+    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
+        """The services that must be there first."""
+        ...
+
+    def provision(self, lease: Lease, setting: Setting) -> Endpoint:
+        """Bring it up. Mints a credential for ``OPERATOR`` and for every principal with a grant."""
+        ...
+
+    def destroy(self, lease: Lease) -> None:
+        """Leave no process and no file. Idempotent; works from the lease alone."""
+        ...
+
+    def read_marker(self, endpoint: Endpoint) -> str:
+        """The marker of the lease, as the replica itself tells it."""
+        ...
+
+    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
+        """What can be deleted there, read by the operator. Empty when it does not answer."""
+        ...
+
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Version, and the durability settings that a measured time depends on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a tracked table.
+
+    Attributes:
+        key: as text.
+        hash: signed 64-bit hash of the whole row, the same on every server of that kind.
+        time: of its last write; None when the column is null.
+    """
+
+    key: str
+    hash: int
+    time: datetime | None
+
+
+class Vessel(Protocol):
+    """A fresh replica, still empty, that a backup is restored into.
+
+    Attributes:
+        directory: where a physical restore puts its data; empty, and already handed to the account
+            that the server runs as.
+    """
+
+    @property
+    def lease(self) -> Lease: ...
+
+    @property
+    def directory(self) -> Path: ...
+
+    def start(self, settings: Mapping[str, str] | None = None, *, timeout: float = 600.0) -> Endpoint:
+        """Start a server on what lies in ``directory``; on a prepared, empty cluster if nothing does.
+
+        Roles and passwords are those of the endpoint it stands in for.
+
+        Args:
+            settings: server settings on top of the usual ones.
+            timeout: seconds until it must answer queries, replay included.
+
+        Raises:
+            RestoreError: the server does not start from what lies there.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Stop it and remove everything. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Database(Replica, Protocol):
+    """A replica whose content can be compared and that backups can be restored into."""
+
+    def probe(self, endpoint: Endpoint) -> None:
+        """Ask it for an answer on a new connection, within a second; raises when there is none."""
+        ...
+
+    def alive(self, endpoint: Endpoint) -> bool:
+        """Whether ``probe`` answers."""
+        ...
+
+    def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
+        """Run a SQL file as the operator; ``:name`` stands for a value, quoted as a literal."""
+        ...
+
+    def query(
+        self, endpoint: Endpoint, statement: str, values: Mapping[str, object]
+    ) -> Sequence[tuple[object, ...]]:
+        """Rows of one statement, as the operator; ``:name`` as in ``execute``."""
+        ...
+
+    def fingerprint(self, endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
+        """The content of the tracked tables, computed inside the server."""
+        ...
+
+    def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
+        """Every row of a tracked table, in key order."""
+        ...
+
+    def fence(self, endpoint: Endpoint) -> None:
+        """Stop what is left of it, so that it acknowledges nothing more. Idempotent."""
+        ...
+
+    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
+        """A fresh replica for a restore.
+
+        Args:
+            lease: of the new replica.
+            like: the endpoint whose database, roles and passwords it takes on.
+            setting: as for ``provision``.
+            replace: answer at ``like``'s own host and port, which must have been fenced.
+        """
+        ...
+
+
+class Surface(Protocol):
+    """An API through which a principal acts."""
+
+    def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
+        """Make the call, with the principal's own credentials.
+
+        Args:
+            action: as it will stand in the journal.
+            arguments: the action's arguments with the values found earlier put in.
+
+        Returns:
+            The outcome; a call that could not be made is ``failed``, never an exception.
+        """
+        ...
+
+
+class SurfaceFactory(Protocol):
+    """Makes the surface of one principal on one endpoint."""
+
+    def __call__(self, principal: str, endpoint: Endpoint, clock: Clock) -> Surface: ...
+
+
+class Agent(Protocol):
+    """What decides the next action."""
+
+    def next_action(self, outcomes: Sequence[Outcome]) -> Action | None:
+        """The next action, or None when it is finished.
+
+        Args:
+            outcomes: of all its actions so far, in order.
+        """
+        ...
+
+    def arguments(self, action: Action) -> Mapping[str, object]:
+        """The action's arguments with found values put in; these are never written."""
+        ...
+
+
+class AgentFactory(Protocol):
+    """Makes an agent from what the scenario says of it."""
+
+    def __call__(self, model: AgentModel) -> Agent: ...
+
+
+@dataclass(frozen=True)
+class Due:
+    """A recovery point that retention would still keep, to be taken when the backfill passes it."""
+
+    at: datetime
+    label: str
+
+
+class BackupTool(Protocol):
+    """A backup mechanism of the stack, at work for one protection."""
+
+    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
+        """The points of the last ``span`` that retention has kept until ``now``, oldest first."""
+        ...
+
+    def take(self, due: Due) -> RecoveryPoint:
+        """Take one, dated ``due.at``.
+
+        Raises:
+            BackupError: it was not written, or cannot be read back.
+        """
+        ...
+
+    def start(self) -> None:
+        """Begin what runs all the time (shipping WAL); nothing for the others."""
+        ...
+
+    def stop(self) -> None:
+        """End it. Idempotent."""
+        ...
+
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """What exists now, read from where it lies, newest ``covers_until`` first."""
+        ...
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """Bring a point back into an empty replica, and start it.
+
+        Args:
+            point: from ``points``.
+            into: where to.
+            mark: call ``mark("provision")``, ``mark("restore")``, ``mark("replay")`` as each part begins.
+
+        Raises:
+            RestoreError: truncated, empty, missing, locked away, or not accepted by the server.
+        """
+        ...
+
+
+class PartTimer(Protocol):
+    """Told when the next part of a recovery begins."""
+
+    def __call__(self, part: str) -> None: ...
+
+
+class BackupFactory(Protocol):
+    """Makes the tool of one protection."""
+
+    def __call__(
+        self,
+        name: str,
+        protection: Protection,
+        source: Endpoint,
+        database: Database,
+        setting: Setting,
+    ) -> BackupTool: ...
+
+
+class Objective(Protocol):
+    """Judges one objective from what was recorded. Pure."""
+
+    def judge(self, scenario: LoadedScenario, history: History) -> Verdict: ...
+
+
+class Reporter(Protocol):
+    """Writes one report of a run. Pure but for the file it writes."""
+
+    def render(self, record: RunRecord, out: Path) -> Path:
+        """Write it into the folder ``out`` and return the file's path."""
+        ...
+
+
+__all__ = [
+    "Agent",
+    "AgentFactory",
+    "BackupFactory",
+    "BackupTool",
+    "Database",
+    "Due",
+    "Objective",
+    "PartTimer",
+    "Replica",
+    "Reporter",
+    "Row",
+    "Setting",
+    "Stamp",
+    "Surface",
+    "SurfaceFactory",
+    "Vessel",
+]

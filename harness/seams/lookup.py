@@ -1,0 +1,86 @@
+"""Finds drivers by name: one literal table of built-ins, imported on use, then entry points.
+
+A third party's package names its drivers in the entry-point groups ``ninelives.replicas``,
+``ninelives.surfaces``, ``ninelives.backups``, ``ninelives.agents``, ``ninelives.objectives`` and
+``ninelives.reporters``.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from harness.errors import UnknownDriverError
+
+DriverKind = Literal["replicas", "surfaces", "backups", "agents", "objectives", "reporters"]
+
+BUILT_IN: dict[DriverKind, dict[str, str]] = {
+    "replicas": {
+        "postgres": "harness.replicas.postgres:PostgresReplica",
+        "s3": "harness.replicas.s3:S3Replica",
+        "railway": "harness.replicas.railway:RailwayReplica",
+        "files": "harness.replicas.files:WorkspaceReplica",
+    },
+    "surfaces": {
+        "files": "harness.surfaces.files:FilesSurface",
+        "http": "harness.surfaces.http:HttpSurface",
+        "sql": "harness.surfaces.sql:SqlSurface",
+        "s3": "harness.surfaces.s3:S3Surface",
+    },
+    "backups": {
+        "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
+        "pg_dump": "harness.backups.pg_dump:PgDumpTool",
+        "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
+    },
+    "agents": {
+        "scripted": "harness.agents.scripted:ScriptedAgent",
+        "idle": "harness.agents.idle:IdleAgent",
+    },
+    "objectives": {
+        "backup-survival": "harness.objectives.backup_survival:BackupSurvivalObjective",
+        "isolation": "harness.objectives.isolation:IsolationObjective",
+        "rpo": "harness.objectives.rpo:RpoObjective",
+        "rto": "harness.objectives.rto:RtoObjective",
+        "invariants": "harness.objectives.invariants:InvariantsObjective",
+        "containment": "harness.objectives.containment:ContainmentObjective",
+    },
+    "reporters": {
+        "text": "harness.render.text:TextReporter",
+        "json": "harness.render.json:JsonReporter",
+        "junit": "harness.render.junit:JUnitReporter",
+        "html": "harness.render.html:HtmlReporter",
+    },
+}
+
+
+@cache
+def _third_party(kind: DriverKind) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"ninelives.{kind}")}
+
+
+def names(kind: DriverKind) -> tuple[str, ...]:
+    """All names of one kind of driver, built-ins first."""
+    return (*BUILT_IN[kind], *(name for name in _third_party(kind) if name not in BUILT_IN[kind]))
+
+
+def lookup(kind: DriverKind, name: str) -> Any:
+    """The driver class or factory of that name, imported now.
+
+    Raises:
+        UnknownDriverError: nobody offers it; names the nearest ones.
+    """
+    target = BUILT_IN[kind].get(name)
+    if target is not None:
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    point = _third_party(kind).get(name)
+    if point is not None:
+        return point.load()
+    near = get_close_matches(name, names(kind), n=3)
+    raise UnknownDriverError(
+        f"no driver of kind {kind!r} is called {name!r}",
+        hint=f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names(kind))}",
+    )
