@@ -83,7 +83,8 @@ Rate = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
-RelativePath = Annotated[str, StringConstraints(pattern=r"^(?!/)(?!.*\.\.).+$")]
+RELATIVE_PATH = r"^\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
+RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=255)]
 VerdictValue = Literal["held", "breached", "undecided"]
 
 
