@@ -68,6 +68,14 @@ class ProvisionError(HarnessError):
     """A replica could not be brought up."""
 
 
+class LeftoverError(HarnessError):
+    """Something of a replica could not be removed: a process that does not die, a file that stays."""
+
+
+class DatabaseError(HarnessError):
+    """A database did not answer, or refused a statement."""
+
+
 class NotOursError(HarnessError):
     """An endpoint does not carry this run's marker. Nothing destructive may be sent to it."""
 

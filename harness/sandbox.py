@@ -126,12 +126,14 @@ class Sandbox:
         environment: Mapping[str, str] | None = None,
         drop: bool = False,
         timeout: float = 600.0,
+        stdin: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool to its end and return its exit code and output; the caller judges the code.
 
         Args:
             command, directory, environment, drop: as for ``start``; ``directory`` defaults to ``root``.
             timeout: seconds, after which it is killed.
+            stdin: text for its standard input.
 
         Raises:
             MissingToolError: the program is not there.
@@ -140,7 +142,7 @@ class Sandbox:
         try:
             return subprocess.run(
                 [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
+                input=stdin,
                 capture_output=True,
                 text=True,
                 errors="replace",
