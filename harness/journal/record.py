@@ -75,7 +75,12 @@ class RunRecord:
         return overall(self.verdicts)
 
     @property
-    def as_expected(self) -> bool:
-        """Whether each objective got the verdict that the scenario expects (held, if it says nothing)."""
+    def surprises(self) -> tuple[Verdict, ...]:
+        """The verdicts that differ from what the scenario expects (held, where it says nothing)."""
         expect = self.scenario.scenario.expect
-        return all(expect.get(v.objective, "held") == v.value for v in self.verdicts)
+        return tuple(v for v in self.verdicts if expect.get(v.objective, "held") != v.value)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether each objective got the verdict that the scenario expects."""
+        return bool(self.verdicts) and not self.surprises

@@ -196,7 +196,15 @@ class Agent(Protocol):
         ...
 
     def arguments(self, action: Action) -> Mapping[str, object]:
-        """The action's arguments with found values put in; these are never written."""
+        """The action's arguments with found values put in; these are never written.
+
+        Raises:
+            HarnessError: a value that the action needs was never found.
+        """
+        ...
+
+    def found(self, number: int) -> tuple[str, ...]:
+        """Names of the values that the agent found in the outcome of that action."""
         ...
 
 
@@ -255,6 +263,17 @@ class BackupTool(Protocol):
         ...
 
 
+@runtime_checkable
+class PointInTime(BackupTool, Protocol):
+    """A tool that can stop a restore at any instant that its point covers."""
+
+    def restore_to(
+        self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
+    ) -> Endpoint:
+        """As ``restore``, but nothing that was committed after ``until``; None means all there is."""
+        ...
+
+
 class PartTimer(Protocol):
     """Told when the next part of a recovery begins."""
 
@@ -297,6 +316,7 @@ __all__ = [
     "Due",
     "Objective",
     "PartTimer",
+    "PointInTime",
     "Replica",
     "Reporter",
     "Row",

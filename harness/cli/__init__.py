@@ -1,0 +1,70 @@
+"""The command ``ninelives``: one module a verb."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import harness
+from harness.cli.exits import Exit
+from harness.errors import HarnessError, ScenarioError
+
+
+class Verbs(click.Group):
+    """Imports a verb's module when it is used, so that ``ninelives --help`` answers at once."""
+
+    SUMMARIES = {
+        "run": "Drill scenarios and tell what would be left.",
+        "check": "Prove that scenarios can hold, can breach, and match what they expect.",
+        "judge": "Judge a stored run again, offline.",
+        "report": "Write a stored run's reports again.",
+        "list": "List scenarios, or drivers.",
+        "schema": "Print the JSON Schema of scenario or stack files.",
+        "doctor": "Tell what this machine can run and what to install.",
+        "sweep": "Remove what killed runs left behind.",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.SUMMARIES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.SUMMARIES:
+            return None
+        from importlib import import_module
+
+        command = import_module(f"harness.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.SUMMARIES.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(harness.__version__, prog_name="ninelives")
+def group() -> None:
+    """Find out what an agent with your credentials can destroy beyond recovery, before it does."""
+
+
+def main() -> None:
+    """Entry point. Every error that a user can meet ends as a message with a hint and a documented code."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = Exit.USAGE
+    except ScenarioError as error:
+        click.echo(error, err=True)
+        code = Exit.USAGE
+    except HarnessError as error:
+        click.echo(f"error: {error}", err=True)
+        code = Exit.FAULT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = Exit.FAULT
+    sys.exit(int(code or 0))

@@ -1,0 +1,115 @@
+"""``ninelives doctor``: what this machine can run, and what to install."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+
+from harness.cli.exits import Exit
+from harness.cli.places import find_place, place_options
+from harness.errors import HarnessError
+from harness.replicas.s3 import weed_binary
+from harness.run.place import Place, abandoned_runs
+from harness.sandbox import Sandbox, unprivileged_account
+from harness.seams.postgres_tools import binary
+
+LEAST_FREE = 2 * 1024**3
+"""Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: of the thing.
+        ok: drills can run.
+        detail: what was found.
+        remedy: what to do when it is not ok; empty otherwise.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@click.command("doctor")
+@place_options
+def command(reports: Path, work: Path | None) -> Exit:
+    """Tell what this machine can run and what to install.
+
+    Exit code: 0 when drills can run, 4 when something is missing.
+    """
+    place = find_place(reports, work)
+    console = Console(highlight=False)
+    findings = tuple(examine(place))
+    for finding in findings:
+        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+        console.print(f"{mark} {finding.name}: {finding.detail}", soft_wrap=True)
+        if finding.remedy:
+            console.print(f"        {finding.remedy}", soft_wrap=True)
+    return Exit.AS_EXPECTED if all(finding.ok for finding in findings) else Exit.FAULT
+
+
+def examine(place: Place) -> Iterator[Finding]:
+    """Look at everything a drill needs."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding("Python", sys.version_info >= (3, 11), version)
+    with TemporaryDirectory(prefix="ninelives-doctor-") as folder:
+        sandbox = Sandbox("doctor", Path(folder), place.cache, None)
+        yield _program("PostgreSQL", lambda: binary("postgres", sandbox), "--version", sandbox)
+        yield _program("object store", weed_binary, "version", sandbox)
+    yield _account()
+    for name, path in (("work", place.work), ("reports", place.reports), ("cache", place.cache)):
+        yield _folder(name, path)
+    left = abandoned_runs(place)
+    yield Finding(
+        "killed runs",
+        True,
+        f"{len(left)} left something behind" if left else "none left anything",
+        "`ninelives sweep` removes it; so does the next run" if left else "",
+    )
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    yield Finding(
+        "Chromium",
+        True,
+        chromium or "not there; only the project's own browser tests need it",
+    )
+
+
+def _program(name: str, find: Callable[[], Path], argument: str, sandbox: Sandbox) -> Finding:
+    remedy = "install ninelives again: its wheels bring the servers along; see README for platforms"
+    try:
+        answer = sandbox.call([find(), argument], timeout=30)
+    except HarnessError as error:
+        return Finding(name, False, error.message, error.hint)
+    first = (answer.stdout or answer.stderr).strip().partition("\n")[0]
+    return Finding(name, answer.returncode == 0, first or f"exit {answer.returncode}", "" if answer.returncode == 0 else remedy)
+
+
+def _account() -> Finding:
+    try:
+        account = unprivileged_account()
+    except HarnessError as error:
+        return Finding("account", False, error.message, error.hint)
+    if account is None:
+        return Finding("account", True, f"servers run as you (uid {os.geteuid()})")
+    return Finding("account", True, f"running as root; the database server drops to uid {account.uid}")
+
+
+def _folder(name: str, path: Path) -> Finding:
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
+    detail = f"{path}, {free / 1024**3:.1f} GiB free" + ("" if writable else ", not writable")
+    remedy = "" if writable and free >= LEAST_FREE else "free some space, or choose another with an option"
+    return Finding(f"{name} folder", not remedy, detail, remedy)

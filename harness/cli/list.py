@@ -1,0 +1,37 @@
+"""``ninelives list``: what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.exits import Exit
+from harness.cli.run import load_all
+from harness.scenario.discover import find_scenarios
+from harness.seams.lookup import BUILT_IN, names
+
+
+@click.command("list")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--drivers", is_flag=True, help="List drivers by kind instead.")
+def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
+    """List the scenarios below PATHS (default: scenarios/) with their guards and what they expect."""
+    console = Console(highlight=False)
+    if drivers:
+        for kind in BUILT_IN:
+            console.print(f"[bold]{kind}[/]: {', '.join(names(kind))}", soft_wrap=True)
+        return Exit.AS_EXPECTED
+    table = Table(box=None, pad_edge=False)
+    for heading in ("scenario", "guards", "expects breached", "title"):
+        table.add_column(heading, overflow="fold")
+    for loaded in load_all(find_scenarios(paths or (Path("scenarios"),))):
+        scenario = loaded.scenario
+        breached = [name for name, value in scenario.expect.items() if value == "breached"]
+        table.add_row(
+            scenario.id, ", ".join(scenario.guards) or "none", ", ".join(breached) or "none", scenario.title
+        )
+    console.print(table)
+    return Exit.AS_EXPECTED

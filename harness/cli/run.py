@@ -1,0 +1,83 @@
+"""``ninelives run``: drill scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.exits import Exit, exit_of, worst
+from harness.cli.interrupts import gentle_interrupts
+from harness.cli.places import find_place, place_options
+from harness.cli.progress import follow
+from harness.errors import ScenarioError
+from harness.render.json import to_json
+from harness.render.text import summarise
+from harness.run.drill import Drilled, drill
+from harness.run.place import Place
+from harness.run.sweep import sweep
+from harness.scenario.discover import find_scenarios
+from harness.scenario.load import load_scenario
+from harness.scenario.models import LoadedScenario
+
+
+@click.command("run")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a run, and nothing else.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, only the summaries.")
+@place_options
+def command(
+    paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, work: Path | None
+) -> Exit:
+    """Drill scenarios against disposable replicas of their stack.
+
+    PATHS are scenario files, or folders that are searched for some (default: scenarios/).
+
+    Exit code: 0 as expected, 1 breached or not as expected, 2 undecided, 3 usage or bad scenario,
+    4 fault of the harness, 130 interrupted.
+    """
+    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)))
+    place = find_place(reports, work)
+    with gentle_interrupts():
+        for swept in sweep(place):
+            click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
+        codes = []
+        for scenario in loaded:
+            drilled = _drill(scenario, place, show=not (as_json or quiet))
+            click.echo(to_json(drilled.record) if as_json else summarise(drilled.record, drilled.folder))
+            if drilled.fault is not None:
+                click.echo(_explain(drilled), err=True)
+            codes.append(exit_of(drilled))
+            if codes[-1] is Exit.INTERRUPTED:
+                break
+    return worst(codes)
+
+
+def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
+    """Load every scenario before the first is drilled.
+
+    Raises:
+        ScenarioError: with the problems of all the files.
+    """
+    loaded, problems = [], []
+    for file in files:
+        try:
+            loaded.append(load_scenario(file))
+        except ScenarioError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ScenarioError(tuple(dict.fromkeys(problems)))
+    return tuple(loaded)
+
+
+def _drill(scenario: LoadedScenario, place: Place, *, show: bool) -> Drilled:
+    if not show:
+        return drill(scenario, place)
+    with follow(scenario) as listener:
+        return drill(scenario, place, (listener,))
+
+
+def _explain(drilled: Drilled) -> str:
+    if isinstance(drilled.fault, KeyboardInterrupt):
+        return "interrupted; everything has been torn down"
+    return f"error: {drilled.fault}"

@@ -1,0 +1,152 @@
+"""``pytest scenarios/``: one item a scenario, each objective a subtest; fixtures to drill from Python.
+
+pytest loads this module into every session on a machine that has Ninelives installed, so nothing of the
+product is imported before a scenario is really drilled.
+
+A subtest passes when its verdict is the expected one (held, unless the scenario says otherwise). An
+unexpected breach, or an expected one that did not come, fails. An unexpected *undecided* is an error, as
+is a fault of the harness: neither says anything about the stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.reports import TestReport
+from _pytest.subtests import SubtestContext, SubtestReport
+
+if TYPE_CHECKING:
+    from harness.journal.record import Verdict
+    from harness.run.drill import Drilled
+    from harness.run.place import Place
+
+SCENARIO_KEYS = re.compile(rb"^(?:stack|like):[ \t]*\S", re.MULTILINE)
+"""Same as in harness.scenario.discover, which must not be imported here; a test holds them together."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ninelives")
+    group.addoption(
+        "--ninelives-reports", default="reports", help="folder for the run folders of drills [reports]"
+    )
+    group.addoption("--ninelives-work", default=None, help="folder in which replicas live during a drill")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect YAML files that have the top-level key of a scenario."""
+    if file_path.suffix not in {".yaml", ".yml"}:
+        return None
+    with file_path.open("rb") as file:
+        if SCENARIO_KEYS.search(file.read(65536)) is None:
+            return None
+    collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+    return collector
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; holds one item."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Load the file; its problems are the collection error."""
+        from harness.errors import ScenarioError
+        from harness.scenario.load import load_scenario
+
+        try:
+            loaded = load_scenario(self.path)
+        except ScenarioError as error:
+            raise self.CollectError(str(error)) from None
+        yield ScenarioItem.from_parent(self, name=loaded.id, loaded=loaded)
+
+
+class ScenarioItem(pytest.Item):
+    """One drill. The drill itself is the set-up; judging it is the test."""
+
+    def __init__(self, *, loaded: Any, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.loaded = loaded
+        self.drilled: Drilled | None = None
+
+    def setup(self) -> None:
+        """Play the drill; a fault of the harness is an error of the set-up."""
+        from harness.run.drill import drill
+
+        self.drilled = drill(self.loaded, _place(self.config))
+        if self.drilled.fault is not None:
+            raise self.drilled.fault
+
+    def runtest(self) -> None:
+        """Report each objective as a subtest, and fail when one is not as expected."""
+        assert self.drilled is not None
+        record = self.drilled.record
+        expect = self.loaded.scenario.expect
+        for verdict in record.verdicts:
+            self.ihook.pytest_runtest_logreport(
+                report=_report(self, verdict, expect.get(verdict.objective, "held"))
+            )
+        if record.surprises:
+            names = ", ".join(f"{verdict.objective} {verdict.value}" for verdict in record.surprises)
+            raise NotAsExpectedError(f"not as expected: {names}\n  see {self.drilled.folder}/index.html")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """The message alone; a traceback through the harness helps nobody."""
+        if isinstance(excinfo.value, NotAsExpectedError) or hasattr(excinfo.value, "hint"):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo, style))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"scenario {self.name}"
+
+
+class NotAsExpectedError(Exception):
+    """The run's verdicts differ from what its scenario expects."""
+
+
+def _report(item: ScenarioItem, verdict: Verdict, expected: str) -> SubtestReport:
+    passed = verdict.value == expected
+    undecided = verdict.value == "undecided"
+    text = f"{verdict.objective} {verdict.value}, expected {expected}: {verdict.summary}"
+    report = TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords={},
+        outcome="passed" if passed else "failed",
+        longrepr=None if passed else text,
+        when="setup" if undecided and not passed else "call",  # pytest calls a failed set-up an error
+        sections=[("verdict", text)],
+    )
+    context = SubtestContext(msg=verdict.objective, kwargs={})
+    return SubtestReport._new(report, context, captured_output=None, captured_logs=None)
+
+
+def _place(config: pytest.Config) -> Place:
+    from harness.cli.places import find_place
+
+    work = config.getoption("--ninelives-work")
+    return find_place(Path(config.getoption("--ninelives-reports")), Path(work) if work else None)
+
+
+@pytest.fixture(scope="session")
+def ninelives_place(request: pytest.FixtureRequest) -> Place:
+    """Where drills of this session write and work."""
+    return _place(request.config)
+
+
+@pytest.fixture
+def ninelives_drill(ninelives_place: Place) -> Callable[..., Drilled]:
+    """``ninelives_drill(path, guards=None)`` plays a scenario file and returns the judged run.
+
+    Raises (when called):
+        ScenarioError: the file cannot be used.
+        HarnessError: the run could not begin.
+    """
+    from harness.run.drill import drill
+    from harness.scenario.load import load_scenario
+
+    def play(path: Path, guards: tuple[str, ...] | None = None) -> Drilled:
+        return drill(load_scenario(Path(path), guards=guards), ninelives_place)
+
+    return play

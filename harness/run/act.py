@@ -1,0 +1,75 @@
+"""Lets the agent act: each decision is on record before the call is made, each outcome after it."""
+
+from __future__ import annotations
+
+from harness.clock import Clock
+from harness.errors import HarnessError
+from harness.facts import Action, Outcome
+from harness.journal.events import ActionDecided, ActionEnded, AgentEnded, AgentStarted
+from harness.run.ground import Ground
+from harness.run.plan import WORKSPACE
+from harness.run.redact import Redactor
+from harness.seams.drivers import Agent, Surface
+
+MOST_ACTIONS = 1000
+"""An agent that goes on longer than this is stopped."""
+
+
+def act(ground: Ground) -> tuple[Outcome, ...]:
+    """Run the agent to its end.
+
+    Returns:
+        The outcomes of its actions, in order.
+    """
+    model = ground.plan.loaded.scenario.agent
+    agent: Agent = ground.plan.agent(model)
+    redactor = Redactor(ground.endpoints.values())
+    surfaces = Surfaces(ground, model.as_ or "")
+    ground.journal.write(AgentStarted(principal=model.as_, kind=model.kind, goal=model.goal))
+    outcomes: list[Outcome] = []
+    while len(outcomes) < MOST_ACTIONS and (action := agent.next_action(outcomes)) is not None:
+        ground.journal.write(ActionDecided(action=action))
+        outcome = _perform(agent, surfaces, action, ground.clock)
+        outcomes.append(outcome)
+        written = outcome.model_copy(update={"detail": redactor.clean(outcome.detail)})
+        ground.journal.write(
+            ActionEnded(number=action.number, outcome=written, found=agent.found(action.number, outcome))
+        )
+    ground.journal.write(AgentEnded(actions=len(outcomes)))
+    return tuple(outcomes)
+
+
+class Surfaces:
+    """The surfaces of one principal, made when they are first used."""
+
+    def __init__(self, ground: Ground, principal: str) -> None:
+        self._ground = ground
+        self._principal = principal
+        self._made: dict[tuple[str, str], Surface] = {}
+
+    def find(self, action: Action) -> Surface:
+        """The surface that an action is aimed at.
+
+        Raises:
+            HarnessError: the stack has no such service, or the plan no such surface.
+        """
+        service = action.service or self._principal + WORKSPACE
+        key = (action.surface, service)
+        if key not in self._made:
+            factory = self._ground.plan.surfaces.get(action.surface)
+            endpoint = self._ground.endpoints.get(service)
+            if factory is None or endpoint is None:
+                raise HarnessError(
+                    f"action {action.number} aims at {action.surface} of {service}, which is not there",
+                    hint="name a service of the stack; files need a principal with a workspace",
+                )
+            self._made[key] = factory(self._principal, endpoint, self._ground.clock)
+        return self._made[key]
+
+
+def _perform(agent: Agent, surfaces: Surfaces, action: Action, clock: Clock) -> Outcome:
+    began = clock.stamp()
+    try:
+        return surfaces.find(action).perform(action, agent.arguments(action))
+    except HarnessError as error:
+        return Outcome(status="failed", detail=error.message, began=began, ended=clock.stamp())

@@ -1,0 +1,97 @@
+"""Plays the past: slices of data, and the recovery points that retention would have kept until today."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.facts import Endpoint, Fingerprint
+from harness.journal.events import PointTaken, SlicePlayed
+from harness.run.ground import Ground
+from harness.scenario.models import PastHistory, PostgresService
+from harness.seams.drivers import Due
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An instant of the past at which something is due.
+
+    Attributes:
+        at: when, in scenario time.
+        protection: whose point is due; None for the end of the history.
+        due: what is due.
+    """
+
+    at: datetime
+    protection: str | None = None
+    due: Due | None = None
+
+
+def backfill(ground: Ground) -> None:
+    """Insert the history of the scenario slice by slice and take each recovery point when it is due."""
+    history = ground.plan.loaded.scenario.history
+    now = ground.clock.stamp().wall.replace(microsecond=0)
+    start = now - history.span
+    cursor, played = start, 0
+    for moment in moments(ground, now):
+        until = round(history.rows * ((moment.at - start) / history.span))
+        if moment.at > cursor:
+            _play(ground, history, cursor, moment.at, until - played, now)
+            cursor, played = moment.at, until
+        if moment.protection is not None and moment.due is not None:
+            take(ground, moment.protection, moment.due)
+
+
+def moments(ground: Ground, now: datetime) -> Iterator[Moment]:
+    """What is due in the past, oldest first, and at last the present."""
+    span = ground.plan.loaded.scenario.history.span
+    due = [
+        Moment(point.at, protection, point)
+        for protection, tool in ground.tools.items()
+        for point in tool.due(now, span)
+    ]
+    yield from sorted(due, key=lambda moment: moment.at)
+    yield Moment(now)
+
+
+def take(ground: Ground, protection: str, due: Due) -> None:
+    """Take one recovery point and record what its source held, which nothing writes to meanwhile."""
+    source = ground.plan.loaded.stack.protections[protection].of
+    began = ground.clock.stamp()
+    point = ground.tools[protection].take(due)
+    seconds = ground.clock.stamp().since(began)
+    ground.taken[point.id] = content(ground, source)
+    ground.journal.write(PointTaken(point=point, content=ground.taken[point.id], seconds=seconds))
+
+
+def content(ground: Ground, service: str, endpoint: Endpoint | None = None) -> Fingerprint:
+    """What the tracked tables of a service hold, or those of a copy of it at another endpoint."""
+    return ground.plan.database(service).fingerprint(
+        endpoint or ground.endpoints[service], tuple(sorted(tracked(ground, service)))
+    )
+
+
+def tracked(ground: Ground, service: str) -> dict[str, tuple[str, str]]:
+    """Key and time column of each tracked table of a service."""
+    model = ground.plan.loaded.stack.services[service]
+    if not isinstance(model, PostgresService):
+        return {}
+    return {table: (columns.key, columns.time) for table, columns in model.tables.items()}
+
+
+def _play(
+    ground: Ground, history: PastHistory, start: datetime, end: datetime, rows: int, now: datetime
+) -> None:
+    database, endpoint = ground.plan.database(history.service), ground.endpoints[history.service]
+    files = ground.plan.loaded.files
+    values = {"from": start, "to": end, "rows": rows, "now": now}
+    if rows > 0:
+        database.execute(endpoint, files[history.slice], values)
+    for export in history.exports:
+        records = database.query(endpoint, files[export.query], values)
+        if records:
+            body = "".join(json.dumps(record, default=str) + "\n" for (record,) in records)
+            ground.store(export.to).put(f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl", body.encode())
+    ground.journal.write(SlicePlayed(start=start, end=end, rows=rows))

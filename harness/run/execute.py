@@ -1,0 +1,46 @@
+"""The only step of a run that touches systems. Read top to bottom: this is a drill."""
+
+from __future__ import annotations
+
+from harness.run.act import act
+from harness.run.assess import assess, list_points, take_inventory
+from harness.run.backfill import backfill
+from harness.run.ground import Ground, phase
+from harness.run.provision import provisioned
+from harness.run.reconstruct import read_fields
+from harness.run.recover import recover
+from harness.run.steady import steady_state, take_witness
+from harness.run.traffic import go, stop, traffic
+from harness.run.verify import prove, verify
+
+
+def execute(ground: Ground) -> None:
+    """Play the drill. Everything that is observed goes to the journal; nothing is judged.
+
+    Raises:
+        HarnessError: a replica, a tool or the journal failed; it is in the journal if that still works.
+        KeyboardInterrupt: the user wants to stop; everything has been torn down.
+    """
+    with provisioned(ground), traffic(ground) as world:
+        with phase(ground, "backfill"):
+            backfill(ground)
+        with phase(ground, "steady-state"):
+            go(ground, world)
+            if not steady_state(ground, world):
+                return
+            take_witness(ground)
+            if ground.plan.loaded.scenario.recover.reconstruct is not None:
+                ground.fields = read_fields(ground, ground.endpoints[ground.plan.target])
+            points, inventory = list_points(ground), take_inventory(ground, "before")
+        with phase(ground, "act"):
+            outcomes = act(ground)
+        with phase(ground, "assess"):
+            remains = assess(ground, inventory, points, outcomes)
+        with phase(ground, "recover"):
+            recovery = recover(ground, world, remains, outcomes)
+        with phase(ground, "verify"):
+            stop(ground, world)
+            if recovery.serves:
+                verify(ground)
+        with phase(ground, "prove"):
+            prove(ground, remains, recovery.copy)

@@ -1,0 +1,133 @@
+"""What the steps of a run share: the plan, the endpoints that exist, and the way to the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from harness.backups.object_store import ObjectStore
+from harness.clock import Clock
+from harness.errors import HarnessError, NotOursError
+from harness.facts import Endpoint, Fingerprint, Lease
+from harness.journal.events import (
+    FaultSeen,
+    Interrupted,
+    Leased,
+    MarkerRead,
+    Phase,
+    PhaseEnded,
+    PhaseStarted,
+    Released,
+)
+from harness.journal.writer import Journal
+from harness.run.place import note_lease
+from harness.run.plan import Plan
+from harness.sandbox import Sandbox
+from harness.seams.drivers import BackupTool, Replica, Setting
+
+Fields = Mapping[str, Sequence[int]]
+"""For each row's key, the hash of each of its other columns, in the order of their names."""
+
+
+@dataclass
+class Ground:
+    """The replicas of one run.
+
+    Attributes:
+        plan: what to do.
+        sandbox: where to do it.
+        journal: where to write it down.
+        clock: where time comes from.
+        endpoints: by service; filled while provisioning, changed when a service is recovered.
+        tools: the backup tool of each protection, once its source is there.
+        taken: what the source held when each recovery point was taken, by the point's id.
+        fields: hashes of every field just before the harm, by table and key; for a reconstruction.
+    """
+
+    plan: Plan
+    sandbox: Sandbox
+    journal: Journal
+    clock: Clock
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    tools: dict[str, BackupTool] = field(default_factory=dict)
+    taken: dict[str, Fingerprint] = field(default_factory=dict)
+    fields: dict[str, Fields] = field(default_factory=dict)
+
+    def setting(self) -> Setting:
+        """What a replica is given when it is provisioned now."""
+        return Setting(
+            stack=self.plan.loaded.stack,
+            folder=self.plan.loaded.folder,
+            sandbox=self.sandbox,
+            clock=self.clock,
+            peers=dict(self.endpoints),
+        )
+
+    def lease(self, service: str, purpose: str = "") -> Lease:
+        """Write a lease down, in the journal and where ``sweep`` looks, before anything of it exists."""
+        name = f"{service}@{purpose}" if purpose else service
+        lease = Lease(
+            run_id=self.sandbox.run_id,
+            service=name,
+            kind=self._kind(service),
+            directory=self.sandbox.root / name,
+        )
+        note_lease(self.sandbox, lease)
+        self.journal.write(Leased(lease=lease))
+        self.journal.sync()
+        lease.directory.mkdir(mode=0o711)
+        return lease
+
+    def release(self, lease: Lease, replica: Replica) -> None:
+        """Destroy a replica and say so."""
+        replica.destroy(lease)
+        self.journal.write(Released(service=lease.service))
+
+    def check_marker(self, service: str) -> None:
+        """Ask a replica whose it is.
+
+        Raises:
+            NotOursError: it is not this run's.
+        """
+        endpoint = self.endpoints[service]
+        marker = self.plan.replicas[service].read_marker(endpoint)
+        ours = marker == endpoint.lease.marker
+        self.journal.write(MarkerRead(service=service, marker=marker, ours=ours))
+        if not ours:
+            raise NotOursError(
+                f"{service} answers with the marker {marker!r}, not {endpoint.lease.marker!r}",
+                hint="something else took over its address; nothing was sent to it; run the drill again",
+            )
+
+    def store(self, service: str) -> ObjectStore:
+        """The operator's view of an S3 service."""
+        return ObjectStore(self.endpoints[service])
+
+    def _kind(self, service: str) -> str:
+        model = self.plan.loaded.stack.services.get(service)
+        return model.kind if model is not None else "files"
+
+
+@contextmanager
+def phase(ground: Ground, name: Phase) -> Iterator[None]:
+    """One phase of the run: bracketed in the journal, on disk when it ends, however it ends."""
+    ground.journal.write(PhaseStarted(phase=name))
+    ok = False
+    try:
+        yield
+        ok = True
+    except KeyboardInterrupt:
+        ground.journal.write(Interrupted(phase=name))
+        raise
+    except HarnessError as error:
+        ground.journal.write(
+            FaultSeen(phase=name, kind=type(error).__name__, detail=error.message, hint=error.hint)
+        )
+        raise
+    except Exception as error:
+        ground.journal.write(FaultSeen(phase=name, kind=type(error).__name__, detail=str(error)[:500]))
+        raise
+    finally:
+        ground.journal.write(PhaseEnded(phase=name, ok=ok))
+        ground.journal.sync()

@@ -1,0 +1,57 @@
+"""From a stored run to a judged record. Needs the run folder and nothing else, offline, years later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.journal.history import History, read_history
+from harness.journal.record import RunRecord, Verdict
+from harness.run.plan import objective_names
+from harness.scenario.load import restore_scenario
+from harness.scenario.models import LoadedScenario
+from harness.seams.lookup import lookup
+
+SCENARIO = "scenario.json"
+
+
+def judge_run(folder: Path) -> RunRecord:
+    """Read a run folder and judge it.
+
+    Args:
+        folder: ``reports/<run-id>``.
+
+    Raises:
+        HarnessError: it is no run folder, or its scenario cannot be read.
+    """
+    try:
+        text = (folder / SCENARIO).read_text()
+    except OSError as error:
+        raise HarnessError(
+            f"{folder} is not a run folder: {error}", hint="name a folder such as reports/latest"
+        ) from error
+    scenario = restore_scenario(text)
+    history = read_history(folder)
+    return RunRecord(
+        run_id=folder.resolve().name,
+        scenario=scenario,
+        history=history,
+        verdicts=judge(scenario, history),
+    )
+
+
+def judge(scenario: LoadedScenario, history: History) -> tuple[Verdict, ...]:
+    """One verdict for each objective in force; a check that crashes is undecided, never held."""
+    return tuple(_judge_one(name, scenario, history) for name in objective_names(scenario))
+
+
+def _judge_one(name: str, scenario: LoadedScenario, history: History) -> Verdict:
+    try:
+        verdict: Verdict = lookup("objectives", name)().judge(scenario, history)
+    except Exception as error:  # noqa: BLE001 - rule 1: a crashed check decides nothing
+        return Verdict(
+            objective=name,
+            value="undecided",
+            summary=f"the check itself failed: {type(error).__name__}: {error}",
+        )
+    return verdict

@@ -1,0 +1,100 @@
+"""From a loaded scenario to resolved drivers. Touches nothing; may refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from harness.errors import HarnessError
+from harness.scenario.models import LoadedScenario, ScriptedAgent
+from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
+from harness.seams.lookup import lookup
+
+WORKSPACE = "-workspace"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scenario with its drivers.
+
+    Attributes:
+        loaded: the scenario.
+        replicas: driver of each service, and of each principal's workspace.
+        requires: for each of those, what must be there first.
+        backups: factory of the tool of each protection.
+        surfaces: factory of each surface that the agent may use.
+        agent: factory of the agent.
+        objectives: each objective that is to be judged, in the order of the file.
+    """
+
+    loaded: LoadedScenario
+    replicas: dict[str, Replica]
+    requires: dict[str, tuple[str, ...]]
+    backups: dict[str, BackupFactory]
+    surfaces: dict[str, SurfaceFactory]
+    agent: AgentFactory
+    objectives: tuple[tuple[str, Objective], ...]
+
+    def database(self, service: str) -> Database:
+        """The driver of a service whose content can be compared.
+
+        Raises:
+            HarnessError: it is not a database.
+        """
+        replica = self.replicas[service]
+        if not isinstance(replica, Database):
+            raise HarnessError(
+                f"service {service!r} is not a database", hint="name one of kind postgres in the scenario"
+            )
+        return replica
+
+    @property
+    def target(self) -> str:
+        """The service that the drill is about: it has the workload, and is recovered."""
+        return self.loaded.scenario.recover.service
+
+
+def plan(loaded: LoadedScenario) -> Plan:
+    """Find every driver that the scenario needs.
+
+    Raises:
+        UnknownDriverError: a name that no driver has.
+        HarnessError: services that require each other.
+    """
+    stack = loaded.stack
+    replicas: dict[str, Replica] = {
+        name: lookup("replicas", service.kind)() for name, service in stack.services.items()
+    }
+    requires = {name: replica.requires(stack, name) for name, replica in replicas.items()}
+    for principal, model in stack.principals.items():
+        if model.workspace:
+            replicas[principal + WORKSPACE] = lookup("replicas", "files")()
+            requires[principal + WORKSPACE] = tuple(stack.services)
+    try:
+        TopologicalSorter(requires).prepare()
+    except CycleError as error:
+        raise HarnessError(
+            f"services require each other: {' -> '.join(error.args[1])}", hint="break the circle in the stack"
+        ) from None
+    return Plan(
+        loaded=loaded,
+        replicas=replicas,
+        requires=requires,
+        backups={name: lookup("backups", model.tool) for name, model in stack.protections.items()},
+        surfaces={name: lookup("surfaces", name) for name in _surfaces(loaded)},
+        agent=lookup("agents", loaded.scenario.agent.kind),
+        objectives=tuple((name, lookup("objectives", name)()) for name in objective_names(loaded)),
+    )
+
+
+def objective_names(loaded: LoadedScenario) -> tuple[str, ...]:
+    """The objectives in force, in the order of the model."""
+    named = loaded.objectives.model_dump(by_alias=True, exclude_none=True, exclude={"other"})
+    return (*named, *loaded.objectives.other)
+
+
+def _surfaces(loaded: LoadedScenario) -> tuple[str, ...]:
+    agent = loaded.scenario.agent
+    if isinstance(agent, ScriptedAgent):
+        return tuple(sorted({step.do.partition(".")[0] for step in agent.steps}))
+    return ("files", "http", "sql", "s3")

@@ -1,0 +1,58 @@
+"""Asks a service again and again whether it answers, on a thread of its own."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+from harness.clock import Clock
+from harness.facts import Endpoint
+from harness.journal.events import Probed
+from harness.journal.writer import Journal
+from harness.seams.drivers import Database
+
+INTERVAL = 0.1
+"""Seconds between probes: fine enough for a chart; the RTO itself is not taken from probes."""
+
+
+class Prober:
+    """Records when a service begins and ceases to answer new connections.
+
+    Args:
+        database: how to ask.
+        endpoint: whom; a recovered service answers at the same address.
+        journal: gets a ``Probed`` event at every change, stamped when the answer came or failed to.
+        clock: where the stamps come from.
+    """
+
+    def __init__(self, database: Database, endpoint: Endpoint, journal: Journal, clock: Clock) -> None:
+        self._database = database
+        self._endpoint = endpoint
+        self._journal = journal
+        self._clock = clock
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="prober", daemon=True)
+        self.up: bool | None = None
+
+    def __enter__(self) -> Prober:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            up, detail = self._ask()
+            if up != self.up:
+                self.up = up
+                service = self._endpoint.service
+                self._journal.write(Probed(service=service, up=up, at=self._clock.stamp(), detail=detail))
+            self._stop.wait(INTERVAL)
+
+    def _ask(self) -> tuple[bool, str]:
+        try:
+            self._database.probe(self._endpoint)
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the observation
+            return False, str(error).strip()[:200]
+        return True, ""

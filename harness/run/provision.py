@@ -1,0 +1,76 @@
+"""Brings the replicas up, side by side as far as they do not need each other, and always takes them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+
+from harness.facts import Endpoint, Lease
+from harness.journal.events import Provisioned
+from harness.run.ground import Ground, phase
+from harness.seams.drivers import BackupTool
+
+
+@contextmanager
+def provisioned(ground: Ground) -> Iterator[None]:
+    """All services of the stack, each with its lease journalled before it exists.
+
+    Raises:
+        ProvisionError: a replica did not come up. What had come up is destroyed.
+    """
+    leases: dict[str, Lease] = {}
+    try:
+        with phase(ground, "provision"):
+            for service in ground.plan.replicas:
+                leases[service] = ground.lease(service)
+            _bring_up(ground, leases)
+            for service in ground.endpoints:
+                ground.check_marker(service)
+            ground.tools = {name: _tool(ground, name) for name in ground.plan.backups}
+        yield
+    finally:
+        with phase(ground, "teardown"):
+            for tool in ground.tools.values():
+                tool.stop()
+            for service, lease in reversed(leases.items()):
+                ground.release(lease, ground.plan.replicas[service])
+
+
+def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:
+    futures: dict[str, Future[Endpoint]] = {}
+
+    def bring_up(service: str) -> Endpoint:
+        for needed in ground.plan.requires[service]:
+            ground.endpoints[needed] = futures[needed].result()
+        began = ground.clock.stamp()
+        replica = ground.plan.replicas[service]
+        endpoint = replica.provision(leases[service], ground.setting())
+        ground.journal.write(
+            Provisioned(
+                service=service,
+                kind=leases[service].kind,
+                seconds=ground.clock.stamp().since(began),
+                description=replica.describe(endpoint),
+            )
+        )
+        return endpoint
+
+    with ThreadPoolExecutor(len(leases), thread_name_prefix="provision") as pool:
+        for service in _in_order(ground):
+            futures[service] = pool.submit(bring_up, service)
+        for service in leases:
+            ground.endpoints[service] = futures[service].result()
+
+
+def _tool(ground: Ground, protection: str) -> BackupTool:
+    model = ground.plan.loaded.stack.protections[protection]
+    return ground.plan.backups[protection](
+        protection, model, ground.endpoints[model.of], ground.plan.database(model.of), ground.setting()
+    )
+
+
+def _in_order(ground: Ground) -> tuple[str, ...]:
+    """Services so that each comes after what it requires, because a task waits for those futures."""
+    return tuple(TopologicalSorter(ground.plan.requires).static_order())

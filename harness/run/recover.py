@@ -1,0 +1,116 @@
+"""Gets the service back: restores what survived, newest first, at the service's own address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.facts import Endpoint, Outcome
+from harness.journal.events import Recovered, RecoveryStarted
+from harness.run.assess import Copy, Remains
+from harness.run.ground import Ground
+from harness.run.reconstruct import reconstruct
+from harness.run.restore import Stopwatch, compare, restore, vessel
+from harness.run.traffic import Traffic
+from harness.scenario.models import PostgresService
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What came of it.
+
+    Attributes:
+        serves: the service was never damaged, or it came back.
+        copy: the copy that it came back from.
+    """
+
+    serves: bool
+    copy: Copy | None = None
+
+
+def recover(ground: Ground, traffic: Traffic, remains: Remains, outcomes: Sequence[Outcome]) -> Recovery:
+    """Recover the drill's service, if it is damaged, even if it looks hopeless."""
+    service, recipe = ground.plan.target, ground.plan.loaded.scenario.recover
+    needed = service in remains.damaged
+    assumed = {part: time.total_seconds() for part, time in recipe.assume if time is not None}
+    ground.journal.write(
+        RecoveryStarted(service=service, strategy=recipe.strategy, needed=needed, assumed=assumed)
+    )
+    if not needed:
+        return Recovery(serves=True)
+    watch = Stopwatch(ground.clock)
+    watch("provision")
+    traffic.workload.pause()
+    ground.plan.database(service).fence(ground.endpoints[service])
+    restored = _restore_newest(ground, remains, watch, _just_before_harm(service, outcomes))
+    endpoint, copy = restored or (None, None)
+    if recipe.reconstruct is not None:
+        endpoint = endpoint or _empty(ground, watch)
+        reconstruct(ground, endpoint, recipe.reconstruct, watch)
+    if endpoint is None:
+        detail = "no recovery point is left" if not remains.points else "no recovery point could be restored"
+        ground.journal.write(Recovered(service=service, ok=False, at=ground.clock.stamp(), detail=detail))
+        return Recovery(serves=False)
+    _put_to_work(ground, traffic, endpoint, copy, watch)
+    return Recovery(serves=True, copy=copy)
+
+
+def _restore_newest(
+    ground: Ground, remains: Remains, watch: Stopwatch, until: datetime | None
+) -> tuple[Endpoint, Copy] | None:
+    """Fall back from the newest copy to the next, until one restores."""
+    for number, copy in enumerate(remains.copies_of(ground.plan.target), start=1):
+        watch("provision")
+        into = vessel(ground, ground.plan.target, f"recovery-{number}", replace=True)
+        endpoint = restore(ground, copy, into, "recovery", watch, until)
+        if endpoint is not None:
+            return endpoint, copy
+    return None
+
+
+def _empty(ground: Ground, watch: Stopwatch) -> Endpoint:
+    """A fresh replica with the schema and nothing in it, for when no copy is left to build on."""
+    service = ground.plan.target
+    watch("provision")
+    endpoint = vessel(ground, service, "recovery-empty", replace=True).start()
+    model = ground.plan.loaded.stack.services[service]
+    if isinstance(model, PostgresService) and model.schema_:
+        ground.plan.database(service).execute(endpoint, ground.plan.loaded.files[model.schema_], {})
+    return endpoint
+
+
+def _put_to_work(
+    ground: Ground, traffic: Traffic, endpoint: Endpoint, copy: Copy | None, watch: Stopwatch
+) -> None:
+    """Verify what answers, let the workload back in, and wait for its first acknowledged write."""
+    service = ground.plan.target
+    ground.endpoints[service] = endpoint
+    watch("verify")
+    ground.check_marker(service)
+    if copy is not None:
+        compare(ground, copy, endpoint)
+    watch("reconnect")
+    traffic.workload.go()
+    answered = traffic.wait_for_first_acknowledgement()
+    watch("")
+    ground.journal.write(
+        Recovered(
+            service=service,
+            ok=True,
+            point_id=copy.point.id if copy else None,
+            at=answered,
+            parts=watch.parts,
+        )
+    )
+
+
+def _just_before_harm(service: str, outcomes: Sequence[Outcome]) -> datetime | None:
+    """The instant to which a continuous copy has to go back, when the harm itself is in it.
+
+    A volume that is deleted leaves no trace in the WAL; rows that are deleted through SQL do.
+    """
+    for outcome in outcomes:
+        if any(resource.service == service for resource in outcome.touched):
+            return outcome.began.wall
+    return None

@@ -1,0 +1,125 @@
+"""Brings one recovery point back into a fresh replica, for the recovery or for the proof of a copy."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from harness.clock import Clock
+from harness.errors import HarnessError
+from harness.facts import Endpoint
+from harness.journal.events import ContentCompared, RestoreTried
+from harness.run.assess import Copy
+from harness.run.backfill import content, tracked
+from harness.run.ground import Ground
+from harness.seams.drivers import PointInTime, Vessel
+
+Purpose = Literal["recovery", "proof"]
+
+
+class Stopwatch:
+    """Times the parts of a recovery, one after the other.
+
+    Attributes:
+        parts: seconds of each part that is over, in the order in which they began.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._part = ""
+        self._since = clock.stamp()
+        self.parts: dict[str, float] = {}
+
+    def __call__(self, part: str) -> None:
+        """The next part begins now; an empty name only ends the last one."""
+        now = self._clock.stamp()
+        if self._part:
+            self.parts[self._part] = self.parts.get(self._part, 0.0) + now.since(self._since)
+        self._part, self._since = part, now
+
+    def since(self, earlier: dict[str, float]) -> dict[str, float]:
+        """Seconds of each part beyond those of an earlier copy of ``parts``."""
+        return {part: s - earlier.get(part, 0.0) for part, s in self.parts.items() if s > earlier.get(part, 0.0)}
+
+
+def vessel(ground: Ground, service: str, purpose: str, *, replace: bool) -> Vessel:
+    """A fresh replica of a service, its lease written down first."""
+    return ground.plan.database(service).vessel(
+        ground.lease(service, purpose), ground.endpoints[service], ground.setting(), replace=replace
+    )
+
+
+def restore(
+    ground: Ground,
+    copy: Copy,
+    into: Vessel,
+    purpose: Purpose,
+    watch: Stopwatch,
+    until: datetime | None = None,
+) -> Endpoint | None:
+    """Try to restore one copy and record how it went.
+
+    Args:
+        ground: the run.
+        copy: what to restore.
+        into: where to; discarded when the restore fails.
+        purpose: of the restore, for the record.
+        watch: is told the parts.
+        until: nothing committed later is wanted; only for tools that can stop at an instant.
+
+    Returns:
+        Where the copy answers, or None when it could not be restored.
+    """
+    earlier = dict(watch.parts)
+    endpoint, detail = _try(ground, copy, into, watch, until)
+    watch("")
+    ground.journal.write(
+        RestoreTried(
+            point_id=copy.point.id,
+            purpose=purpose,
+            ok=endpoint is not None,
+            detail=detail,
+            parts=watch.since(earlier),
+        )
+    )
+    if endpoint is None:
+        into.discard()
+    return endpoint
+
+
+def compare(ground: Ground, copy: Copy, endpoint: Endpoint) -> None:
+    """Record what a restored copy holds, beside what its source held when it was taken."""
+    service = copy.point.service
+    ground.journal.write(
+        ContentCompared(
+            point_id=copy.point.id,
+            taken=ground.taken.get(copy.point.id),
+            restored=content(ground, service, endpoint),
+            newest=newest_write(ground, service, endpoint),
+        )
+    )
+
+
+def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
+    """Time of the newest write in the tracked tables; None when they are empty."""
+    database = ground.plan.database(service)
+    times = [
+        row[0]
+        for table, (_, time) in tracked(ground, service).items()
+        for row in database.query(endpoint, f"SELECT max({time}) FROM {table}", {})  # noqa: S608 - identifiers by pattern
+    ]
+    return max((time for time in times if isinstance(time, datetime)), default=None)
+
+
+def _try(
+    ground: Ground, copy: Copy, into: Vessel, watch: Stopwatch, until: datetime | None
+) -> tuple[Endpoint | None, str]:
+    tool = ground.tools[copy.protection]
+    try:
+        if until is not None and isinstance(tool, PointInTime):
+            return tool.restore_to(copy.point, into, watch, until), ""
+        return tool.restore(copy.point, into, watch), ""
+    except HarnessError as error:
+        return None, f"{type(error).__name__}: {error.message}"
+
+

@@ -1,0 +1,64 @@
+"""Everything must be well before the agent acts, or what follows proves nothing."""
+
+from __future__ import annotations
+
+from harness.journal.events import SteadyStateChecked, WitnessTaken
+from harness.journal.ledger import read_ledger
+from harness.journal.witness import write_rows
+from harness.run.backfill import tracked
+from harness.run.ground import Ground
+from harness.run.traffic import Traffic
+
+LEAST_SHARE = 0.5
+"""Of the wanted rate; below it the workload does not show what a loss would look like."""
+
+
+def steady_state(ground: Ground, traffic: Traffic) -> bool:
+    """Watch the workload for the time that the scenario asks for.
+
+    Returns:
+        Whether writes were acknowledged at half the wanted rate at least, none failed, and the service
+        answered all the while.
+    """
+    wanted = ground.plan.loaded.scenario.workload
+    traffic.wait_for_first_acknowledgement()
+    began = ground.clock.stamp()
+    ground.clock.sleep(wanted.steady.total_seconds())
+    seconds = ground.clock.stamp().since(began)
+    acknowledged, failed = read_ledger(traffic.ledger).count_since(began.mono)
+    detail = traffic.complaint()
+    if not detail and failed:
+        detail = f"{failed} writes failed"
+    if not detail and acknowledged < LEAST_SHARE * wanted.rate * seconds:
+        detail = f"{acknowledged} writes in {seconds:.1f} s, wanted {wanted.rate:g} a second"
+    ground.journal.write(
+        SteadyStateChecked(
+            ok=not detail, acknowledged=acknowledged, failed=failed, seconds=seconds, detail=detail
+        )
+    )
+    return not detail
+
+
+def take_witness(ground: Ground) -> None:
+    """Read keys, hashes and times of every tracked row and put them beside the ledger."""
+    service = ground.plan.target
+    database, endpoint = ground.plan.database(service), ground.endpoints[service]
+    before = ground.clock.stamp()
+    written = write_rows(
+        ground.journal.folder / "witness.jsonl",
+        (
+            (table, row.key, row.hash, row.time)
+            for table, (key, time) in sorted(tracked(ground, service).items())
+            for row in database.rows(endpoint, table, key, time)
+        ),
+    )
+    ground.journal.write(
+        WitnessTaken(
+            service=service,
+            file="witness.jsonl",
+            sha256=written.sha256,
+            content=written.content,
+            before=before,
+            after=ground.clock.stamp(),
+        )
+    )

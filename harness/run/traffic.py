@@ -1,0 +1,121 @@
+"""The workload's child process and the prober, as one thing that is there or is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.clock import Clock
+from harness.errors import WorkloadError
+from harness.journal.events import WorkloadStarted, WorkloadStopped
+from harness.journal.ledger import read_ledger
+from harness.journal.witness import digest_file
+from harness.run.backfill import tracked
+from harness.run.ground import Ground
+from harness.run.prober import Prober
+from harness.scenario.models import S3Service
+from harness.workload.process import Workload
+
+LEDGER = "ledger.jsonl"
+PATIENCE = 30.0
+"""Seconds that the workload gets to acknowledge a write: its start, or a reconnect."""
+
+
+@dataclass
+class Traffic:
+    """What the outside world does with the service while the drill goes on.
+
+    Attributes:
+        workload: the child process.
+        prober: asks for answers; None until the workload goes.
+        ledger: the file with every write.
+        clock: where time comes from.
+    """
+
+    workload: Workload
+    prober: Prober
+    ledger: Path
+    clock: Clock
+
+    def wait_for_first_acknowledgement(self) -> float:
+        """Wait until a write is acknowledged from now on.
+
+        Returns:
+            When it was, in seconds on the monotonic clock, as the child stamped it.
+
+        Raises:
+            WorkloadError: the child died, or none came within ``PATIENCE`` seconds.
+        """
+        began = self.clock.stamp()
+        while self.clock.stamp().since(began) < PATIENCE:
+            acknowledged = read_ledger(self.ledger).first_acknowledged_since(began.mono)
+            if acknowledged is not None:
+                return acknowledged
+            if not self.workload.alive():
+                break
+            self.clock.sleep(0.02)
+        raise WorkloadError(
+            "the workload has no write acknowledged", hint=f"its last words: {self.workload.last_words()}"
+        )
+
+    def complaint(self) -> str:
+        """What is wrong right now; empty when all is well."""
+        if not self.workload.alive():
+            return f"the workload died: {self.workload.last_words()}"
+        return "" if self.prober.up else "the service does not answer"
+
+
+@contextmanager
+def traffic(ground: Ground) -> Iterator[Traffic]:
+    """Start the child early, since it needs a second to load; it sends nothing before it is told to.
+
+    Raises:
+        WorkloadError: it does not start.
+    """
+    wanted = ground.plan.loaded.scenario.workload
+    endpoint = ground.endpoints[wanted.service]
+    stores = [
+        ground.endpoints[name]
+        for name, service in ground.plan.loaded.stack.services.items()
+        if isinstance(service, S3Service)
+    ]
+    workload = Workload(
+        sandbox=ground.sandbox,
+        locustfile=ground.plan.loaded.folder / wanted.locustfile,
+        endpoint=endpoint,
+        stores=stores,
+        keys={table: key for table, (key, _) in tracked(ground, wanted.service).items()},
+        ledger=ground.journal.folder / LEDGER,
+        users=wanted.users,
+        rate=wanted.rate,
+    )
+    prober = Prober(ground.plan.database(wanted.service), endpoint, ground.journal, ground.clock)
+    workload.start()
+    try:
+        yield Traffic(workload, prober, ground.journal.folder / LEDGER, ground.clock)
+    finally:
+        workload.stop()
+
+
+def stop(ground: Ground, traffic: Traffic) -> None:
+    """End the workload; its ledger is complete from then on."""
+    exit_code = traffic.workload.stop()
+    ground.journal.write(
+        WorkloadStopped(
+            file=LEDGER,
+            sha256=digest_file(traffic.ledger),
+            entries=len(read_ledger(traffic.ledger)),
+            exit_code=exit_code,
+        )
+    )
+
+
+def go(ground: Ground, traffic: Traffic) -> None:
+    """Let the workload send."""
+    wanted = ground.plan.loaded.scenario.workload
+    traffic.workload.go()
+    ground.journal.write(
+        WorkloadStarted(pid=traffic.workload.pid, users=wanted.users, rate=wanted.rate)
+    )

@@ -1,0 +1,46 @@
+"""Finds scenario files below folders, without reading more of a file than it takes to tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+SCENARIO_KEYS = re.compile(rb"^(?:stack|like):[ \t]*\S", re.MULTILINE)
+"""A scenario names its stack, or the scenario that it is like. Nothing else has these keys at its top."""
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether a YAML file looks like a scenario; it may still have errors."""
+    if path.suffix not in {".yaml", ".yml"} or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return SCENARIO_KEYS.search(file.read(65536)) is not None
+
+
+def find_scenarios(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Every scenario file among the paths and below them, sorted within each path.
+
+    A file that is named is taken as it is, so that the loader can say what is wrong with it.
+
+    Raises:
+        HarnessError: a path does not exist, or none of them holds a scenario.
+    """
+    found = tuple(dict.fromkeys(file for path in paths for file in _below(path)))
+    if not found:
+        raise HarnessError(
+            f"no scenario in {', '.join(str(path) for path in paths)}",
+            hint="a scenario is a YAML file with a `stack:` key; see docs/scenarios.md",
+        )
+    return found
+
+
+def _below(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*.y*ml") if is_scenario(file))
+    elif path.exists():
+        yield path
+    else:
+        raise HarnessError(f"{path} does not exist", hint="name scenario files, or folders with some")

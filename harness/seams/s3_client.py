@@ -1,0 +1,82 @@
+"""The one place that opens S3 clients: endpoint and keys are handed in, nothing else is ever read.
+
+An ordinary SDK session takes keys, endpoints, profiles, certificates, models and proxies from the
+environment, from ``~/.aws`` and from the metadata service of a cloud machine. Here every such source
+is cut off, so that a client can reach the replica it was made for and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.configprovider import ConfigValueStore, ConstantProvider
+from botocore.loaders import Loader
+from botocore.session import Session
+
+from harness.facts import Credential, Endpoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+REGION = "us-east-1"
+CONNECT_SECONDS = 3.0
+_creating = Lock()
+
+
+def open_client(endpoint: Endpoint, credential: Credential, *, timeout: float = 60.0) -> S3Client:
+    """A client for one endpoint with one pair of keys, which tries every call once.
+
+    Args:
+        endpoint: of a replica of kind ``s3``.
+        credential: ``name`` is the access key id.
+        timeout: seconds without a byte after which a call fails.
+
+    Returns:
+        A client that threads may share.
+    """
+    config = Config(
+        region_name=REGION,
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=timeout,
+        max_pool_connections=16,
+        proxies={},
+    )
+    with _creating:
+        return _bare_session().client(
+            "s3",
+            endpoint_url=endpoint.url,
+            aws_access_key_id=credential.name,
+            aws_secret_access_key=credential.secret.reveal(),
+            verify=True,
+            config=config,
+        )
+
+
+@cache
+def _bare_session() -> boto3.Session:
+    """A session whose every setting is the library's default, whatever the environment says."""
+    session = Session()
+    constants = {name: default for name, (_, _, default, _) in Session.SESSION_VARIABLES.items()}
+    constants |= {"config_file": os.devnull, "credentials_file": os.devnull}
+    session.register_component(
+        "config_store",
+        ConfigValueStore({name: ConstantProvider(value) for name, value in constants.items()}),
+    )
+    session.register_component("data_loader", _library_models())
+    return boto3.Session(botocore_session=session)
+
+
+def _library_models() -> Loader:
+    """API models of the library itself; by default those under ``~/.aws/models`` would win."""
+    return Loader(
+        extra_search_paths=[Loader.BUILTIN_DATA_PATH],
+        include_default_search_paths=False,
+    )

@@ -1,0 +1,3 @@
+"""Where the booking service finds its database."""
+
+DATABASE_URL_VARIABLE = "DATABASE_URL"
