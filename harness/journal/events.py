@@ -34,6 +34,7 @@ class RunStarted(Fact):
     version: str = Field(description="of ninelives")
     provider: str
     machine: str = Field(description="operating system, processor count")
+    resolved_sha256: str = Field("", description="of the stored scenario.json; empty when none is stored")
 
 
 class PhaseStarted(Fact):
@@ -232,6 +233,8 @@ class ContentCompared(Fact):
     taken: Fingerprint | None = Field(description="None for continuous copies: they cover a span")
     restored: Fingerprint
     newest: datetime | None = Field(description="time of the newest write in the restored copy")
+    file: str = Field("", description="rows that differ from what is called for, as in ContentVerified")
+    sha256: str = ""
 
 
 class Reconstructed(Fact):
@@ -373,9 +376,12 @@ class Line(Fact):
         at: when it was written.
         prev: SHA-256, in hex, of the line before, as bytes without its newline; 64 zeros for the first.
         body: the event.
+        own: SHA-256, in hex, of this very line with ``own`` left empty. It seals the last line, which no
+            later ``prev`` vouches for.
     """
 
     n: int
     at: Stamp
     prev: str
     body: Event
+    own: str = ""

@@ -7,7 +7,459 @@ One JSON array a line, appended with a single write(2) so that a killed child le
     [seq, "refused", mono, wall, user, detail]      the server said no: nothing was written
     [seq, "broken",  mono, wall, user, detail]      the answer never came: it may have been written
 
-``op`` is ``insert``, ``update`` or ``delete``; ``hash`` is the row's as acknowledged (after an insert
-or update, before a delete), the same function as the witness uses. ``mono`` and ``wall`` are seconds.
-A write that was sent and has no later line, or a broken one, is indeterminate.
+``seq`` counts from 1 and names one call: a transaction that is written whole or not at all. ``op`` is
+``insert``, ``update`` or ``delete``; ``hash`` is the row's as acknowledged (after an insert or update,
+before a delete), the same function as the witness uses. ``mono`` and ``wall`` are seconds. A write that
+was sent and has no later line, or a broken one, is indeterminate.
 """
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic_core import from_json
+
+from harness.clock import Clock, Stamp
+from harness.errors import JournalError
+from harness.journal.events import WitnessTaken
+from harness.journal.witness import Row, Rows
+
+Operation = Literal["insert", "update", "delete"]
+OPERATION: Mapping[str, Operation] = {"insert": "insert", "update": "update", "delete": "delete"}
+
+
+class Write(NamedTuple):
+    """One row that a call wants written, or has written.
+
+    Attributes:
+        table, key: which row; the key as text.
+        op: what to do with it.
+        hash: the row's, once acknowledged: after an insert or update, before a delete.
+    """
+
+    table: str
+    key: str
+    op: Operation
+    hash: int | None = None
+
+
+class Call(NamedTuple):
+    """One transaction of the workload, from its first byte to its answer.
+
+    Attributes:
+        seq: its number.
+        user: which of the workload's users made it.
+        state: what came of it; ``unanswered`` when the ledger ends before its answer.
+        writes: as acknowledged when it was, else as sent.
+        sent, sent_wall: when it was sent, on the monotonic and on the wall clock, in seconds.
+        ended, ended_wall: when the answer came; infinity when none did.
+        sent_line, ended_line: places in the ledger, which order what the child saw.
+        detail: why it was refused or broken.
+    """
+
+    seq: int
+    user: str
+    state: Literal["acked", "refused", "broken", "unanswered"]
+    writes: tuple[Write, ...]
+    sent: float
+    sent_wall: float
+    ended: float
+    ended_wall: float
+    sent_line: int
+    ended_line: int
+    detail: str = ""
+
+    @property
+    def indeterminate(self) -> bool:
+        """Whether nobody can say if it was written."""
+        return self.state in ("broken", "unanswered")
+
+
+@dataclass(frozen=True)
+class Second:
+    """What came back within one second.
+
+    Attributes:
+        at: seconds from the origin to the second's start.
+        acked, refused, broken: calls that ended so.
+    """
+
+    at: int
+    acked: int
+    refused: int
+    broken: int
+
+
+class LedgerWriter:
+    """Keeps the ledger in the workload's child process.
+
+    Every line is one plain write(2), so that greenlets do not mix theirs and a killed child leaves whole
+    lines.
+
+    Args:
+        path: the ledger's file; appended to.
+        clock: where stamps come from.
+
+    Raises:
+        JournalError: the file cannot be opened; of every method: it cannot be written to.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._seq = 0
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def sent(self, user: str, writes: Iterable[Write]) -> int:
+        """Note a call just before it is sent.
+
+        Returns:
+            Its number, for the line that ends it.
+        """
+        self._seq += 1
+        self._append(self._seq, "sent", user, [write[:3] for write in writes])
+        return self._seq
+
+    def acked(self, seq: int, user: str, writes: Iterable[Write]) -> None:
+        """Note that a call was acknowledged, with the hash of each row that was really written."""
+        self._append(seq, "acked", user, [write[:4] for write in writes])
+
+    def refused(self, seq: int, user: str, detail: str) -> None:
+        """Note that the server said no: nothing was written."""
+        self._append(seq, "refused", user, detail)
+
+    def broken(self, seq: int, user: str, detail: str) -> None:
+        """Note that no answer will come: it may have been written."""
+        self._append(seq, "broken", user, detail)
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, seq: int, state: str, user: str, what: object) -> None:
+        now = self._clock.stamp()
+        line = [seq, state, round(now.mono, 6), round(now.wall.timestamp(), 6), user, what]
+        rest = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"cannot write the ledger {self._path}: {error}",
+            hint="check free space, quota and permissions of that folder (`df -h`); then run again",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """The ledger as it was left.
+
+    Attributes:
+        calls: in the order in which they were sent.
+        lines: how many whole lines it has.
+        torn: the last line is not whole.
+    """
+
+    calls: tuple[Call, ...] = ()
+    lines: int = 0
+    torn: bool = False
+
+    def __len__(self) -> int:
+        return self.lines
+
+    @cached_property
+    def acknowledged(self) -> tuple[Call, ...]:
+        """The calls that were acknowledged, in the order of their acknowledgements."""
+        return tuple(sorted((c for c in self.calls if c.state == "acked"), key=lambda call: call.ended_line))
+
+    @cached_property
+    def indeterminate(self) -> tuple[Call, ...]:
+        """The calls of which nobody can say whether they were written."""
+        return tuple(call for call in self.calls if call.indeterminate)
+
+    def first_acknowledged_since(self, mono: float) -> float | None:
+        """When the first acknowledgement at or after ``mono`` came, on the same clock; None if none did."""
+        ends = [call.ended for call in self.acknowledged]
+        place = bisect_left(ends, mono)
+        return ends[place] if place < len(ends) else None
+
+    def count_since(self, mono: float) -> tuple[int, int]:
+        """Calls acknowledged, and calls refused or broken, at or after ``mono``."""
+        states = Counter(call.state for call in self.calls if mono <= call.ended < float("inf"))
+        return states["acked"], states["refused"] + states["broken"]
+
+    def per_second(self, origin: Stamp) -> tuple[Second, ...]:
+        """What came back in each second from the first answer to the last, for charts.
+
+        Args:
+            origin: where second 0 starts; seconds before it are negative.
+        """
+        counts = Counter(
+            (int((call.ended - origin.mono) // 1), call.state)
+            for call in self.calls
+            if call.state != "unanswered"
+        )
+        if not counts:
+            return ()
+        seconds = [second for second, _ in counts]
+        return tuple(
+            Second(at, counts[at, "acked"], counts[at, "refused"], counts[at, "broken"])
+            for at in range(min(seconds), max(seconds) + 1)
+        )
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger, complete or still being written; empty when there is none yet.
+
+    Raises:
+        JournalError: it cannot be read, or a whole line of it makes no sense.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Ledger()
+    except OSError as error:
+        raise JournalError(
+            f"cannot read the ledger {path}: {error}", hint="check the permissions of the run folder"
+        ) from error
+    whole, _, rest = data.rpartition(b"\n")
+    try:
+        return parse_ledger(whole.split(b"\n") if whole else (), torn=bool(rest))
+    except ValueError as error:
+        raise JournalError(
+            f"the ledger {path} makes no sense: {error}", hint="it was changed; play the drill again"
+        ) from error
+
+
+def parse_ledger(lines: Sequence[bytes], *, torn: bool = False) -> Ledger:
+    """Pair the lines of a ledger.
+
+    Args:
+        lines: whole lines, without newlines.
+        torn: something that is not a whole line follows them.
+
+    Raises:
+        ValueError: a line is not what the format says.
+    """
+    open_calls: dict[int, tuple[int, list[object]]] = {}
+    calls: list[Call] = []
+    names: dict[str, str] = {}
+    for place, text in enumerate(lines, start=1):
+        try:
+            line = from_json(text)
+            seq, state = line[0], line[1]
+            if state == "sent":
+                if type(seq) is not int or seq in open_calls:
+                    raise ValueError("sent twice")
+                open_calls[seq] = (place, line)
+                continue
+            sent_place, sent = open_calls.pop(seq)
+            calls.append(_ended(line, place, sent, sent_place, names))
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"line {place}: {error!r}") from error
+    calls += [_unanswered(sent, place, names) for place, sent in open_calls.values()]
+    calls.sort(key=lambda call: call.sent_line)
+    return Ledger(tuple(calls), len(lines), torn)
+
+
+def _ended(line: list, place: int, sent: list, sent_place: int, names: dict[str, str]) -> Call:  # type: ignore[type-arg]
+    seq, state, mono, wall, user, what = line
+    if state == "acked":
+        writes, detail = _writes(what, names, 4), ""
+    elif state in ("refused", "broken"):
+        writes, detail = _writes(sent[5], names, 3), str(what)
+    else:
+        raise ValueError(f"unknown state {state!r}")
+    return Call(
+        seq,
+        names.setdefault(user, user),
+        state,
+        writes,
+        float(sent[2]),
+        float(sent[3]),
+        float(mono),
+        float(wall),
+        sent_place,
+        place,
+        detail,
+    )
+
+
+def _unanswered(sent: list, place: int, names: dict[str, str]) -> Call:  # type: ignore[type-arg]
+    seq, _, mono, wall, user, what = sent
+    never = float("inf")
+    return Call(
+        seq, user, "unanswered", _writes(what, names, 3), float(mono), float(wall), never, never, place, 0
+    )
+
+
+def _writes(what: list, names: dict[str, str], size: int) -> tuple[Write, ...]:  # type: ignore[type-arg]
+    for entry in what:
+        if len(entry) != size or entry[2] not in OPERATION:
+            raise ValueError(f"not a write: {entry!r}")
+    return tuple(
+        Write(names.setdefault(entry[0], entry[0]), str(entry[1]), OPERATION[entry[2]], *entry[3:])
+        for entry in what
+    )
+
+
+# --- what must come back ----------------------------------------------------------------------------
+
+
+class Acked(NamedTuple):
+    """One acknowledged change of one row.
+
+    Attributes:
+        state: the row's hash from then on; None once it is deleted.
+        sent_line, acked_line: places in the ledger.
+        at: when the acknowledgement came, in seconds on the monotonic clock.
+    """
+
+    state: int | None
+    sent_line: int
+    acked_line: int
+    at: float
+
+
+class Claim(NamedTuple):
+    """What the ledger says of one row that the workload wrote.
+
+    Attributes:
+        acked: its acknowledged changes, in the order of the acknowledgements.
+        unsure: what indeterminate calls wanted to do with it.
+    """
+
+    acked: tuple[Acked, ...]
+    unsure: frozenset[Operation]
+
+    @property
+    def last(self) -> tuple[Acked, ...]:
+        """The changes that may be the newest: no other was sent after their acknowledgement.
+
+        There are several when calls overlapped, since acknowledgements may arrive in another order than
+        the commits they speak of.
+        """
+        newest_sent = max(change.sent_line for change in self.acked)
+        return tuple(change for change in self.acked if change.acked_line > newest_sent)
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What witness and ledger call for, row by row.
+
+    Attributes:
+        witness: rows of the witness, by table and key.
+        claims: rows that the workload wrote, by table and key.
+        before: acknowledgements up to here are in the witness for certain, in seconds on the monotonic
+            clock; minus infinity when that is not known.
+    """
+
+    witness: Rows
+    claims: Mapping[str, Mapping[str, Claim]]
+    before: float = field(default=float("-inf"))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table that either of them names, sorted."""
+        return tuple(sorted({*self.witness, *self.claims}))
+
+    def keys(self, table: str) -> Iterable[str]:
+        """Every key of a table that either of them names."""
+        known = self.witness.get(table, {})
+        return (*known, *(key for key in self.claims.get(table, {}) if key not in known))
+
+    def state(self, table: str, key: str) -> int | None:
+        """The hash that a row should have; None when it should not be there.
+
+        Of changes that overlapped, the one acknowledged last; ``accepts`` knows the others. What a
+        recovery is compared with, so that the list of differences means the same to all who read it.
+        """
+        claim = self.claims.get(table, {}).get(key)
+        if claim is not None and claim.acked:
+            return claim.acked[-1].state
+        return self.witnessed(table, key)
+
+    def witnessed(self, table: str, key: str) -> int | None:
+        """The hash that the witness saw; None when the row was not there."""
+        row = self.witness.get(table, {}).get(key)
+        return None if row is None else row.hash
+
+    def accepts(self, table: str, key: str) -> frozenset[int | None]:
+        """Every state that would be right.
+
+        The witness decides when it saw everything that was acknowledged for the row, because it was read
+        after; else the ledger does. Changes acknowledged while the witness was being read may or may not
+        be in it, and are newer than what it saw or the same.
+        """
+        claim = self.claims.get(table, {}).get(key)
+        if claim is None or not claim.acked:
+            return frozenset((self.witnessed(table, key),))
+        last = claim.last
+        if all(change.at <= self.before for change in last):
+            return frozenset((self.witnessed(table, key),))
+        return frozenset(change.state for change in last)
+
+
+def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -> Expected:
+    """Put witness and ledger together.
+
+    Args:
+        witness: rows of the witness, by table and key.
+        ledger: every write of the workload.
+        taken: the event that says when the witness was read.
+    """
+    claims: dict[str, dict[str, tuple[list[Acked], set[Operation]]]] = {}
+    for call in ledger.acknowledged:
+        for table, key, op, hash_ in _net(call.writes):
+            state = None if op == "delete" else hash_
+            claim = claims.setdefault(table, {}).setdefault(key, ([], set()))
+            claim[0].append(Acked(state, call.sent_line, call.ended_line, call.ended))
+    for call in ledger.indeterminate:
+        for write in call.writes:
+            claims.setdefault(write.table, {}).setdefault(write.key, ([], set()))[1].add(write.op)
+    return Expected(
+        witness,
+        {
+            table: {key: Claim(tuple(acked), frozenset(unsure)) for key, (acked, unsure) in rows.items()}
+            for table, rows in claims.items()
+        },
+        taken.before.mono if taken else float("-inf"),
+    )
+
+
+def _net(writes: Sequence[Write]) -> Iterable[Write]:
+    """The last write to each row: nobody outside of a transaction sees what was there in between."""
+    return writes if len(writes) == 1 else {(w.table, w.key): w for w in writes}.values()
+
+
+__all__ = [
+    "Acked",
+    "Call",
+    "Claim",
+    "Expected",
+    "Ledger",
+    "LedgerWriter",
+    "Operation",
+    "Row",
+    "Second",
+    "Write",
+    "expected",
+    "parse_ledger",
+    "read_ledger",
+]

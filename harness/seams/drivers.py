@@ -298,6 +298,14 @@ class Objective(Protocol):
 
     def judge(self, scenario: LoadedScenario, history: History) -> Verdict: ...
 
+    def tightest(self, scenario: LoadedScenario) -> LoadedScenario | None:
+        """The same scenario with this objective's target so tight that only a perfect run meets it.
+
+        ``ninelives check`` judges a run a second time with it: an objective that still holds cannot fail.
+        None when no target makes the objective tighter.
+        """
+        ...
+
 
 class Reporter(Protocol):
     """Writes one report of a run. Pure but for the file it writes."""

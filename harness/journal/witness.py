@@ -1,0 +1,247 @@
+"""Rows on file: the witness, and what a recovered service holds otherwise than it should.
+
+``witness.jsonl`` has one JSON array a row, ``[table, key, hash, time]``; ``recovered.jsonl`` the same
+with a null hash for a row that is missing, and only for rows that differ. ``hash`` is a signed 64-bit
+number, ``time`` an ISO date or null.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from pydantic_core import from_json
+
+from harness.errors import JournalError
+from harness.facts import Fingerprint, TableFingerprint
+
+BATCH = 4096
+"""Lines that are put together before they are written, hashed or parsed."""
+
+
+class Row(NamedTuple):
+    """What is known of one row.
+
+    Attributes:
+        hash: of the whole row; None when the row is not there.
+        time: of its last write; None when that is not known.
+    """
+
+    hash: int | None
+    time: datetime | None
+
+
+Rows = Mapping[str, Mapping[str, Row]]
+"""Rows by table and key."""
+
+RowRead = tuple[str, str, int, datetime | None]
+"""A row as a database told it: table, key, hash, time."""
+
+
+class Calls(Protocol):
+    """What should be there."""
+
+    @property
+    def tables(self) -> tuple[str, ...]: ...
+
+    def keys(self, table: str) -> Iterable[str]: ...
+
+    def state(self, table: str, key: str) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of rows.
+
+    Attributes:
+        rows: how many lines it has.
+        sha256: of the file, in hex.
+        content: of everything that was read, whether it was written or not.
+    """
+
+    rows: int
+    sha256: str
+    content: Fingerprint
+
+
+class Tally:
+    """Counts rows and adds up their hashes, table by table."""
+
+    def __init__(self) -> None:
+        self._rows: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+
+    def add(self, table: str, hash_: int, rows: int = 1) -> None:
+        """One more row; ``rows=-1`` takes one away."""
+        self._rows[table] += rows
+        self._sums[table] += rows * hash_
+
+    def fingerprint(self) -> Fingerprint:
+        """The content so far; tables without a row are left out."""
+        return Fingerprint(
+            tables=tuple(
+                TableFingerprint(table=table, rows=rows, digest=table_digest(rows, self._sums[table]))
+                for table, rows in sorted(self._rows.items())
+                if rows
+            )
+        )
+
+
+def table_digest(rows: int, total: int) -> str:
+    """The digest of a table: its rows, and the sum of their hashes modulo 2**64, both in hex."""
+    return f"{rows:x}-{total % 2**64:016x}"
+
+
+def write_rows(path: Path, rows: Iterable[RowRead]) -> Written:
+    """Write every row, as the witness does.
+
+    Raises:
+        JournalError: the file cannot be written.
+    """
+    tally = Tally()
+
+    def lines() -> Iterator[bytes]:
+        for table, key, hash_, time in rows:
+            tally.add(table, hash_)
+            yield _line(table, key, hash_, time)
+
+    count, digest = _write(path, lines())
+    return Written(count, digest, tally.fingerprint())
+
+
+def write_differences(path: Path, rows: Iterable[RowRead], calls_for: Calls) -> Written:
+    """Write the rows that are not as they should be, and those that are missing.
+
+    Args:
+        path: the file.
+        rows: every row that is there.
+        calls_for: what witness and ledger call for.
+
+    Raises:
+        JournalError: the file cannot be written.
+    """
+    tally = Tally()
+    seen: dict[str, set[str]] = {}
+
+    def lines() -> Iterator[bytes]:
+        for table, key, hash_, time in rows:
+            tally.add(table, hash_)
+            seen.setdefault(table, set()).add(key)
+            if calls_for.state(table, key) != hash_:
+                yield _line(table, key, hash_, time)
+        for table in calls_for.tables:
+            there = seen.get(table, set())
+            for key in calls_for.keys(table):
+                if key not in there and calls_for.state(table, key) is not None:
+                    yield _line(table, key, None, None)
+
+    count, digest = _write(path, lines())
+    return Written(count, digest, tally.fingerprint())
+
+
+def read_witness(path: Path) -> Rows:
+    """Read a file of rows, the witness or the differences of a recovery.
+
+    Raises:
+        JournalError: it is missing, cannot be read, or is not what it should be.
+    """
+    found: dict[str, dict[str, Row]] = {}
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                number += 1
+                table, key, hash_, time = from_json(line)
+                rows = found.setdefault(table, {})
+                if key in rows:
+                    raise ValueError(f"{table} {key} stands there twice")
+                rows[key] = Row(hash_, _instant(time) if time is not None else None)
+    except OSError as error:
+        raise JournalError(
+            f"cannot read {path}: {error}", hint="the run folder is not whole; play the drill again"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise JournalError(
+            f"line {number} of {path} makes no sense: {error}", hint="it was changed; play the drill again"
+        ) from error
+    return found
+
+
+def _instant(text: str) -> datetime:
+    """A date that compares with others; one without a zone is UTC, as the sessions that read it are."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise JournalError(
+            f"cannot read {path}: {error}", hint="check that the run folder is whole and readable"
+        ) from error
+
+
+def _line(table: str, key: str, hash_: int | None, time: datetime | None) -> bytes:
+    return json.dumps([table, key, hash_, time.isoformat() if time else None]).encode() + b"\n"
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> tuple[int, str]:
+    digest, count = sha256(), 0
+    with _writable(path) as take:
+        for batch in _batches(lines):
+            data = b"".join(batch)
+            digest.update(data)
+            count += len(batch)
+            take(data)
+    return count, digest.hexdigest()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """What takes the bytes of a file. It is on the disk when the block is left."""
+
+    def unwritable(error: OSError) -> JournalError:
+        return JournalError(
+            f"cannot write {path}: {error}", hint="check free space and permissions (`df -h`); then run again"
+        )
+
+    def take(data: bytes) -> None:
+        rest = data
+        try:
+            while rest:
+                rest = rest[file.write(rest) or 0 :]
+        except OSError as error:
+            raise unwritable(error) from error
+
+    try:
+        file = path.open("wb", buffering=0)
+    except OSError as error:
+        raise unwritable(error) from error
+    with file:
+        yield take
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(error) from error
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = iter(lines)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
