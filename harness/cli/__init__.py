@@ -25,10 +25,10 @@ class Verbs(click.Group):
         "sweep": "Remove what killed runs left behind.",
     }
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - given by click
         return list(self.SUMMARIES)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - given by click
         if name not in self.SUMMARIES:
             return None
         from importlib import import_module
@@ -37,7 +37,7 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - given by click
         with formatter.section("Commands"):
             formatter.write_dl(list(self.SUMMARIES.items()))
 

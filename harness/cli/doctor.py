@@ -93,7 +93,12 @@ def _program(name: str, find: Callable[[], Path], argument: str, sandbox: Sandbo
     except HarnessError as error:
         return Finding(name, False, error.message, error.hint)
     first = (answer.stdout or answer.stderr).strip().partition("\n")[0]
-    return Finding(name, answer.returncode == 0, first or f"exit {answer.returncode}", "" if answer.returncode == 0 else remedy)
+    return Finding(
+        name,
+        answer.returncode == 0,
+        first or f"exit {answer.returncode}",
+        "" if answer.returncode == 0 else remedy,
+    )
 
 
 def _account() -> Finding:

@@ -10,7 +10,7 @@ from harness.cli.exits import Exit, exit_of, worst
 from harness.cli.interrupts import gentle_interrupts
 from harness.cli.places import find_place, place_options
 from harness.cli.progress import follow
-from harness.errors import ScenarioError
+from harness.errors import Problem, ScenarioError
 from harness.render.json import to_json
 from harness.render.text import summarise
 from harness.run.drill import Drilled, drill
@@ -26,9 +26,7 @@ from harness.scenario.models import LoadedScenario
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a run, and nothing else.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summaries.")
 @place_options
-def command(
-    paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, work: Path | None
-) -> Exit:
+def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, work: Path | None) -> Exit:
     """Drill scenarios against disposable replicas of their stack.
 
     PATHS are scenario files, or folders that are searched for some (default: scenarios/).
@@ -59,7 +57,8 @@ def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     Raises:
         ScenarioError: with the problems of all the files.
     """
-    loaded, problems = [], []
+    loaded: list[LoadedScenario] = []
+    problems: list[Problem] = []
     for file in files:
         try:
             loaded.append(load_scenario(file))

@@ -33,7 +33,7 @@ def act(ground: Ground) -> tuple[Outcome, ...]:
         outcomes.append(outcome)
         written = outcome.model_copy(update={"detail": redactor.clean(outcome.detail)})
         ground.journal.write(
-            ActionEnded(number=action.number, outcome=written, found=agent.found(action.number, outcome))
+            ActionEnded(number=action.number, outcome=written, found=agent.found(action.number))
         )
     ground.journal.write(AgentEnded(actions=len(outcomes)))
     return tuple(outcomes)

@@ -87,9 +87,7 @@ def assess(
     return Remains(frozenset(damaged), points)
 
 
-def _damage(
-    service: str, before: Sequence[Resource], after: Sequence[Resource], touched: set[str]
-) -> str:
+def _damage(service: str, before: Sequence[Resource], after: Sequence[Resource], touched: set[str]) -> str:
     gone = sorted(resource.name for resource in {*before} - {*after})
     if gone:
         return f"lost {', '.join(gone[:5])}" + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")

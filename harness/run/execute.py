@@ -28,7 +28,7 @@ def execute(ground: Ground) -> None:
             go(ground, world)
             if not steady_state(ground, world):
                 return
-            take_witness(ground)
+            witness = take_witness(ground)
             if ground.plan.loaded.scenario.recover.reconstruct is not None:
                 ground.fields = read_fields(ground, ground.endpoints[ground.plan.target])
             points, inventory = list_points(ground), take_inventory(ground, "before")
@@ -41,6 +41,6 @@ def execute(ground: Ground) -> None:
         with phase(ground, "verify"):
             stop(ground, world)
             if recovery.serves:
-                verify(ground)
+                verify(ground, witness)
         with phase(ground, "prove"):
             prove(ground, remains, recovery.copy)

@@ -39,7 +39,9 @@ class Stopwatch:
 
     def since(self, earlier: dict[str, float]) -> dict[str, float]:
         """Seconds of each part beyond those of an earlier copy of ``parts``."""
-        return {part: s - earlier.get(part, 0.0) for part, s in self.parts.items() if s > earlier.get(part, 0.0)}
+        return {
+            part: s - earlier.get(part, 0.0) for part, s in self.parts.items() if s > earlier.get(part, 0.0)
+        }
 
 
 def vessel(ground: Ground, service: str, purpose: str, *, replace: bool) -> Vessel:
@@ -121,5 +123,3 @@ def _try(
         return tool.restore(copy.point, into, watch), ""
     except HarnessError as error:
         return None, f"{type(error).__name__}: {error.message}"
-
-

@@ -9,6 +9,7 @@ from harness.run.backfill import tracked
 from harness.run.ground import Ground
 from harness.run.traffic import Traffic
 
+WITNESS = "witness.jsonl"
 LEAST_SHARE = 0.5
 """Of the wanted rate; below it the workload does not show what a loss would look like."""
 
@@ -39,26 +40,26 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
     return not detail
 
 
-def take_witness(ground: Ground) -> None:
+def take_witness(ground: Ground) -> WitnessTaken:
     """Read keys, hashes and times of every tracked row and put them beside the ledger."""
     service = ground.plan.target
     database, endpoint = ground.plan.database(service), ground.endpoints[service]
     before = ground.clock.stamp()
     written = write_rows(
-        ground.journal.folder / "witness.jsonl",
+        ground.journal.folder / WITNESS,
         (
             (table, row.key, row.hash, row.time)
             for table, (key, time) in sorted(tracked(ground, service).items())
             for row in database.rows(endpoint, table, key, time)
         ),
     )
-    ground.journal.write(
-        WitnessTaken(
-            service=service,
-            file="witness.jsonl",
-            sha256=written.sha256,
-            content=written.content,
-            before=before,
-            after=ground.clock.stamp(),
-        )
+    witness = WitnessTaken(
+        service=service,
+        file=WITNESS,
+        sha256=written.sha256,
+        content=written.content,
+        before=before,
+        after=ground.clock.stamp(),
     )
+    ground.journal.write(witness)
+    return witness

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from harness.clock import Clock
+from harness.clock import Clock, Stamp
 from harness.errors import WorkloadError
 from harness.journal.events import WorkloadStarted, WorkloadStopped
 from harness.journal.ledger import read_ledger
@@ -39,11 +40,11 @@ class Traffic:
     ledger: Path
     clock: Clock
 
-    def wait_for_first_acknowledgement(self) -> float:
+    def wait_for_first_acknowledgement(self) -> Stamp:
         """Wait until a write is acknowledged from now on.
 
         Returns:
-            When it was, in seconds on the monotonic clock, as the child stamped it.
+            When it was, as the child stamped it.
 
         Raises:
             WorkloadError: the child died, or none came within ``PATIENCE`` seconds.
@@ -52,7 +53,8 @@ class Traffic:
         while self.clock.stamp().since(began) < PATIENCE:
             acknowledged = read_ledger(self.ledger).first_acknowledged_since(began.mono)
             if acknowledged is not None:
-                return acknowledged
+                now = self.clock.stamp()
+                return Stamp(mono=acknowledged, wall=now.wall - timedelta(seconds=now.mono - acknowledged))
             if not self.workload.alive():
                 break
             self.clock.sleep(0.02)
@@ -116,6 +118,4 @@ def go(ground: Ground, traffic: Traffic) -> None:
     """Let the workload send."""
     wanted = ground.plan.loaded.scenario.workload
     traffic.workload.go()
-    ground.journal.write(
-        WorkloadStarted(pid=traffic.workload.pid, users=wanted.users, rate=wanted.rate)
-    )
+    ground.journal.write(WorkloadStarted(pid=traffic.workload.pid, users=wanted.users, rate=wanted.rate))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from harness.errors import HarnessError
-from harness.journal.events import ContentVerified, InvariantChecked
+from harness.journal.events import ContentVerified, InvariantChecked, WitnessTaken
 from harness.journal.ledger import expected, read_ledger
 from harness.journal.witness import read_witness, write_differences
 from harness.run.assess import Copy, Remains
 from harness.run.backfill import tracked
 from harness.run.ground import Ground
 from harness.run.restore import Stopwatch, compare, restore, vessel
+from harness.run.traffic import LEDGER
 
+RECOVERED = "recovered.jsonl"
 SAMPLE = 5
 """Rows of a broken invariant that are kept for the reader."""
 
 
-def verify(ground: Ground) -> None:
+def verify(ground: Ground, witness: WitnessTaken) -> None:
     """Compare the service with what witness and ledger call for; the workload has been stopped."""
-    _verify_content(ground)
+    _verify_content(ground, witness)
     loaded = ground.plan.loaded
     for name, statement in (loaded.objectives.invariants or {}).items():
         _check_invariant(ground, name, loaded.files.get(statement, statement))
@@ -40,21 +42,21 @@ def prove(ground: Ground, remains: Remains, recovered_from: Copy | None) -> None
             into.discard()
 
 
-def _verify_content(ground: Ground) -> None:
+def _verify_content(ground: Ground, witness: WitnessTaken) -> None:
     service, folder = ground.plan.target, ground.journal.folder
     database, endpoint = ground.plan.database(service), ground.endpoints[service]
-    calls_for = expected(read_witness(folder / "witness.jsonl"), read_ledger(folder / "ledger.jsonl"))
+    calls_for = expected(read_witness(folder / witness.file), read_ledger(folder / LEDGER), witness)
     rows = (
         (table, row.key, row.hash, row.time)
         for table, (key, time) in sorted(tracked(ground, service).items())
         for row in database.rows(endpoint, table, key, time)
     )
-    written = write_differences(folder / "recovered.jsonl", rows, calls_for)
+    written = write_differences(folder / RECOVERED, rows, calls_for)
     ground.journal.write(
         ContentVerified(
             service=service,
             content=written.content,
-            file="recovered.jsonl",
+            file=RECOVERED,
             sha256=written.sha256,
             rows=written.rows,
         )

@@ -1,0 +1,58 @@
+"""``ninelives check``: prove that scenarios prove something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.interrupts import gentle_interrupts
+from harness.cli.places import find_place, place_options
+from harness.cli.progress import follow
+from harness.cli.run import load_all
+from harness.run.drill import Drilled, drill
+from harness.run.sweep import sweep
+from harness.scenario.discover import find_scenarios
+from harness.scenario.models import LoadedScenario
+from harness.search.check import Checked, Checker
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@place_options
+def command(paths: tuple[Path, ...], reports: Path, work: Path | None) -> Exit:
+    """Prove the scenarios below PATHS (default: scenarios/).
+
+    With an idle agent every objective holds; with all guards off some breach, and none is beyond
+    failing; as written every verdict is as expected.
+
+    Exit code: 0 when every scenario proves itself, 1 when one does not, 3 and 4 as for `ninelives run`.
+    """
+    files = find_scenarios(paths or (Path("scenarios"),))
+    load_all(files)
+    place = find_place(reports, work)
+
+    def play(scenario: LoadedScenario) -> Drilled:
+        with follow(scenario) as listener:
+            return drill(scenario, place, (listener,))
+
+    with gentle_interrupts():
+        sweep(place)
+        checker = Checker(play)
+        ok = True
+        for file in files:
+            checked = checker.check(file)
+            click.echo(describe(checked))
+            ok = ok and checked.ok
+    return Exit.AS_EXPECTED if ok else Exit.BREACHED
+
+
+def describe(checked: Checked) -> str:
+    """A line for the scenario, and one for each proof."""
+    lines = [f"{checked.scenario.id}: {'proved' if checked.ok else 'NOT PROVED'}"]
+    for proof in checked.proofs:
+        verdicts = ", ".join(f"{v.objective} {v.value}" for v in proof.drilled.record.verdicts)
+        lines.append(f"  {proof.name:<10} {'ok' if not proof.complaints else 'no'}  {verdicts}")
+        lines.extend(f"             {complaint}" for complaint in proof.complaints)
+    return "\n".join(lines)
