@@ -1,0 +1,179 @@
+"""Starts a PostgreSQL server for one replica, and waits until it answers.
+
+Everything that matters is given on the command line, which beats the files of a restored data directory
+(PostgreSQL 18, section 19.1.4): whom it admits, where it listens, whose it is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.clock import Clock
+from harness.errors import DatabaseError
+from harness.facts import OPERATOR, Endpoint, Lease
+from harness.replicas.leases import MARKER_SETTING
+from harness.replicas.postgres.programs import require_reach, server_programs
+from harness.replicas.postgres.session import session
+from harness.sandbox import LOOPBACK, Sandbox
+
+LOG_FILE = "postgres.log"
+HBA_FILE = "pg_hba.conf"
+IDENT_FILE = "pg_ident.conf"
+CONFIG_FILE = "postgresql.conf"
+POLL_SECONDS = 0.01
+LOG_LINES = 8
+
+HBA = f"""\
+# Passwords only, from this machine only.
+host all all {LOOPBACK}/32 scram-sha-256
+host replication {OPERATOR} {LOOPBACK}/32 scram-sha-256
+"""
+
+USUAL_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "ssl": "off",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "300",
+    "wal_level": "replica",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "synchronous_commit": "on",
+    "synchronous_standby_names": "",
+    "full_page_writes": "on",
+    "archive_mode": "off",
+    "archive_command": "",
+    "archive_library": "",
+    "shared_preload_libraries": "",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "log_statement": "none",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "lc_messages": "C",
+    # A restored copy is of use when its replay is over, not before.
+    "hot_standby": "off",
+}
+
+
+class PortTakenError(Exception):
+    """Somebody else listens on the port that was chosen."""
+
+
+class ServerExitedError(Exception):
+    """The server ended before it answered; the message is the end of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is to run on a data directory.
+
+    Attributes:
+        lease: whose it is.
+        data: the data directory, owned by the account it runs as.
+        fsync: whether commits are made durable.
+        sandbox: how to start it.
+        clock: to wait by.
+    """
+
+    lease: Lease
+    data: Path
+    fsync: bool
+    sandbox: Sandbox
+    clock: Clock
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.lease.directory / LOG_FILE
+
+    def start(self, port: int, settings: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start it; it does not answer yet.
+
+        Args:
+            port: TCP port on loopback.
+            settings: on top of the usual ones.
+        """
+        require_reach(self.sandbox.account, self.data.parent, "the data directory's place")
+        self._write_files()
+        self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
+        options = {**USUAL_SETTINGS, **self._own_settings(port), **(settings or {})}
+        with server_programs(self.sandbox) as programs:
+            command: list[str | Path] = [programs / "postgres", "-D", self.data]
+            for name, value in options.items():
+                command += ["-c", f"{name}={value}"]
+            return self.sandbox.start(command, log=self.log, directory=self.lease.directory, drop=True)
+
+    def await_answer(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> None:
+        """Wait until the operator gets an answer and no replay is under way.
+
+        Args:
+            process: from ``start``.
+            endpoint: where it will answer.
+            timeout: seconds.
+
+        Raises:
+            PortTakenError: the port belongs to somebody else.
+            ServerExitedError: it ended.
+            DatabaseError: it did not answer in time, or does not know the operator or the database.
+        """
+        began = self.clock.stamp()
+        while True:
+            self._check_running(process)
+            refusal = _try(endpoint)
+            if refusal is None:
+                return
+            if _is_final(refusal) or self.clock.stamp().since(began) > timeout:
+                raise DatabaseError(
+                    f"{endpoint.service}: the server runs but does not serve: {refusal}",
+                    hint="its data may not be this service's, or its replay needs longer",
+                )
+            self.clock.sleep(POLL_SECONDS)
+
+    def log_tail(self) -> str:
+        """The last lines of its log."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
+        return "\n".join(lines[-LOG_LINES:])
+
+    def _write_files(self) -> None:
+        contents = {HBA_FILE: HBA, IDENT_FILE: "", CONFIG_FILE: "# All settings stand on the command line.\n"}
+        for name, content in contents.items():
+            path = self.lease.directory / name
+            path.write_text(content)
+            path.chmod(0o644)
+
+    def _own_settings(self, port: int) -> dict[str, str]:
+        return {
+            "port": str(port),
+            "hba_file": str(self.lease.directory / HBA_FILE),
+            "ident_file": str(self.lease.directory / IDENT_FILE),
+            "config_file": str(self.lease.directory / CONFIG_FILE),
+            "fsync": "on" if self.fsync else "off",
+            MARKER_SETTING: self.lease.marker,
+        }
+
+    def _check_running(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            return
+        tail = self.log_tail()
+        if "could not create any TCP/IP sockets" in tail:
+            raise PortTakenError
+        raise ServerExitedError(tail)
+
+
+def _try(endpoint: Endpoint) -> str | None:
+    """None when it serves; else why not."""
+    try:
+        with session(endpoint, autocommit=True) as connection:
+            row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    except DatabaseError as error:
+        return error.message
+    return "replay is under way" if row and row[0] else None
+
+
+def _is_final(refusal: str) -> bool:
+    return "password authentication failed" in refusal or "does not exist" in refusal

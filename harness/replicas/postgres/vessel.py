@@ -1,0 +1,133 @@
+"""A fresh replica that a backup is restored into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import DatabaseError, RestoreError
+from harness.facts import Endpoint, Lease
+from harness.replicas.leases import reap
+from harness.replicas.postgres.cluster import clone_cluster, set_up
+from harness.replicas.postgres.roles import grants_on
+from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
+from harness.seams.drivers import Setting
+
+DATA = "pgdata"
+SET_ASIDE = "postgresql.auto.conf.restored"
+PORT_TRIES = 5
+PORT_PAUSE = 0.1
+
+
+@dataclass
+class PostgresVessel:
+    """A data directory, and the server that is started on what a restore puts there.
+
+    Attributes:
+        lease: of the new replica.
+        like: the endpoint whose database, roles and passwords it takes on.
+        setting: what it is provisioned into.
+        fsync: as in the service it stands in for.
+        choose_port: gives a port for each try; ``like``'s own when it takes its place.
+    """
+
+    lease: Lease
+    like: Endpoint
+    setting: Setting
+    fsync: bool
+    choose_port: Callable[[], int]
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.setting.sandbox.give(self.directory)
+
+    @property
+    def directory(self) -> Path:
+        """Where a physical restore puts its data."""
+        return self.lease.directory / DATA
+
+    def start(self, settings: Mapping[str, str] | None = None, *, timeout: float = 600.0) -> Endpoint:
+        """Start a server on what lies in ``directory``; on a prepared, empty cluster if nothing does.
+
+        Settings that the restored files bring along do not count: the server gets the same settings as
+        every replica, and ``settings`` on top.
+
+        Args:
+            settings: server settings on top of the usual ones.
+            timeout: seconds until it must answer queries, replay included.
+
+        Raises:
+            RestoreError: the server does not start from what lies there.
+            ProvisionError: there is no room for the empty cluster.
+        """
+        self._lay_out()
+        sandbox, clock = self.setting.sandbox, self.setting.clock
+        server = Server(self.lease, self.directory, self.fsync, sandbox, clock)
+        for _ in range(PORT_TRIES):
+            endpoint = self._endpoint(self.choose_port())
+            self._process = server.start(endpoint.port, settings)
+            try:
+                server.await_answer(self._process, endpoint, timeout)
+            except PortTakenError:
+                clock.sleep(PORT_PAUSE)
+            except (ServerExitedError, DatabaseError) as error:
+                raise RestoreError(
+                    f"no server starts for {self.lease.service} from what was restored: {error}",
+                    hint="the copy is incomplete, damaged, or not of this service; an older one may do",
+                ) from error
+            else:
+                return endpoint
+        raise RestoreError(
+            f"port {endpoint.port} for {self.lease.service} is taken by another program",
+            hint="run the drill again",
+        )
+
+    def discard(self) -> None:
+        """Stop it and remove everything. Idempotent."""
+        reap(self.lease)
+        if self._process is not None:
+            self._process.wait()
+
+    def _endpoint(self, port: int) -> Endpoint:
+        like = self.like
+        return Endpoint(
+            lease=self.lease,
+            kind=like.kind,
+            host=like.host,
+            port=port,
+            name=like.name,
+            environment=like.environment,
+            path=self.directory,
+            credentials=like.credentials,
+        )
+
+    def _lay_out(self) -> None:
+        sandbox = self.setting.sandbox
+        if any(self.directory.iterdir()):
+            self._clear_of_its_past()
+            sandbox.give(self.directory)
+            self.directory.chmod(0o700)
+            return
+        clone_cluster(sandbox, self.directory)
+        grants = grants_on(self.setting.stack, self.like.service)
+        set_up(sandbox, self.directory, self.like.name, self.like.credentials, grants)
+
+    def _clear_of_its_past(self) -> None:
+        """Take away what tied the copy to the server that it was taken from.
+
+        A lock file names a process that is not its own; settings made by ALTER SYSTEM can name commands,
+        places and servers of the original; replication slots would keep WAL for readers that never come
+        (PostgreSQL 18, section 25.3.5).
+        """
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.replace(self.directory / "postgresql.auto.conf", self.directory / SET_ASIDE)  # noqa: PTH105
+        slots = self.directory / "pg_replslot"
+        for slot in slots.iterdir() if slots.is_dir() else ():
+            shutil.rmtree(slot)

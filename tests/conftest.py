@@ -1,0 +1,31 @@
+"""The one fixture that every part of the tests shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from tempfile import gettempdir, mkdtemp
+
+import pytest
+
+from harness.sandbox import Sandbox, unprivileged_account
+
+CACHE = Path(gettempdir()) / f"ninelives-tests-cache-{os.geteuid()}"
+"""Kept between test runs, as a user's own cache is: what is prepared in it must survive that."""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """A run's place of its own for each test module, so that a module can share its servers.
+
+    It does not lie below pytest's own directories, because those are closed to the account that servers
+    run as when the tests run as root.
+    """
+    root = Path(mkdtemp(prefix="ninelives-test-"))
+    root.chmod(0o711)
+    CACHE.mkdir(exist_ok=True)
+    yield Sandbox(run_id=f"test-{token_hex(4)}", root=root, cache=CACHE, account=unprivileged_account())
+    shutil.rmtree(root, ignore_errors=True)
