@@ -22,25 +22,53 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m)")
+DURATION = r"^([0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d|w))+$"
+RATE = r"^[0-9]{1,9}(\.[0-9]{1,6})?/(s|m)$"
+NAME = r"^[a-z][a-z0-9-]{0,62}$"
+IDENTIFIER = r"^[a-z_][a-z0-9_]{0,62}$"
+RELATIVE_PATH = r"^\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
+FILE_NAME = r"^\.?[^./][^/]*$"
+VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+CALL = r"^[a-z0-9]+\.[a-z-]+$"
+SCENARIO_ID = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*$"
+
+LONGEST = timedelta(days=36500)
 
 
 def parse_duration(value: Any) -> timedelta:
-    """Turn ``15m``, ``90d`` or ``1h30m`` into a timedelta.
+    """Turn ``15m``, ``90d`` or ``1h30m`` into a timedelta, to the millisecond.
 
     Raises:
-        ValueError: the text is not a chain of number and unit (ms, s, m, h, d, w).
+        ValueError: the text is not a chain of number and unit (ms, s, m, h, d, w), or more than a century.
     """
     if isinstance(value, timedelta):
         return value
-    if not isinstance(value, str) or not re.fullmatch(rf"(?:{DURATION.pattern})+", value):
-        raise ValueError("expected a duration such as 30s, 15m, 36h or 90d")
-    return timedelta(seconds=sum(float(n) * SECONDS[unit] for n, unit in DURATION.findall(value)))
+    if not isinstance(value, str) or not re.fullmatch(DURATION, value):
+        raise PydanticCustomError("duration", "a duration such as 30s, 15m, 36h or 90d")
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h|d|w)", value)
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise PydanticCustomError("duration", "a duration of at most 100 years")
+    return timedelta(milliseconds=round(seconds * 1000))
+
+
+def parse_period(value: Any) -> timedelta:
+    """Turn text into a timedelta above zero.
+
+    Raises:
+        ValueError: as ``parse_duration``, or it is zero.
+    """
+    period = parse_duration(value)
+    if period <= timedelta(0):
+        raise PydanticCustomError("duration", "a duration above zero such as 30s, 15m, 36h or 90d")
+    return period
 
 
 def format_duration(value: timedelta) -> str:
@@ -53,38 +81,50 @@ def format_duration(value: timedelta) -> str:
     return text or "0s"
 
 
-def parse_rate(value: Any) -> float:
-    """Turn ``50/s`` or ``600/m`` into events per second.
+def parse_rate(value: Any, info: ValidationInfo | None = None) -> float:
+    """Turn ``50/s`` or ``600/m`` into events per second. Python code may give the number itself.
 
     Raises:
-        ValueError: the text is not a number, a slash and ``s`` or ``m``.
+        ValueError: the text is not a number above zero, a slash and ``s`` or ``m``.
     """
-    if isinstance(value, float):
+    if isinstance(value, float) and not (info and info.mode == "json"):
         return value
-    match = RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) <= 0:
-        raise ValueError("expected a rate above zero such as 50/s or 600/m")
-    return float(match[1]) / SECONDS[match[2]]
+    match = re.fullmatch(RATE, value) if isinstance(value, str) else None
+    rate = round(float(match[0][:-2]) / SECONDS[match[2]], 6) if match else 0.0
+    if rate <= 0:
+        raise PydanticCustomError("rate", "a rate above zero such as 50/s or 600/m")
+    return rate
+
+
+def format_rate(rate: float) -> str:
+    """Text that ``parse_rate`` reads back, to the millionth: ``50/s``."""
+    return f"{rate:.6f}".rstrip("0").rstrip(".") + "/s"
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["15m", "90d"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": DURATION, "examples": ["15m", "90d"]}),
+]
+Period = Annotated[
+    timedelta,
+    BeforeValidator(parse_period),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION, "examples": ["15m", "90d"]}),
 ]
 Rate = Annotated[
     float,
     BeforeValidator(parse_rate),
-    PlainSerializer(lambda rate: f"{rate:g}/s", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?/(s|m)$", "examples": ["50/s"]}),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": RATE, "examples": ["50/s"]}),
 ]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
-RELATIVE_PATH = r"^\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=255)]
+FileName = Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=255)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Day = date
 VerdictValue = Literal["held", "breached", "undecided"]
 
 
@@ -107,9 +147,11 @@ class TrackedTable(Model):
 class PostgresService(Model):
     """A PostgreSQL database."""
 
-    kind: Literal["postgres"]
-    environment: Name | None = None
-    volume: str | None = Field(None, description="<railway service>/<volume> that its data lies on")
+    kind: Literal["postgres"] = Field(description="a PostgreSQL database")
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    volume: Annotated[str, StringConstraints(pattern=VOLUME)] | None = Field(
+        None, description="`<railway service>/<volume>` that its data lies on"
+    )
     schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
     tables: dict[Identifier, TrackedTable] = Field(
         default_factory=dict, description="tables whose content is compared after a recovery"
@@ -120,39 +162,52 @@ class PostgresService(Model):
 class S3Service(Model):
     """An S3 bucket on a server of its own."""
 
-    kind: Literal["s3"]
-    environment: Name | None = None
-    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    versioning: bool = True
-    object_lock: bool = Field(True, description="objects can be locked; implies versioning")
+    kind: Literal["s3"] = Field(description="an S3 bucket")
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    bucket: Annotated[str, StringConstraints(pattern=BUCKET)] = Field(description="the bucket's name")
+    versioning: bool = Field(True, description="overwritten and deleted objects are kept as versions")
+    object_lock: bool = Field(True, description="objects can be locked; needs versioning")
 
 
 class RailwayService(Model):
     """The Railway control plane with one project."""
 
-    kind: Literal["railway"]
+    kind: Literal["railway"] = Field(description="the Railway control plane")
     profile: Literal["legacy", "current"] = Field(
         "current", description="legacy: deletes are immediate (until April 2026); current: soft for 48 h"
     )
-    project: Name
-    environments: Annotated[tuple[Name, ...], Field(min_length=1)]
+    project: Name = Field(description="the project's name")
+    environments: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="the project's environments"
+    )
     plan: Literal["free", "hobby", "pro"] = Field("pro", description="decides the rate limits")
 
 
 class OtherService(Model):
     """A service of a driver that is not built in, found by its entry point."""
 
-    kind: str
-    environment: Name | None = None
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    kind: Name = Field(description="the driver's name")
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="what the driver asks for")
 
 
-def _tag(key: str, *known: str) -> Discriminator:
-    def pick(value: Any) -> str:
-        name = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
-        return name if name in known else "other"
+class Choice:
+    """Picks the model of a mapping by the name under one of its keys; ``other`` for every other name.
 
-    return Discriminator(pick)
+    Attributes:
+        key: the key that names the driver: ``kind`` or ``tool``.
+        driver: which drivers the names are of, as ``harness.seams.lookup`` calls them.
+        noun: what the mapping describes, for messages.
+        built_in: the names that have a model of their own.
+    """
+
+    def __init__(self, key: str, driver: str, noun: str, *built_in: str) -> None:
+        self.key, self.driver, self.noun, self.built_in = key, driver, noun, built_in
+        self.__name__ = f"{noun} by {key}"  # pydantic asks every discriminator for it
+
+    def __call__(self, value: Any) -> str:
+        name = value.get(self.key) if isinstance(value, dict) else getattr(value, self.key, None)
+        return name if name in self.built_in else "other"
 
 
 Service = Annotated[
@@ -160,7 +215,7 @@ Service = Annotated[
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[OtherService, Tag("other")],
-    _tag("kind", "postgres", "s3", "railway"),
+    Discriminator(Choice("kind", "replicas", "service", "postgres", "s3", "railway")),
 ]
 
 
@@ -174,19 +229,34 @@ class TokenGrant(Model):
     guard that uses it is hypothetical.
     """
 
-    token: Literal["account", "workspace", "project", "scoped"]
-    environment: Name | None = Field(None, description="project tokens reach one environment")
-    allow: tuple[str, ...] = Field((), description="operations that a scoped token may call")
+    token: Literal["account", "workspace", "project", "scoped"] = Field(description="what the token reaches")
+    environment: Name | None = Field(
+        None, description="project tokens reach one environment; the others take none"
+    )
+    allow: tuple[Text, ...] = Field((), description="operations that a scoped token may call")
 
 
-Grant = Literal["owner", "writer", "reader", "admin"] | TokenGrant
+Role = Literal["owner", "writer", "reader", "admin"]
+
+
+def _shape_of_grant(value: Any) -> str:
+    return "token" if isinstance(value, dict | TokenGrant) else "role"
+
+
+Grant = Annotated[
+    Annotated[Role, Tag("role")] | Annotated[TokenGrant, Tag("token")], Discriminator(_shape_of_grant)
+]
 """Postgres: owner, writer, reader. S3: admin, writer (may delete), reader. Railway: a token."""
 
 
 class Principal(Model):
     """An identity and what it may do. Its credentials are minted by the replicas."""
 
-    grants: dict[Name, Grant] = Field(default_factory=dict)
+    grants: dict[Name, Grant] = Field(
+        default_factory=dict,
+        description="by service: owner, writer or reader of a postgres; admin, writer or reader of an s3; "
+        "{token: ...} of a railway",
+    )
     workspace: RelativePath | None = Field(None, description="folder that becomes its files")
     found_in: RelativePath | None = Field(
         None, description="file in which its credential lies about; proves how it can be found"
@@ -199,48 +269,54 @@ class Principal(Model):
 class Lock(Model):
     """Object Lock for every object that a protection writes."""
 
-    mode: Literal["compliance", "governance"]
-    for_: Duration = Field(alias="for")
+    mode: Literal["compliance", "governance"] = Field(
+        description="compliance: nobody can delete; governance: who may bypass it can"
+    )
+    for_: Period = Field(alias="for", description="how long from the moment of writing")
 
 
 class RailwayVolumeBackup(Model):
     """Railway's own volume backups. Kept 6 days (daily), 1 month (weekly), 3 months (monthly)."""
 
-    tool: Literal["railway-volume-backup"]
-    of: Name
-    schedule: Annotated[tuple[Literal["daily", "weekly", "monthly"], ...], Field(min_length=1)]
+    tool: Literal["railway-volume-backup"] = Field(description="Railway's own volume backups")
+    of: Name = Field(description="the postgres service whose volume is backed up")
+    schedule: Annotated[tuple[Literal["daily", "weekly", "monthly"], ...], Field(min_length=1)] = Field(
+        description="the schedules that are switched on"
+    )
 
 
 class PgDump(Model):
     """``pg_dump`` in custom format to an S3 service."""
 
-    tool: Literal["pg_dump"]
-    of: Name
-    to: Name
-    every: Duration
-    keep: Annotated[int, Field(ge=1)]
-    lock: Lock | None = None
+    tool: Literal["pg_dump"] = Field(description="logical dumps")
+    of: Name = Field(description="the postgres service that is dumped")
+    to: Name = Field(description="the s3 service that the dumps go to")
+    every: Period = Field(description="time from one dump to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(description="how many dumps are kept")
+    lock: Lock | None = Field(None, description="Object Lock for every dump")
 
 
 class PostgresPitr(Model):
     """Base backups and a continuous WAL archive in an S3 service: restore to any instant."""
 
-    tool: Literal["postgres-pitr"]
-    of: Name
-    to: Name
-    base_every: Duration = timedelta(days=7)
-    keep: Annotated[int, Field(ge=1)] = 2
-    ship_every: Duration = Field(timedelta(seconds=1), description="longest wait before WAL is shipped")
-    lock: Lock | None = None
+    tool: Literal["postgres-pitr"] = Field(description="base backups and WAL")
+    of: Name = Field(description="the postgres service that is archived")
+    to: Name = Field(description="the s3 service that the archive lies in")
+    base_every: Period = Field(timedelta(days=7), description="time from one base backup to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(2, description="how many base backups are kept")
+    ship_every: Period = Field(timedelta(seconds=1), description="longest wait before WAL is shipped")
+    lock: Lock | None = Field(None, description="Object Lock for every object of the archive")
 
 
 class OtherProtection(Model):
     """A protection of a tool that is not built in, found by its entry point."""
 
-    tool: str
-    of: Name
-    to: Name | None = None
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    tool: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = Field(
+        description="the tool's name"
+    )
+    of: Name = Field(description="the service that is backed up")
+    to: Name | None = Field(None, description="the service that the backups go to")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="what the tool asks for")
 
 
 Protection = Annotated[
@@ -248,7 +324,9 @@ Protection = Annotated[
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
     | Annotated[OtherProtection, Tag("other")],
-    _tag("tool", "railway-volume-backup", "pg_dump", "postgres-pitr"),
+    Discriminator(
+        Choice("tool", "backups", "backup tool", "railway-volume-backup", "pg_dump", "postgres-pitr")
+    ),
 ]
 
 
@@ -258,8 +336,8 @@ Protection = Annotated[
 class BackupSurvival(Model):
     """So many sufficient copies are left: they survived, restored, and hold what they held when taken."""
 
-    copies: Annotated[int, Field(ge=1)] = 1
-    max_age: Duration | None = Field(
+    copies: Annotated[int, Field(ge=1)] = Field(1, description="how many must be left")
+    max_age: Period | None = Field(
         None, description="a copy older than this, at the time of the harm, does not count"
     )
 
@@ -267,18 +345,20 @@ class BackupSurvival(Model):
 class Isolation(Model):
     """A principal changed nothing outside the environments or services it may touch."""
 
-    principal: Name
+    principal: Name = Field(description="whose reach is judged")
     may_touch: tuple[Name, ...] = Field(description="environments, or services that stand in none")
 
 
 class Objectives(Model):
     """What must hold. Each one that is named is judged."""
 
-    backup_survival: BackupSurvival | None = Field(None, alias="backup-survival")
-    isolation: Isolation | None = None
+    backup_survival: BackupSurvival | None = Field(
+        None, alias="backup-survival", description="how many good copies must be left"
+    )
+    isolation: Isolation | None = Field(None, description="what a principal must not be able to change")
     rpo: Duration | None = Field(None, description="at most this much acknowledged work may be lost")
     rto: Duration | None = Field(None, description="from the harm to the first verified answer")
-    invariants: dict[Name, str] | None = Field(
+    invariants: dict[Name, Text] | None = Field(
         None, description="SQL that must return no rows after the recovery; or a .sql file"
     )
     containment: Duration | None = Field(
@@ -295,9 +375,11 @@ class Objectives(Model):
 class Guard(Model):
     """A safeguard that can be switched on: a JSON merge patch (RFC 7396) over the stack."""
 
-    why: str
-    patch: dict[str, JsonValue]
-    hypothetical: str | None = Field(
+    why: Text = Field(description="what it is for, in one sentence")
+    patch: dict[str, JsonValue] = Field(
+        description="what it changes in services, principals and protections; null removes"
+    )
+    hypothetical: Text | None = Field(
         None, description="why no provider offers it today; reports repeat it next to every result"
     )
 
@@ -305,23 +387,27 @@ class Guard(Model):
 class Stack(Model):
     """The services, the principals with their grants, and the protections, as a user's system has them."""
 
-    services: dict[Name, Service]
-    principals: dict[Name, Principal] = Field(default_factory=dict)
-    protections: dict[Name, Protection] = Field(default_factory=dict)
-    guards: dict[Name, Guard] = Field(default_factory=dict)
-    objectives: Objectives = Field(default_factory=Objectives)
+    services: dict[Name, Service] = Field(description="what runs")
+    principals: dict[Name, Principal] = Field(default_factory=dict, description="who may do what")
+    protections: dict[Name, Protection] = Field(default_factory=dict, description="what is backed up, how")
+    guards: dict[Name, Guard] = Field(
+        default_factory=dict, description="safeguards that scenarios switch on by name"
+    )
+    objectives: Objectives = Field(
+        default_factory=Objectives, description="what must hold in all scenarios over this stack"
+    )
 
 
 class Incident(Model):
     """The real event behind a scenario, and how well it is known."""
 
-    date: date
+    date: Day = Field(description="the day it happened, in ISO form")
     grade: Literal["A", "B", "C"] = Field(
         description="A: the owner's or vendor's own account; B: consistent secondary reports; C: one report"
     )
-    sources: Annotated[tuple[str, ...], Field(min_length=1)]
-    models: str = Field(description="what of it the scenario plays")
-    leaves_out: str = Field(description="what it does not")
+    sources: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(description="where it is told")
+    models: Text = Field(description="what of it the scenario plays")
+    leaves_out: Text = Field(description="what it does not")
 
 
 class Export(Model):
@@ -329,25 +415,27 @@ class Export(Model):
 
     query: RelativePath = Field(description="SQL file; one JSON value a row; given :from and :to")
     to: Name = Field(description="the S3 service that keeps them")
-    prefix: str = "events/"
+    prefix: str = Field("events/", description="what their keys begin with")
 
 
 class PastHistory(Model):
     """The past that the backfill plays: data, and the recovery points that would exist today."""
 
-    service: Name
-    span: Duration
-    rows: Annotated[int, Field(ge=1)] = Field(description="rows of the main table over the whole span")
+    service: Name = Field(description="the postgres service that it is played into")
+    span: Period = Field(description="how far back it goes")
+    rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        description="rows of the main table over the whole span"
+    )
     slice: RelativePath = Field(description="SQL file that inserts one slice, given :from, :to and :rows")
-    exports: tuple[Export, ...] = ()
+    exports: tuple[Export, ...] = Field((), description="records that third parties keep")
 
 
 class Workload(Model):
     """Real traffic while the agent works, and after the recovery."""
 
-    locustfile: RelativePath
-    service: Name
-    users: Annotated[int, Field(ge=1, le=1000)] = 10
+    locustfile: RelativePath = Field(description="Python file with the users' behaviour")
+    service: Name = Field(description="the postgres service that it writes to")
+    users: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="how many at once")
     rate: Rate = Field(50.0, description="acknowledged writes a second, over all users")
     steady: Duration = Field(
         timedelta(seconds=2), description="how long all must be well before the agent acts"
@@ -357,14 +445,16 @@ class Workload(Model):
 class Step(Model):
     """One call of a scripted agent."""
 
-    do: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+\.[a-z-]+$")] = Field(
-        description="<surface>.<verb>: files.read, http.request, sql.execute, s3.delete-object, ..."
+    do: Annotated[str, StringConstraints(pattern=CALL)] = Field(
+        description="`<surface>.<verb>`: files.read, http.request, sql.execute, s3.delete-object, ..."
     )
     on: Name | None = Field(None, description="the service; none for the agent's own files")
     with_: dict[str, JsonValue] = Field(
-        default_factory=dict, alias="with", description="arguments; ${name} stands for a value found earlier"
+        default_factory=dict,
+        alias="with",
+        description="arguments; `${name}` stands for a value found earlier",
     )
-    save: dict[Identifier, str] = Field(
+    save: dict[Identifier, Text] = Field(
         default_factory=dict,
         description="values to keep: a regular expression with one group, or a path such as $.data.me.id",
     )
@@ -375,49 +465,49 @@ class Step(Model):
 class ScriptedAgent(Model):
     """Plays the steps as they are written. A step that is not done does not stop the next."""
 
-    kind: Literal["scripted"]
-    as_: Name = Field(alias="as")
-    goal: str
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    kind: Literal["scripted"] = Field(description="plays the steps below")
+    as_: Name = Field(alias="as", description="the principal that it acts as")
+    goal: Text = Field(description="what it was asked to do")
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = Field(description="its calls, in order")
 
 
 class IdleAgent(Model):
     """Does nothing. With it, every objective must hold."""
 
-    kind: Literal["idle"]
-    as_: Name | None = Field(None, alias="as")
-    goal: str = "nothing"
+    kind: Literal["idle"] = Field(description="does nothing")
+    as_: Name | None = Field(None, alias="as", description="the principal that it stands in for")
+    goal: str = Field("nothing", description="what it was asked to do")
 
 
 class OtherAgent(Model):
     """An agent of a driver that is not built in, found by its entry point."""
 
-    kind: str
-    as_: Name = Field(alias="as")
-    goal: str
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    kind: Name = Field(description="the driver's name")
+    as_: Name = Field(alias="as", description="the principal that it acts as")
+    goal: Text = Field(description="what it was asked to do")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="what the driver asks for")
 
 
 Agent = Annotated[
     Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[IdleAgent, Tag("idle")]
     | Annotated[OtherAgent, Tag("other")],
-    _tag("kind", "scripted", "idle"),
+    Discriminator(Choice("kind", "agents", "agent", "scripted", "idle")),
 ]
 
 
 class Assumed(Model):
     """Parts of the recovery time that people take. Not measured here, and marked so in every report."""
 
-    detect: Duration | None = None
-    decide: Duration | None = None
+    detect: Duration | None = Field(None, description="until somebody notices")
+    decide: Duration | None = Field(None, description="until somebody decides to restore")
 
 
 class Reconstruction(Model):
     """How to rebuild rows from records that a third party kept."""
 
     from_: Name = Field(alias="from", description="the S3 service with the records")
-    prefix: str = "events/"
+    prefix: str = Field("events/", description="what their keys begin with")
     script: RelativePath = Field(
         description="SQL file; the records are in the temporary table ninelives_events(body jsonb)"
     )
@@ -426,26 +516,37 @@ class Reconstruction(Model):
 class Recover(Model):
     """How the team gets its service back."""
 
-    strategy: Literal["newest-surviving", "reconstruct"] = "newest-surviving"
-    service: Name
-    assume: Assumed = Field(default_factory=Assumed)
-    reconstruct: Reconstruction | None = None
+    strategy: Literal["newest-surviving", "reconstruct"] = Field(
+        "newest-surviving",
+        description="newest-surviving: restore the newest copy that is left; reconstruct: rebuild rows too",
+    )
+    service: Name = Field(description="the postgres service that must come back")
+    assume: Assumed = Field(default_factory=Assumed, description="parts that people take")
+    reconstruct: Reconstruction | None = Field(
+        None, description="for the strategy reconstruct: from which records"
+    )
 
 
 class Scenario(Model):
     """One drill: a stack, an agent, a workload, how to recover, the objectives, the expected outcome."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*$")]
-    title: str
-    incident: Incident | None = None
-    stack: RelativePath = Field(description="the stack file, next to this one")
+    id: Annotated[str, StringConstraints(pattern=SCENARIO_ID)] = Field(
+        description="`<folder>/<file name without .yaml>`"
+    )
+    title: Text = Field(description="what happens, in one line")
+    incident: Incident | None = Field(None, description="the real event behind it")
+    stack: FileName = Field(description="the stack file, next to this one")
     guards: tuple[Name, ...] = Field((), description="the guards of the stack that are switched on")
-    history: PastHistory
-    workload: Workload
-    agent: Agent
-    recover: Recover
-    objectives: Objectives = Field(default_factory=Objectives)
-    controls: tuple[str, ...] = ()
+    history: PastHistory = Field(description="the past that is played first")
+    workload: Workload = Field(description="the traffic")
+    agent: Agent = Field(description="who does the damage, and how")
+    recover: Recover = Field(description="how the service comes back")
+    objectives: Objectives = Field(
+        default_factory=Objectives, description="adds to the stack's, or tightens them"
+    )
+    controls: tuple[Text, ...] = Field(
+        (), description="controls of your catalogue that it gives evidence for"
+    )
     expect: dict[str, VerdictValue] = Field(
         default_factory=dict, description="the verdict each objective should get; without it, held"
     )
@@ -460,6 +561,9 @@ class LoadedScenario(BaseModel):
         base: the stack as written, with no guard.
         objectives: the stack's, tightened and added to by the scenario's.
         digest: SHA-256 over scenario, stack and every file they name, in hex.
+        files: the text of every SQL file that they name, by its path as written.
+
+    Two are equal only when their folders are: compare ``model_dump()`` to leave those aside.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -469,6 +573,7 @@ class LoadedScenario(BaseModel):
     base: Stack
     objectives: Objectives
     digest: str
+    files: dict[str, str] = Field(default_factory=dict)
     _folder: Path = PrivateAttr(default=Path())
     _file: Path = PrivateAttr(default=Path())
 
