@@ -1,0 +1,482 @@
+"""index.html: the whole run on one page that loads nothing and runs nothing.
+
+No script, no font, no picture from elsewhere; a Content-Security-Policy forbids them all, so that text of a
+scenario, an agent or a server cannot bring any in. Such text is escaped by the template engine, and stripped
+of characters that hide or turn round what stands next to them (``harness.render.wording.clean``).
+
+Long runs keep the page readable and small: there are upper bounds for everything that grows with a run, and
+each says how much more the journal holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.errors import JournalError
+from harness.facts import Fact, Resource
+from harness.journal.events import (
+    InvariantChecked,
+    Provisioned,
+    Reconstructed,
+    RecoveryStarted,
+    WitnessTaken,
+    WorkloadStarted,
+)
+from harness.journal.history import Entry
+from harness.journal.record import RunRecord, Verdict
+from harness.journal.witness import digest_file
+from harness.journal.writer import JOURNAL_FILE
+from harness.render import charts, narrative, wording
+from harness.render.advice import advise
+from harness.render.charts import Mark, Piece, Tally
+from harness.render.narrative import Scene
+from harness.render.story import Copy, Deed, Story
+from harness.render.story import kinds as story_kinds
+from harness.render.timeline import PARTS, timeline
+from harness.scenario.models import Guard, VerdictValue
+
+FILE = "index.html"
+
+MOST_SCENES = 150
+MOST_COPIES = 25
+"""Recovery points shown at once; the older ones stand behind a line that opens."""
+MOST_OLD_COPIES = 1000
+MOST_EVIDENCE = 300
+MOST_TOUCHED = 3
+LONGEST_ARGUMENTS = 400
+LONGEST_RUN = 60 * 86400.0
+"""Seconds of traffic above which a ledger is not believed."""
+
+LOSS_MEANINGS = {
+    "lost": "acknowledged before the harm, and not there any more",
+    "torn": "there, with another content than was acknowledged",
+    "phantom": "there, though nobody ever sent it",
+    "resurrected": "deleted, and there again",
+    "indeterminate": "sent and never acknowledged, so it may be there or not",
+    "acked-after-harm": "acknowledged after the harm had begun, and not there any more",
+}
+
+CONTENTS = (
+    ("what-happened", "What happened"),
+    ("timeline", "Timeline"),
+    ("traffic", "Traffic"),
+    ("copies", "Recovery points"),
+    ("objectives-against", "RPO and RTO"),
+    ("losses", "Losses"),
+    ("verdicts", "Objectives"),
+    ("guards", "Guards"),
+    ("advice", "What to do"),
+    ("conditions", "Conditions"),
+    ("method", "Method"),
+    ("reproduce", "Reproduce"),
+    ("evidence", "Evidence"),
+)
+
+
+class HtmlReporter:
+    """Writes index.html."""
+
+    def render(self, record: RunRecord, out: Path) -> Path:
+        """Write it into the folder ``out`` and return its path."""
+        path = out / FILE
+        path.write_text(page(record), encoding="utf-8", newline="\n")
+        return path
+
+
+def page(record: RunRecord) -> str:
+    """The page as text. The same record gives the same text, byte for byte."""
+    story = Story(record)
+    css = _style_sheet()
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        story=story,
+        scenario=record.scenario.scenario,
+        css=Markup(css),  # noqa: S704 (our own file)
+        policy=_policy(css),
+        contents=CONTENTS,
+        result=narrative.result(story),
+        lede=narrative.lede(story),
+        headlines=narrative.headlines(story),
+        timelines=_timelines(story),
+        bars=(_rpo_bar(story), _rto_bar(story)),
+        losses=_losses(story),
+        rebuilt=_rebuilt(story),
+        invariants=tuple(story.history.of(InvariantChecked)),
+        guards=_guards(story),
+        advice=advise(story),
+        conditions=_conditions(story),
+        services=tuple(story.history.of(Provisioned)),
+        provenance=_provenance(story),
+        **_moments(story),
+        **_traffic(story),
+        **_copies(story),
+        **_evidence(story),
+    )
+
+
+@cache
+def _style_sheet() -> str:
+    return files("harness.render").joinpath("templates/report.css").read_text(encoding="utf-8")
+
+
+def _policy(css: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    rest = "img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        duration=wording.duration,
+        number=wording.number,
+        quantity=wording.quantity,
+        size=wording.size,
+        share=wording.share,
+        moment=wording.moment,
+        day=wording.day,
+        offset=wording.offset,
+        amount=wording.amount,
+        said=narrative.said,
+        age=_age,
+        arguments=_arguments,
+        touched=_touched,
+        content=_content,
+        content_of_line=_content_of_line,
+        words=lambda name: name.replace("-", " "),
+    )
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Every value on its way into the page: text of unknown origin is cleaned, markup of ours is not."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return wording.clean(value)
+    return value
+
+
+def _age(seconds: float) -> str:
+    if seconds < 0:
+        return f"made {wording.duration(-seconds)} after the harm"
+    return f"{wording.duration(seconds)} old at the harm"
+
+
+def _arguments(deed: Deed) -> str:
+    """The arguments of a call, one a line, as a person would write them down."""
+    arguments = dict(deed.action.arguments)
+    lines = []
+    if isinstance(arguments.get("method"), str) and isinstance(arguments.get("path"), str):
+        lines.append(f"{arguments.pop('method')} {arguments.pop('path')}")
+    for key in sorted(arguments, key=lambda key: (not isinstance(arguments[key], str), key)):
+        lines.append(f"{key}: {_argument(arguments[key])}")
+    return wording.clean("\n".join(lines), LONGEST_ARGUMENTS)
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and len(value) <= 3 and all(isinstance(v, str) for v in value.values()):
+        return "; ".join(f"{key}: {text}" for key, text in value.items())
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _touched(resources: Sequence[Resource]) -> str:
+    """Resources by kind: ``2 volume instances: production/a and staging/a``."""
+    kinds = dict.fromkeys(resource.kind for resource in resources)
+    said = []
+    for kind in kinds:
+        same = [resource for resource in resources if resource.kind == kind]
+        names = [wording.clean(resource.name, 120) for resource in same]
+        said.append(f"{story_kinds(same)}: {wording.listing(names, MOST_TOUCHED)}")
+    return "; ".join(said)
+
+
+def _content(copy: Copy) -> str:
+    if copy.compared is None:
+        return "content not compared"
+    if copy.differing is None:
+        rows = wording.quantity(copy.compared.restored.rows, "row")
+        newest = f", newest {wording.day(copy.compared.newest)}" if copy.compared.newest else ""
+        return f"{rows}{newest}; covers a span"
+    if copy.differing:
+        return f"content differs in {wording.listing(copy.differing)}"
+    return f"content equal, {wording.quantity(copy.compared.restored.rows, 'row')}"
+
+
+def _content_of_line(entry: Entry[Fact]) -> str:
+    return wording.clean(entry.body.model_dump_json(exclude={"event"}), 500)
+
+
+def _moments(story: Story) -> dict[str, object]:
+    scenes = narrative.scenes(story)
+    return {"scenes": _foremost(scenes), "scenes_omitted": max(0, len(scenes) - MOST_SCENES)}
+
+
+def _foremost(scenes: Sequence[Scene]) -> tuple[Scene, ...]:
+    """At most ``MOST_SCENES``, in order: destructive actions before what is no action, before the rest."""
+    if len(scenes) <= MOST_SCENES:
+        return tuple(scenes)
+    order = sorted(range(len(scenes)), key=lambda n: (_weight(scenes[n]), n))
+    return tuple(scenes[n] for n in sorted(order[:MOST_SCENES]))
+
+
+def _weight(scene: Scene) -> int:
+    if scene.deed is None:
+        return 1 if scene.tone != "plain" else 2
+    return 0 if scene.deed.action.harm else 3
+
+
+def _timelines(story: Story) -> tuple[tuple[Markup, str], ...]:
+    if not story.phases or story.started is None:
+        return ()
+    start, end = story.offset(story.started), story.offset(story.started) + story.seconds
+    drawings = [
+        (timeline(story, "whole", (start, end), "The whole run"), _whole_caption(story)),
+    ]
+    window = _crisis(story)
+    if window and window[1] - window[0] < 0.35 * max(end - start, 1.0):
+        drawing = timeline(story, "crisis", window, "From the agent's first action to the recovery")
+        drawings.append((drawing, "The same, from the agent's first action to the recovery."))
+    return tuple(drawings)
+
+
+def _whole_caption(story: Story) -> str:
+    zero = "the harm" if story.harm else "the start of the run"
+    at = f", {wording.moment(story.origin.wall)}" if story.origin else ""
+    return f"The whole run, {wording.duration(story.seconds)}. Zero is {zero}{at}."
+
+
+def _crisis(story: Story) -> tuple[float, float] | None:
+    if not story.deeds:
+        return None
+    start = story.offset(story.deeds[0].decided)
+    last = story.deeds[-1]
+    ends = [story.offset(last.outcome.ended if last.outcome else last.decided)]
+    if story.recovered:
+        ends.append(story.offset(story.recovered.at))
+    margin = 0.03 * (max(ends) - start)
+    return start - margin, max(ends) + margin
+
+
+def _traffic(story: Story) -> dict[str, object]:
+    try:
+        tallies = _tallies(story)
+    except JournalError as error:
+        return {"traffic": None, "traffic_caption": error.message}
+    if not tallies:
+        return {"traffic": None, "traffic_caption": "The record holds no traffic."}
+    marks = [Mark(0.0, "harm", "harm")] if story.harm else []
+    if story.recovered and story.recovered.ok and story.harm:
+        marks.append(Mark(story.offset(story.recovered.at), "recovered", "recovered"))
+    outages = [(span.start, span.end) for span in story.outages]
+    return {"traffic": charts.traffic(tallies, marks, outages), "traffic_caption": _traffic_caption(tallies)}
+
+
+def _tallies(story: Story) -> tuple[Tally, ...]:
+    """The ledger, second by second; empty when there is none.
+
+    Raises:
+        JournalError: it cannot be read, or is no record of a run: its times lie months apart.
+    """
+    ended = [call.ended for call in story.history.ledger.calls if call.state != "unanswered"]
+    if story.origin is None or not ended:
+        return ()
+    if not max(ended) - min(ended) < LONGEST_RUN:
+        raise JournalError("the times in the ledger make no sense", hint="play the drill again")
+    seconds = story.history.ledger.per_second(story.origin)
+    return tuple(Tally(second.at, 1.0, second.acked, second.refused + second.broken) for second in seconds)
+
+
+def _traffic_caption(tallies: Sequence[Tally]) -> str:
+    good = sum(tally.acknowledged for tally in tallies)
+    bad = sum(tally.failed for tally in tallies)
+    merged = charts.merged(tallies)
+    step = f" One step is {wording.duration(merged[0].seconds)}." if merged else ""
+    return f"{good:,} writes were acknowledged and {bad:,} failed.{step} Tinted: the service did not answer."
+
+
+def _copies(story: Story) -> dict[str, object]:
+    shown = story.copies[: MOST_COPIES + MOST_OLD_COPIES]
+    first = list(shown[:MOST_COPIES])
+    rest = list(shown[MOST_COPIES:])
+    # A survivor must not hide behind a line that has to be opened.
+    first += [copy for copy in rest if copy.used]
+    return {
+        "copies_first": first,
+        "copies_rest": [copy for copy in rest if not copy.used],
+        "copies_omitted": len(story.copies) - len(shown),
+    }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One time against its objective, ready for the page."""
+
+    title: str
+    verdict: VerdictValue | None
+    drawing: Markup | None
+    caption: str
+    pieces: tuple[Piece, ...] = ()
+
+
+def _rpo_bar(story: Story) -> Measured:
+    verdict = story.verdict(narrative.RPO)
+    figure = verdict.figure(narrative.RPO) if verdict else None
+    pieces = (Piece("work lost", figure.value, "measured", "failed"),) if figure else ()
+    return _measured("Recovery point", "rpo-bar", verdict, pieces, story.scenario.objectives.rpo)
+
+
+def _rto_bar(story: Story) -> Measured:
+    verdict = story.verdict(narrative.RTO)
+    pieces = _recovery_pieces(story)
+    bar = _measured("Recovery time", "rto-bar", verdict, pieces, story.scenario.objectives.rto)
+    return Measured(bar.title, bar.verdict, bar.drawing, bar.caption, pieces)
+
+
+def _recovery_pieces(story: Story) -> tuple[Piece, ...]:
+    """Measured and assumed parts in their order, with what no part accounts for."""
+    total = story.recovery_seconds
+    if total is None or story.recovered is None:
+        return ()
+    began = story.history.last(RecoveryStarted)
+    assumed = dict(began.body.assumed) if began else {}
+    pieces = [Piece(part, assumed[part], "assumed") for part in PARTS if assumed.get(part, 0) > 0]
+    measured = {part: story.recovered.parts[part] for part in PARTS if story.recovered.parts.get(part, 0) > 0}
+    rest = total - sum(measured.values())
+    if rest > 0.0005:
+        pieces.append(Piece("before the restore", rest, "measured"))
+    return (*pieces, *(Piece(part, seconds, "measured") for part, seconds in measured.items()))
+
+
+def _measured(
+    title: str, name: str, verdict: Verdict | None, pieces: tuple[Piece, ...], objective: timedelta | None
+) -> Measured:
+    value = verdict.value if verdict else None
+    total = sum(piece.seconds for piece in pieces)
+    if not pieces or total == float("inf"):
+        reason = verdict.summary if verdict else "It was not measured, and no objective asks for it."
+        return Measured(title, value, None, reason)
+    said = f"{wording.duration(total)} measured"
+    assumed = sum(piece.seconds for piece in pieces if piece.basis == "assumed")
+    if assumed:
+        said = f"{wording.duration(total)}, of which {wording.duration(assumed)} are assumed"
+    if objective is None:
+        return Measured(title, value, None, f"{said}; no objective asks for it.")
+    asked = objective.total_seconds()
+    drawing = charts.against(name, f"{title} against its objective", pieces, asked)
+    return Measured(title, value, drawing, f"{said}; {_ratio(total, asked)}.")
+
+
+def _ratio(total: float, asked: float) -> str:
+    objective = f"the objective of {wording.duration(asked)}"
+    if asked <= 0 or total == 0:
+        return f"{'beyond' if total > asked else 'within'} {objective}"
+    if total <= asked:
+        return f"{wording.share(total / asked)} of {objective}"
+    times = total / asked
+    return f"{wording.number(round(times) if times >= 10 else round(times, 1))} times {objective}"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One line of the table of losses."""
+
+    name: str
+    count: str
+    meaning: str
+
+
+def _losses(story: Story) -> tuple[Loss, ...]:
+    verdict = story.verdict(narrative.RPO)
+    if verdict is None:
+        return ()
+    figures = [(name, verdict.figure(name)) for name in narrative.LOSSES]
+    return tuple(
+        Loss(name.replace("-", " "), wording.number(figure.value), LOSS_MEANINGS[name])
+        for name, figure in figures
+        if figure
+    )
+
+
+def _rebuilt(story: Story) -> Reconstructed | None:
+    entry = story.history.last(Reconstructed)
+    return entry.body if entry else None
+
+
+def _guards(story: Story) -> tuple[tuple[str, Guard, bool], ...]:
+    on = set(story.scenario.scenario.guards)
+    guards = story.scenario.base.guards.items()
+    return tuple(sorted(((n, g, n in on) for n, g in guards), key=lambda guard: (not guard[2], guard[0])))
+
+
+def _conditions(story: Story) -> tuple[tuple[str, str], ...]:
+    terms = []
+    for entry in story.history.of(WitnessTaken):
+        tables = [f"{table.table} {table.rows:,}" for table in entry.body.content.tables]
+        terms.append(
+            (
+                f"Data in {entry.body.service}",
+                f"{wording.quantity(entry.body.content.rows, 'row')}: {wording.listing(tables, 12)}",
+            )
+        )
+    for started in story.history.of(WorkloadStarted):
+        users = wording.quantity(started.body.users, "user")
+        terms.append(("Traffic", f"{users}, {wording.number(started.body.rate)} writes a second"))
+    if story.run:
+        terms.append(("Machine", story.run.machine))
+        terms.append(("Replicas", f"provider {story.run.provider}"))
+    if story.ended:
+        terms.append(
+            (
+                "The harness itself",
+                f"{wording.duration(story.ended.harness_cpu)} of CPU in a run of "
+                f"{wording.duration(story.ended.seconds)}",
+            )
+        )
+    return tuple(terms)
+
+
+def _provenance(story: Story) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Scenario, SHA-256", story.scenario.digest),
+        ("Journal, SHA-256", _journal_digest(story)),
+        ("Journal, lines", wording.number(len(story.history.entries))),
+    )
+
+
+def _journal_digest(story: Story) -> str:
+    if story.history.folder is None:
+        return "not stored"
+    try:
+        return digest_file(story.history.folder / JOURNAL_FILE)
+    except JournalError as error:
+        return error.message
+
+
+def _evidence(story: Story) -> dict[str, object]:
+    wanted = {n for verdict in story.record.verdicts for n in verdict.evidence[:MOST_EVIDENCE]}
+    wanted |= {entry.n for entry in story.history.of(InvariantChecked)}
+    found = [entry for entry in story.history.entries if entry.n in wanted][:MOST_EVIDENCE]
+    return {"evidence": found, "cited_lines": frozenset(entry.n for entry in found)}
+
+
+__all__ = ["HtmlReporter", "page"]

@@ -1,0 +1,273 @@
+"""A run in plain sentences: what was deleted, what survived, what was lost, how long it took.
+
+The text summary and the HTML report say the same, because both say this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.journal.events import FaultSeen, RestoreTried, SteadyStateChecked, WitnessTaken
+from harness.journal.record import Verdict
+from harness.render.story import Copy, Deed, Story, kinds
+from harness.render.wording import duration, listing, number, quantity
+from harness.scenario.models import VerdictValue
+
+RPO, RTO = "rpo", "rto"
+
+LOSSES = ("lost", "torn", "phantom", "resurrected", "indeterminate", "acked-after-harm")
+"""Names of the figures of the ``rpo`` verdict that count rows, most serious first."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One of the few figures that a reader must see first.
+
+    Attributes:
+        term: what it is: ``Deleted``.
+        value: the figure, short.
+        note: what belongs to it.
+        verdict: how an objective judges it; None where none does.
+    """
+
+    term: str
+    value: str
+    note: str
+    verdict: VerdictValue | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One moment of the run, for a list in order of time.
+
+    Attributes:
+        at: seconds from the origin.
+        deed: the agent's action, if it is one.
+        text: what happened, if it is not.
+        tone: how it is marked.
+    """
+
+    at: float
+    deed: Deed | None = None
+    text: str = ""
+    tone: Literal["plain", "bad", "good", "doubt"] = "plain"
+    lines: tuple[int, ...] = ()
+
+
+def result(story: Story) -> str:
+    """The verdict over the run and whether it was expected: ``Breached, as the scenario expects``."""
+    value = story.record.value.capitalize()
+    if not story.record.verdicts:
+        return f"{value}: nothing was judged"
+    if not story.record.as_expected:
+        return f"{value}, not as the scenario expects"
+    return f"{value}, as the scenario expects"
+
+
+def lede(story: Story) -> str:
+    """One or two sentences that tell the run."""
+    if story.history.problem:
+        return f"The record of this run cannot be trusted: {story.history.problem}."
+    if not story.deeds:
+        return _no_deed(story)
+    if not story.harms:
+        return _no_harm(story)
+    return f"{_who(story)} {_what(story)} {_aftermath(story)}".strip()
+
+
+def _no_deed(story: Story) -> str:
+    faults = [entry.body for entry in story.history.of(FaultSeen)]
+    if faults:
+        return f"The run stopped before the agent acted. {faults[0].kind}: {faults[0].detail}"
+    if story.interrupted:
+        return "The run was interrupted before the agent acted, so there is nothing to judge."
+    return "The agent did nothing. This is the run that shows that the stack is well when nobody harms it."
+
+
+def _no_harm(story: Story) -> str:
+    meant = [deed for deed in story.deeds if deed.action.harm]
+    if not meant:
+        actions = quantity(len(story.deeds), "action")
+        return f"The agent, as {story.principal}, took {actions}; none of them was meant to destroy anything."
+    refused = [deed for deed in meant if deed.outcome and deed.outcome.status == "refused"]
+    if len(refused) == len(meant):
+        return (
+            f"The agent, as {story.principal}, tried to destroy something {quantity(len(meant), 'time')}, "
+            f"and a guard of the stack refused {'it' if len(meant) == 1 else 'each'}."
+        )
+    if any(deed.outcome and deed.outcome.status == "done" for deed in meant):
+        return (
+            "A destructive call was done, but the system reports nothing that it changed, "
+            "so the run proves nothing."
+        )
+    missed = quantity(len(meant) - len(refused), "destructive call")
+    return f"{missed} of the agent never reached the target, so the run proves nothing."
+
+
+def _who(story: Story) -> str:
+    if not story.leads:
+        return f"The agent, as {story.principal},"
+    lead = story.leads[0]
+    owner = f"the credential of {lead.owner}" if lead.owner else f"a credential ({lead.value})"
+    return f"The agent, as {story.principal}, found {owner} in {lead.place} and"
+
+
+def _what(story: Story) -> str:
+    things = kinds(story.deleted) or "something that no system named"
+    calls = quantity(len(story.harms), "call")
+    if len(story.harms) == 1 and story.harms[0].outcome:
+        outcome = story.harms[0].outcome
+        return f"destroyed {things} with {calls} that took {duration(outcome.ended.since(outcome.began))}."
+    return f"destroyed {things} with {calls} in {duration(story.harm_seconds)}."
+
+
+def _aftermath(story: Story) -> str:
+    if story.recovered is None:
+        return "Nothing was recovered."
+    if not story.recovered.ok:
+        return f"The recovery failed: {story.recovered.detail or 'no copy could be restored'}."
+    source = _source(story)
+    seconds = story.recovery_seconds
+    took = f" {duration(seconds)} later" if seconds is not None else ""
+    return f"The service answered again{took}{source}."
+
+
+def _source(story: Story) -> str:
+    used = next((copy for copy in story.copies if copy.used), None)
+    if used is None:
+        strategy = story.scenario.scenario.recover.strategy
+        return ", rebuilt from records of a third party" if strategy == "reconstruct" else ""
+    age = story.age(used)
+    old = f" that was {duration(max(age, 0))} old" if age is not None and used.point.kind != "undo" else ""
+    return f", from a copy of {used.point.protection}{old}"
+
+
+def headlines(story: Story) -> tuple[Headline, ...]:
+    """Deleted, survived, lost, and the two objectives against what was measured."""
+    return (
+        _deleted(story),
+        _survived(story),
+        _lost(story),
+        _against(story, RPO, "Recovery point"),
+        _against(story, RTO, "Recovery time"),
+    )
+
+
+def _deleted(story: Story) -> Headline:
+    if not story.harms:
+        refused = sum(1 for d in story.deeds if d.outcome and d.outcome.status == "refused")
+        note = f"{quantity(refused, 'call')} refused" if refused else "no destructive call landed"
+        return Headline("Deleted", "nothing" if story.deeds else "\N{EM DASH}", note)
+    sources = [r for r in story.deleted if "backup" not in r.kind]
+    others = [r for r in story.deleted if "backup" in r.kind]
+    first = kinds(sources or others) or quantity(len(story.harms), "action")
+    seconds = duration(story.harm_seconds)
+    note = f"{quantity(len(story.harms), 'call')}, {seconds}, by {story.principal}"
+    also = f"and {kinds(others)}; " if sources and others else ""
+    return Headline("Deleted", first, also + note)
+
+
+def _survived(story: Story) -> Headline:
+    if not story.counted:
+        return Headline("Survived", "\N{EM DASH}", "the copies were not counted")
+    alive, total = story.with_fate("survived"), len(story.copies)
+    verdict = story.verdict("backup-survival")
+    value = f"{len(alive):,} of {quantity(total, 'copy', 'copies')}"
+    return Headline("Survived", value, _newest(story, alive), verdict.value if verdict else None)
+
+
+def _newest(story: Story, alive: tuple[Copy, ...]) -> str:
+    if not alive:
+        return "no copy is left" if story.copies else "there was no copy"
+    newest = alive[0]
+    age = story.age(newest)
+    old = f", {duration(max(age, 0))} old at the harm" if age is not None else ""
+    proof = {True: "; it restores", False: "; it does not restore", None: "; nobody restored it"}
+    return f"newest: {newest.point.protection} in {newest.point.place}{old}{proof[newest.restored]}"
+
+
+def _lost(story: Story) -> Headline:
+    verdict = story.verdict(RPO)
+    lost = verdict.figure("lost") if verdict else None
+    if verdict is None or lost is None:
+        return Headline("Lost", "\N{EM DASH}", "what came back was not compared")
+    others = [verdict.figure(name) for name in LOSSES[1:]]
+    counted = [figure for figure in others if figure and figure.value]
+    also = ", ".join(f"{number(figure.value)} {figure.name.replace('-', ' ')}" for figure in counted)
+    if lost.value == 0:
+        return Headline("Lost", "no row", also or "everything that was acknowledged came back")
+    return Headline("Lost", quantity(lost.value, "row"), also or "acknowledged, and not there any more")
+
+
+def _against(story: Story, objective: str, term: str) -> Headline:
+    verdict = story.verdict(objective)
+    asked = getattr(story.scenario.objectives, objective)
+    target = f"objective {duration(asked.total_seconds())}" if asked is not None else "no objective"
+    figure = verdict.figure(objective) if verdict else None
+    if figure is None:
+        return Headline(term, "\N{EM DASH}", f"{target}, not measured", verdict.value if verdict else None)
+    return Headline(term, duration(figure.value), target, verdict.value if verdict else None)
+
+
+def scenes(story: Story) -> tuple[Scene, ...]:
+    """The run from the steady state to the recovery, in order of time."""
+    everything = sorted(_scenes(story), key=lambda scene: (scene.at, scene.lines))
+    return tuple(everything)
+
+
+def _scenes(story: Story) -> Iterator[Scene]:
+    for checked in story.history.of(SteadyStateChecked):
+        yield _steady(checked.body, story.offset(checked.at), checked.n)
+    for taken in story.history.of(WitnessTaken):
+        text = f"The witness of {taken.body.service} was read: {quantity(taken.body.content.rows, 'row')}."
+        yield Scene(story.offset(taken.at), text=text, lines=(taken.n,))
+    for deed in story.deeds:
+        yield Scene(story.offset(deed.began), deed=deed, lines=deed.lines)
+    for span in story.outages:
+        yield Scene(span.start, text=f"{span.name} stopped answering.", tone="bad")
+        if not span.open:
+            text = f"{span.name} answered again, after {duration(span.seconds)}."
+            yield Scene(span.end, text=text, tone="good")
+    for tried in story.history.of(RestoreTried):
+        if tried.body.purpose == "recovery":
+            yield _restore(tried.body, story.offset(tried.at), tried.n)
+    for fault in story.history.of(FaultSeen):
+        text = f"Fault of the harness or a tool, {fault.body.kind}: {fault.body.detail}"
+        yield Scene(story.offset(fault.at), text=text, tone="doubt", lines=(fault.n,))
+    if story.recovered:
+        yield _recovery(story)
+
+
+def _steady(checked: SteadyStateChecked, at: float, line: int) -> Scene:
+    rate = checked.acknowledged / checked.seconds if checked.seconds > 0 else 0.0
+    if checked.ok:
+        writes = f"{number(round(rate))} writes a second acknowledged, {number(checked.failed)} failed"
+        text = f"All was well: {writes}."
+        return Scene(at, text=text, tone="good", lines=(line,))
+    return Scene(at, text=f"The steady state did not hold. {checked.detail}", tone="doubt", lines=(line,))
+
+
+def _restore(tried: RestoreTried, at: float, line: int) -> Scene:
+    took = duration(sum(tried.parts.values()))
+    if tried.ok:
+        return Scene(at, text=f"{tried.point_id} was restored in {took}.", tone="good", lines=(line,))
+    return Scene(at, text=f"{tried.point_id} did not restore: {tried.detail}", tone="bad", lines=(line,))
+
+
+def _recovery(story: Story) -> Scene:
+    recovered = story.recovered
+    assert recovered is not None
+    at = story.offset(recovered.at)
+    if not recovered.ok:
+        return Scene(at, text=f"The recovery failed. {recovered.detail}", tone="bad")
+    return Scene(at, text=f"{recovered.service} gave its first verified answer.", tone="good")
+
+
+def said(verdict: Verdict) -> str:
+    """The summary of a verdict, ended like a sentence."""
+    return verdict.summary if verdict.summary.endswith((".", "!", "?")) else f"{verdict.summary}."
+
+
+__all__ = ["Headline", "Scene", "headlines", "lede", "listing", "result", "said", "scenes"]

@@ -1,0 +1,85 @@
+"""summary.txt, and the same for a terminal: what a person must know, in ten seconds and 60 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from rich.text import Text
+
+from harness.journal.record import RunRecord, Verdict
+from harness.render import narrative
+from harness.render.story import Story
+from harness.render.wording import clean, plain
+
+FILE = "summary.txt"
+WIDTH = 76
+"""Columns of summary.txt; a terminal gets its own width, from 40 upwards."""
+
+_NARROWEST = 40
+_TONES = {"breached": "red", "held": "green", "undecided": "yellow"}
+
+
+class TextReporter:
+    """Writes summary.txt."""
+
+    def render(self, record: RunRecord, out: Path) -> Path:
+        """Write it into the folder ``out`` and return its path."""
+        path = out / FILE
+        path.write_text(summarise(record).plain, encoding="utf-8")
+        return path
+
+
+def summarise(record: RunRecord, *, report: Path | None = None, width: int = WIDTH) -> Text:
+    """The summary of a run, wrapped, ending in a newline.
+
+    It reads the same without colours; ``.plain`` is the bare text.
+
+    Args:
+        record: the run.
+        report: where index.html lies; without it the summary says that it lies beside it.
+        width: columns.
+    """
+    story = Story(record)
+    width = max(width, _NARROWEST)
+    text = Text()
+    tone = _TONES[record.value]
+    text.append(_wrapped(narrative.result(story).upper(), width), style=f"bold {tone}")
+    title = f"{record.scenario.id}: {record.scenario.scenario.title}"
+    text.append(_wrapped(title, width))
+    for name, why in story.hypothetical:
+        text.append(_wrapped(f"Hypothetical: {name} was on. {why}", width), style="yellow")
+    text.append("\n" + _wrapped(narrative.lede(story), width) + "\n")
+    for headline in narrative.headlines(story):
+        text.append(_entry(headline.term, f"{headline.value}, {headline.note}", width, 16))
+    text.append("\n")
+    for verdict in record.verdicts:
+        _append_verdict(text, story, verdict, width)
+    text.append("\n" if record.verdicts else "")
+    where = str(report) if report else f"index.html, beside this file (run {record.run_id})"
+    text.append(_entry("Report", where, width, 16))
+    return text
+
+
+def _append_verdict(text: Text, story: Story, verdict: Verdict, width: int) -> None:
+    surprise = story.expected(verdict) != verdict.value
+    note = f" (expected: {story.expected(verdict)})" if surprise else ""
+    line = _entry(verdict.value, f"{verdict.objective}{note}: {narrative.said(verdict)}", width, 11)
+    value = clean(verdict.value)
+    text.append(line[: len(value)], style=_TONES[verdict.value])
+    text.append(line[len(value) :])
+
+
+def _entry(term: str, said: str, width: int, indent: int) -> str:
+    return _wrapped(f"{term:<{indent}}{clean(said)}", width, " " * indent)
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    lines = textwrap.wrap(
+        clean(text).replace("\n", " "),
+        width,
+        subsequent_indent=indent,
+        drop_whitespace=True,
+        break_on_hyphens=False,
+    )
+    return plain("\n".join(lines)) + "\n"

@@ -1,0 +1,150 @@
+"""Numbers and strangers' text made fit to read: durations, counts, dates, and text that may be hostile.
+
+Units hang on to their numbers with a no-break space (U+00A0); ``plain`` puts ordinary ones in its place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from harness.journal.record import Figure
+
+LONGEST = 600
+"""Characters that a text of a scenario, an agent or a server may take up in a report."""
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+
+# Controls, zero-width and directional characters (Unicode 16, UAX #9), surrogates and non-characters:
+# they show nothing, hide or turn round what stands next to them, or are not allowed in XML 1.0.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_NOUNS = {"rows": ("row", "rows"), "copies": ("copy", "copies"), "actions": ("action", "actions")}
+
+
+def clean(text: str, longest: int = LONGEST) -> str:
+    """Text of unknown origin with nothing unseen in it, cut at ``longest`` characters.
+
+    Each unseen character becomes ``U+FFFD``, so that a reader sees that something was there.
+    """
+    shown = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[: longest + 1])
+    if len(text) <= longest:
+        return shown
+    return f"{shown[:longest]}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+
+
+def plain(text: str) -> str:
+    """The same text with ordinary spaces, for files that people search."""
+    return text.replace(NO_BREAK, " ")
+
+
+def number(value: float) -> str:
+    """``19,482``, ``0.25``, ``unbounded`` for infinity; at most two decimals."""
+    if not math.isfinite(value):
+        return "unknown" if math.isnan(value) else "unbounded"
+    if value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def quantity(value: float, one: str, many: str | None = None) -> str:
+    """A number with its noun: ``1 copy``, ``2 copies``."""
+    return f"{number(value)}{NO_BREAK}{one if value == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in at most two units: ``340 ms``, ``4.2 s``, ``3 min 20 s``, ``90 d``."""
+    if not math.isfinite(seconds):
+        return number(seconds)
+    if seconds < 0:
+        return MINUS + duration(-seconds)
+    if seconds < 0.0005:
+        return f"0{NO_BREAK}s"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}{NO_BREAK}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + f"{NO_BREAK}s"
+    return _two_units(seconds)
+
+
+def _two_units(seconds: float) -> str:
+    first = next(i for i, (_, size) in enumerate(_UNITS) if size <= 1 or round(seconds) >= size)
+    unit, size = _UNITS[first]
+    if unit == "s":
+        return f"{seconds:.0f}{NO_BREAK}s"
+    if unit == "d" and seconds >= 30 * size:
+        return f"{seconds / size:,.0f}{NO_BREAK}d"
+    small_unit, small = _UNITS[first + 1]
+    many, few = divmod(round(seconds / small), size // small)
+    if many * size >= 86400 and unit != "d":
+        return _two_units(many * size)
+    return f"{many}{NO_BREAK}{unit}" + (f" {few}{NO_BREAK}{small_unit}" if few else "")
+
+
+def offset(seconds: float) -> str:
+    """Where an instant lies from the origin of a report: ``T+4.2 s``, with a minus sign before it."""
+    if abs(seconds) < 0.0005:
+        return "T+0"
+    return f"T{'+' if seconds > 0 else MINUS}{duration(abs(seconds))}"
+
+
+def moment(at: datetime) -> str:
+    """A date to the second, in UTC: ``2026-04-24 10:12:03 UTC``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def day(at: datetime) -> str:
+    """A date to the minute, in UTC, for tables: ``2026-04-24 10:12``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def size(octets: float) -> str:
+    """Bytes in binary units: ``4.1 MiB``."""
+    unit = "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007
+        if octets < 1024:
+            break
+        octets /= 1024
+    return f"{octets:,.1f}".removesuffix(".0") + f"{NO_BREAK}{unit}"
+
+
+def share(value: float) -> str:
+    """A part of one, in per cent, never rounded up to all or down to nothing."""
+    if not math.isfinite(value):
+        return number(value)
+    percent = value * 100
+    shown = f"{percent:.1f}".removesuffix(".0")
+    if shown == "100" and percent < 100:
+        shown = "99.9"
+    if shown == "0" and percent > 0:
+        shown = "0.1"
+    return f"{shown}{NO_BREAK}%"
+
+
+def amount(figure: Figure) -> str:
+    """The value of a figure with its unit."""
+    if figure.unit == "s":
+        return duration(figure.value)
+    if figure.unit == "share":
+        return share(figure.value)
+    if figure.unit == "bytes":
+        return size(figure.value)
+    if figure.unit in _NOUNS:
+        return quantity(figure.value, *_NOUNS[figure.unit])
+    return number(figure.value)
+
+
+def listing(names: Sequence[str], most: int = 4) -> str:
+    """``a``, ``a and b``, ``a, b and 3 more``."""
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1:,} more"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
