@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -41,6 +42,9 @@ class S3Replica:
         LeftoverError: something of it cannot be removed.
     """
 
+    def __init__(self) -> None:
+        self._processes: dict[Lease, tuple[subprocess.Popen[bytes], ...]] = {}
+
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """Nothing else must be there first."""
         del stack, service
@@ -70,6 +74,8 @@ class S3Replica:
     def destroy(self, lease: Lease) -> None:
         """Kill its processes and remove its directory."""
         leases.reap(lease)
+        for process in self._processes.pop(lease, ()):
+            process.wait()
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """What an object says in the bucket that only the back door reaches."""
@@ -127,7 +133,9 @@ class S3Replica:
             )
             ports = seaweedfs.Ports.choose()
             try:
-                seaweedfs.start(lease.directory, setting.sandbox, setting.clock, ports)
+                self._processes[lease] = seaweedfs.start(
+                    lease.directory, setting.sandbox, setting.clock, ports
+                )
             except seaweedfs.PortTakenError:
                 leases.stop(lease)
                 _empty(lease)

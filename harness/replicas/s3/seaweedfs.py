@@ -91,12 +91,17 @@ def release() -> str:
     return version(PACKAGE)
 
 
-def start(directory: Path, sandbox: Sandbox, clock: Clock, ports: Ports) -> None:
+def start(
+    directory: Path, sandbox: Sandbox, clock: Clock, ports: Ports
+) -> tuple[subprocess.Popen[bytes], ...]:
     """Start all four and wait until each listens.
 
     Args:
         directory: becomes their working directory; ``identities.json`` lies in it already.
         ports: where to listen.
+
+    Returns:
+        The four processes.
 
     Raises:
         PortTakenError: another process holds one of the ports; try others.
@@ -148,6 +153,7 @@ def start(directory: Path, sandbox: Sandbox, clock: Clock, ports: Ports) -> None
     )
     launch.wait_for(ports.volume)
     launch.wait_for(ports.s3)
+    return launch.processes
 
 
 def _listen(port: int, grpc: int) -> tuple[str, ...]:
@@ -164,6 +170,10 @@ class _Launch:
         self._clock = clock
         self._began = clock.stamp()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def processes(self) -> tuple[subprocess.Popen[bytes], ...]:
+        return tuple(self._running.values())
 
     def run(self, name: str, *flags: str) -> None:
         command: list[str | Path] = [self._weed, "-logtostderr=true", name, *flags]
