@@ -328,12 +328,13 @@ class Acked(NamedTuple):
     Attributes:
         state: the row's hash from then on; None once it is deleted.
         sent_line, acked_line: places in the ledger.
-        at: when the acknowledgement came, in seconds on the monotonic clock.
+        sent, at: when it was sent and acknowledged, in seconds on the monotonic clock.
     """
 
     state: int | None
     sent_line: int
     acked_line: int
+    sent: float
     at: float
 
 
@@ -429,7 +430,7 @@ def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -
         for table, key, op, hash_ in _net(call.writes):
             state = None if op == "delete" else hash_
             claim = claims.setdefault(table, {}).setdefault(key, ([], set()))
-            claim[0].append(Acked(state, call.sent_line, call.ended_line, call.ended))
+            claim[0].append(Acked(state, call.sent_line, call.ended_line, call.sent, call.ended))
     for call in ledger.indeterminate:
         for write in call.writes:
             claims.setdefault(write.table, {}).setdefault(write.key, ([], set()))[1].add(write.op)

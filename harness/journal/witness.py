@@ -80,10 +80,10 @@ class Tally:
         self._rows: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
 
-    def add(self, table: str, hash_: int, rows: int = 1) -> None:
-        """One more row; ``rows=-1`` takes one away."""
+    def add(self, table: str, total: int, rows: int = 1) -> None:
+        """So many more rows, whose hashes add up to ``total``; with both negative, fewer."""
         self._rows[table] += rows
-        self._sums[table] += rows * hash_
+        self._sums[table] += total
 
     def fingerprint(self) -> Fingerprint:
         """The content so far; tables without a row are left out."""

@@ -1,0 +1,202 @@
+"""``rpo``: how much acknowledged work is gone, as a span of time.
+
+RPO = the end of the first destructive call that landed, less the time of the newest acknowledged write
+before which nothing is missing after the recovery. Nothing missing is 0 s. What is missing is every
+acknowledged change that is not there: rows gone, rows older than acknowledged, torn rows, and deletions
+undone. Writes that a dying server acknowledged after the harm are counted apart. When not even the oldest
+known write is whole, or when the service never came back, there is nothing to count from: the objective is
+breached, whatever it allows, and the figure is the span back to the oldest known write.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from harness.journal.events import (
+    AgentStarted,
+    ContentVerified,
+    Recovered,
+    RecoveryStarted,
+    WitnessTaken,
+    WorkloadStopped,
+)
+from harness.journal.history import Entry, History
+from harness.journal.ledger import Expected, expected
+from harness.journal.record import Figure, Verdict
+from harness.journal.witness import Row
+from harness.objectives.harm import Harm, harm
+from harness.objectives.judging import (
+    CannotSayError,
+    judged,
+    plural,
+    rows,
+    said,
+    seconds,
+    target_seconds,
+    verdict,
+    with_target,
+    within,
+)
+from harness.objectives.losses import Axis, Losses, acknowledged, fingerprint, losses
+from harness.scenario.models import LoadedScenario
+
+NAME = "rpo"
+
+
+class RpoObjective:
+    """At most so much acknowledged work may be lost."""
+
+    def judge(self, scenario: LoadedScenario, history: History) -> Verdict:
+        """Held when the span of lost work is not longer than the target."""
+        return judged(NAME, scenario.objectives.rpo, scenario, history, _measure)
+
+    def tightest(self, scenario: LoadedScenario) -> LoadedScenario | None:
+        """No loss at all is allowed."""
+        return with_target(scenario, rpo=timedelta(0))
+
+
+def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> Verdict:
+    called_for, lines = what_must_come_back(scenario, history)
+    done = harm(history)
+    recovered = _recovered(scenario, history)
+    if recovered is not None and not recovered.body.ok:
+        return _never_came_back(target, called_for, done, (*lines, *done.lines, recovered.n))
+    verified = verified_content(scenario, history, called_for)
+    lost = losses(called_for, history.recovered, done.ended)
+    evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
+    return _verdict(target, lost, called_for, done, evidence)
+
+
+def what_must_come_back(scenario: LoadedScenario, history: History) -> tuple[Expected, tuple[int, ...]]:
+    """What witness and ledger call for, and the journal lines that vouch for them.
+
+    Raises:
+        CannotSayError: one of them is missing, late, of another service, or empty.
+    """
+    taken, stopped = history.last(WitnessTaken), history.last(WorkloadStopped)
+    started, target = history.first(AgentStarted), scenario.scenario.recover.service
+    if taken is None:
+        raise CannotSayError("no witness was taken")
+    if stopped is None:
+        raise CannotSayError("the workload was never stopped, so that its ledger is not complete")
+    if taken.body.service != target:
+        raise CannotSayError(f"the witness is of {taken.body.service}, not of {target}", (taken.n,))
+    if started is not None and taken.n > started.n:
+        raise CannotSayError("the witness was taken after the agent had begun", (started.n, taken.n))
+    called_for = expected(history.witness, history.ledger, taken.body)
+    if not called_for.tables:
+        raise CannotSayError("there was nothing to lose: witness and ledger are empty", (taken.n, stopped.n))
+    return called_for, (taken.n, stopped.n)
+
+
+def verified_content(
+    scenario: LoadedScenario, history: History, called_for: Expected
+) -> Entry[ContentVerified]:
+    """The event that vouches for what came back, when its list of differences can be believed.
+
+    Raises:
+        CannotSayError: there is none, it came too early, or list and content contradict each other.
+    """
+    verified, target = history.last(ContentVerified), scenario.scenario.recover.service
+    if verified is None:
+        raise CannotSayError("what came back was never compared with what was there")
+    if verified.body.service != target:
+        raise CannotSayError(f"{verified.body.service} was compared, not {target}", (verified.n,))
+    for kind in (WorkloadStopped, Recovered, RecoveryStarted):
+        earlier = history.last(kind)
+        if earlier is not None and earlier.n > verified.n:
+            raise CannotSayError(
+                "the service was still changing when it was compared", (verified.n, earlier.n)
+            )
+    listed = sum(len(differing) for differing in history.recovered.values())
+    counted = [table for table in verified.body.content.tables if table.rows]
+    told = fingerprint(called_for, history.recovered)
+    if listed != verified.body.rows or tuple(counted) != told.tables:
+        raise CannotSayError(
+            "the list of differing rows does not agree with the content that was counted", (verified.n,)
+        )
+    return verified
+
+
+def _recovered(scenario: LoadedScenario, history: History) -> Entry[Recovered] | None:
+    """How the recovery ended; None when none was needed.
+
+    Raises:
+        CannotSayError: it did not begin, or did not end.
+    """
+    started, ended = history.last(RecoveryStarted), history.last(Recovered)
+    target = scenario.scenario.recover.service
+    if started is None or started.body.service != target:
+        raise CannotSayError(f"the recovery of {target} never began")
+    if started.body.needed and (ended is None or ended.body.service != target):
+        raise CannotSayError(f"the recovery of {target} never ended", (started.n,))
+    return ended
+
+
+def _never_came_back(
+    target: timedelta, called_for: Expected, done: Harm, evidence: tuple[int, ...]
+) -> Verdict:
+    nothing = {table: {key: Row(None, None) for key in called_for.keys(table)} for table in called_for.tables}
+    lost = losses(called_for, nothing, done.ended)
+    span = _span(called_for, done)
+    summary = f"The service never came back: {plural(lost.known, 'row')} lost, {said(span)} of work."
+    return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
+
+
+def _verdict(
+    target: timedelta, lost: Losses, called_for: Expected, done: Harm, evidence: tuple[int, ...]
+) -> Verdict:
+    if lost.none:
+        summary = f"Nothing that was acknowledged before the harm is missing{_aside(lost)}."
+        return verdict(NAME, "held", summary, _figures(0.0, target, lost), evidence)
+    if lost.newest_whole is None:
+        span = _span(called_for, done)
+        summary = f"{_counts(lost)}; not even the oldest known write, {said(span)} before the harm, is whole."
+        return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
+    measured = max(0.0, (done.ended.wall - lost.newest_whole).total_seconds())
+    value = within(measured, target)
+    limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
+    summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost)}."
+    return verdict(NAME, value, summary, _figures(measured, target, lost), evidence)
+
+
+def _span(called_for: Expected, done: Harm) -> float:
+    """Seconds from the oldest known write to the harm."""
+    times = [at for at in acknowledged(called_for, Axis(done.ended)) if at is not None]
+    return max(0.0, (done.ended.wall - min(times, default=done.ended.wall)).total_seconds())
+
+
+def _counts(lost: Losses) -> str:
+    parts = [f"{plural(lost.lost, 'row')} lost"]
+    parts += [f"{n:,} {what}" for n, what in ((lost.torn, "torn"), (lost.resurrected, "resurrected")) if n]
+    return ", ".join(parts) + _aside(lost)
+
+
+def _aside(lost: Losses) -> str:
+    asides = [
+        f"{n:,} {what}"
+        for n, what in (
+            (lost.phantom, "phantom"),
+            (lost.after_harm, "acknowledged after the harm and gone"),
+            (lost.indeterminate, "indeterminate"),
+        )
+        if n
+    ]
+    return f" (and {', '.join(asides)})" if asides else ""
+
+
+def _figures(measured: float, target: timedelta, lost: Losses) -> tuple[Figure, ...]:
+    return (
+        seconds("rpo", measured),
+        target_seconds(target),
+        rows("known", lost.known),
+        rows("lost", lost.lost),
+        rows("missing", lost.missing),
+        rows("stale", lost.stale),
+        rows("torn", lost.torn),
+        rows("phantom", lost.phantom),
+        rows("resurrected", lost.resurrected),
+        rows("indeterminate", lost.indeterminate),
+        rows("acked-after-harm", lost.after_harm),
+        Figure(name="undone-writes", value=lost.undone, unit="count"),
+    )
