@@ -1,0 +1,1 @@
+"""The APIs through which a principal acts: files, HTTP, SQL, S3."""

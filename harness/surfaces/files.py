@@ -1,0 +1,172 @@
+"""A principal's own files: list, search, read, write, delete.
+
+Verbs and their arguments:
+
+- ``list``: names of all files, one a line, sorted.
+- ``search``: ``pattern``, a regular expression (Python's) over each line of each file; answers with
+  ``file:line:text`` as grep does.
+- ``read``: ``path``.
+- ``write``: ``path`` and ``text``; makes the folders on the way.
+- ``delete``: ``path`` of a file, or of a folder with all that is in it.
+
+Paths are relative to the workspace and must lie in it, symbolic links followed. The workspace itself
+cannot be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.clock import Clock
+from harness.facts import Action, Endpoint, Outcome, Resource
+from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+
+
+class NoArguments(Arguments):
+    """``list`` takes none."""
+
+
+class SearchArguments(Arguments):
+    pattern: str
+
+
+class PathArguments(Arguments):
+    path: str
+
+
+class WriteArguments(Arguments):
+    path: str
+    text: str
+
+
+class FilesSurface:
+    """One principal's workspace.
+
+    Args:
+        principal: whose files they are.
+        endpoint: of kind ``files``; its ``path`` is the root that no call leaves.
+        clock: where stamps come from.
+    """
+
+    def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
+        del principal
+        self._endpoint = endpoint
+        self._clock = clock
+        self._root = endpoint.path.resolve()
+        self._verbs = {
+            "list": self._list,
+            "search": self._search,
+            "read": self._read,
+            "write": self._write,
+            "delete": self._delete,
+        }
+
+    def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
+        """Make the call. Raises nothing: what the file system says no to is ``refused`` (permissions) or
+        ``failed`` (anything else)."""
+        call = Call(self._endpoint, self._clock)
+        verb = self._verbs.get(action.verb)
+        if verb is None:
+            return call.failed(f"files cannot {action.verb!r}; it can {', '.join(self._verbs)}")
+        try:
+            return verb(call, arguments)
+        except UnmakeableCallError as error:
+            return call.failed(str(error))
+        except PermissionError as error:
+            return call.refused(f"permission denied: {_words(error)}")
+        except OSError as error:
+            return call.failed(_words(error))
+
+    def _list(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        read_arguments(NoArguments, arguments)
+        names = [self._name(path) for path in self._files(self._root)]
+        return call.done(f"{len(names)} files", "\n".join(names))
+
+    def _search(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        try:
+            pattern = re.compile(read_arguments(SearchArguments, arguments).pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UnmakeableCallError(f"not a regular expression: {error}") from None
+        hits = [
+            f"{self._name(path)}:{number}:{line}"
+            for path in self._files(self._root)
+            if path.is_file() and self._inside(path.resolve())
+            for number, line in enumerate(_text(path).splitlines(), start=1)
+            if pattern.search(line)
+        ]
+        files = {hit.partition(":")[0] for hit in hits}
+        return call.done(f"{len(hits)} lines in {len(files)} files", "\n".join(hits))
+
+    def _read(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        path = self._resolve(read_arguments(PathArguments, arguments).path)
+        if path.exists() and not path.is_file():
+            raise UnmakeableCallError("not a file")
+        text = _text(path)
+        return call.done(f"{path.stat().st_size} bytes", text)
+
+    def _write(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        wanted = read_arguments(WriteArguments, arguments)
+        path, content = self._resolve(wanted.path), wanted.text.encode("utf-8", "replace")
+        if path.is_file() and path.read_bytes() == content:
+            return call.done("unchanged")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return call.done(f"wrote {len(content)} bytes", touched=(self._resource(path),))
+
+    def _delete(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        given = read_arguments(PathArguments, arguments).path
+        # A link is deleted itself, so only the folder it lies in is followed.
+        path = self._resolve(str(Path(given).parent)) / Path(given).name
+        if Path(given).name in ("", "..") or path == self._root:
+            raise UnmakeableCallError("the workspace itself cannot be deleted")
+        folder = path.is_dir() and not path.is_symlink()
+        files = tuple(self._files(path)) if folder else (path,)
+        complaint = ""
+        try:
+            shutil.rmtree(path) if folder else path.unlink()
+        except OSError as error:
+            if all(os.path.lexists(file) for file in files):
+                raise
+            complaint = f", then: {_words(error)}"
+        touched = tuple(self._resource(file) for file in files if not os.path.lexists(file))
+        return call.done(f"deleted {len(touched)} files{complaint}", touched=touched)
+
+    def _resolve(self, given: str) -> Path:
+        try:
+            path = (self._root / given).resolve()
+        except (ValueError, RuntimeError) as error:
+            raise UnmakeableCallError(f"not a path: {error}") from None
+        if not self._inside(path):
+            raise UnmakeableCallError("the path lies outside of the workspace")
+        return path
+
+    def _inside(self, path: Path) -> bool:
+        return path == self._root or self._root in path.parents
+
+    def _files(self, folder: Path) -> Iterator[Path]:
+        found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+        return iter(sorted(found, key=self._name))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _resource(self, path: Path) -> Resource:
+        return Resource(
+            service=self._endpoint.service,
+            kind="file",
+            name=self._name(path),
+            environment=self._endpoint.environment,
+        )
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+def _words(error: OSError) -> str:
+    """What the operating system says, without the path on this machine."""
+    return error.strerror or type(error).__name__

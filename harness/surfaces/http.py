@@ -1,0 +1,242 @@
+"""HTTP requests to one service, as ``curl`` would make them.
+
+One verb, ``request``, with the arguments
+
+- ``path``: begins with ``/``, may hold a query. There is no way to name another host; redirects are not
+  followed.
+- ``method``: ``POST`` unless it says otherwise.
+- ``headers``: names to values. When neither ``Authorization`` nor ``Project-Access-Token`` is among them,
+  the principal's own token is sent, if it has one.
+- ``json``: a value that becomes the body; or ``data``: the body as it is (sent as a form, as ``curl -d``
+  does, unless the headers say otherwise), or a mapping that becomes a form.
+
+What became of it: 401, 403 and GraphQL errors that speak of authorisation are ``refused``; every other
+answer outside of 2xx, GraphQL errors, and no answer at all are ``failed``. But what the service's own audit
+log says was changed outweighs the answer: then it is ``done``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import httpx
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+
+from harness.clock import Clock
+from harness.facts import BACK_DOOR, Action, Credential, Endpoint, Outcome, Resource
+from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+
+BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
+AUDIT_PATH = "/_replica/audit"
+TOKEN_HEADERS = ("authorization", "project-access-token")
+TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+NOT_ALLOWED = re.compile(r"not authorized|project token not found|two factor", re.IGNORECASE)
+"""What Railway's refusals say; they come with status 200."""
+
+
+class RequestArguments(Arguments):
+    path: str = Field(pattern=r"^/")
+    method: str = "POST"
+    headers: dict[str, str] = {}
+    json_: JsonValue = Field(None, alias="json")
+    data: str | dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _one_body(self) -> RequestArguments:
+        if self.json_ is not None and self.data is not None:
+            raise ValueError("give json or data, not both")
+        return self
+
+
+class AuditedResource(BaseModel):
+    """A resource as the service names it."""
+
+    kind: str
+    name: str
+    environment: str | None = None
+
+
+class AuditEntry(BaseModel):
+    """What is read of one entry of the service's audit log."""
+
+    seq: int
+    outcome: str
+    resources: tuple[AuditedResource, ...] = ()
+
+
+AUDIT = TypeAdapter(tuple[AuditEntry, ...])
+
+
+class HttpSurface:
+    """One principal's access to one service that speaks HTTP.
+
+    Args:
+        principal: whose token is sent when the agent gives none.
+        endpoint: the only place that requests go to.
+        clock: where stamps come from.
+    """
+
+    def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._credential = endpoint.credentials.get(principal)
+        self._client = deaf_client()
+        self._audit = AuditLog(endpoint, self._client)
+
+    def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
+        """Make the request. Raises nothing: a request that gets no answer is ``failed``."""
+        call = Call(self._endpoint, self._clock)
+        if action.verb != "request":
+            return call.failed(f"http cannot {action.verb!r}; it can request")
+        try:
+            request = self._request(read_arguments(RequestArguments, arguments))
+        except UnmakeableCallError as error:
+            return call.failed(str(error))
+        return self._send(call, request)
+
+    def _request(self, wanted: RequestArguments) -> httpx.Request:
+        headers = httpx.Headers({"User-Agent": "ninelives"})
+        try:
+            headers.update(wanted.headers)
+            if self._credential is not None and not any(name in headers for name in TOKEN_HEADERS):
+                headers.update(token_header(self._credential))
+            if isinstance(wanted.data, str):
+                headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+            request = httpx.Request(
+                wanted.method,
+                self._endpoint.url + wanted.path,
+                headers=headers,
+                content=wanted.data if isinstance(wanted.data, str) else None,
+                data=wanted.data if isinstance(wanted.data, dict) else None,
+                json=wanted.json_,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise UnmakeableCallError(f"not a request: {type(error).__name__}") from None
+        if (request.url.host, request.url.port) != (self._endpoint.host, self._endpoint.port):
+            raise UnmakeableCallError("the path leads to another host")
+        return request
+
+    def _send(self, call: Call, request: httpx.Request) -> Outcome:
+        before = self._audit.newest()
+        call.begin()
+        try:
+            response = self._client.send(request)
+        except (httpx.HTTPError, ValueError) as error:
+            call.end()
+            return self._conclude(call, "failed", f"no answer: {error or type(error).__name__}", "", before)
+        call.end()
+        self._client.cookies.clear()
+        status, detail = _classify(response)
+        return self._conclude(call, status, detail, response.text, before)
+
+    def _conclude(
+        self,
+        call: Call,
+        status: Literal["done", "refused", "failed"],
+        detail: str,
+        text: str,
+        before: int | None,
+    ) -> Outcome:
+        touched = self._audit.touched_since(before)
+        if status == "done" or touched:
+            return call.done(detail, text, touched)
+        return call.refused(detail, text) if status == "refused" else call.failed(detail, text)
+
+
+class AuditLog:
+    """What a service itself says was changed, read through the harness's own access to it.
+
+    Args:
+        endpoint: without a credential of ``BACK_DOOR`` there is nothing to read.
+        client: to read it with.
+    """
+
+    def __init__(self, endpoint: Endpoint, client: httpx.Client) -> None:
+        self._endpoint = endpoint
+        self._client = client
+        self._credential = endpoint.credentials.get(BACK_DOOR)
+        self._newest = 0
+
+    def newest(self) -> int | None:
+        """The number of the newest entry; None when the log cannot be read."""
+        entries = self._entries(self._newest)
+        if entries is None:
+            return None
+        self._newest = max((entry.seq for entry in entries), default=self._newest)
+        return self._newest
+
+    def touched_since(self, number: int | None) -> tuple[Resource, ...]:
+        """What the entries after ``number`` say was changed, each resource once."""
+        entries = self._entries(number) if number is not None else None
+        found = (
+            Resource(
+                service=self._endpoint.service,
+                kind=resource.kind,
+                name=resource.name,
+                environment=resource.environment,
+            )
+            for entry in entries or ()
+            if entry.outcome == "done"
+            for resource in entry.resources
+        )
+        return tuple(dict.fromkeys(found))
+
+    def _entries(self, after: int) -> tuple[AuditEntry, ...] | None:
+        if self._credential is None:
+            return None
+        headers = {BACK_DOOR_HEADER: self._credential.secret.reveal()}
+        try:
+            url = f"{self._endpoint.url}{AUDIT_PATH}?after={after}"
+            answer = self._client.get(url, headers=headers).raise_for_status()
+            return AUDIT.validate_json(answer.content)
+        except (httpx.HTTPError, ValidationError):
+            # A service that is gone, or has no such log, says nothing of what was changed.
+            return None
+
+
+def token_header(credential: Credential) -> dict[str, str]:
+    """The header in which a token of that kind is sent (Railway's public API documentation)."""
+    token = credential.secret.reveal()
+    if credential.kind == "project-token":
+        return {"Project-Access-Token": token}
+    return {"Authorization": f"Bearer {token}"}
+
+
+def deaf_client() -> httpx.Client:
+    """A client that hears nothing of proxies, ``.netrc`` or certificates in the environment.
+
+    Each request gets a connection of its own: a service may be gone at any moment.
+    """
+    return httpx.Client(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=TIMEOUT,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
+
+
+def _classify(response: httpx.Response) -> tuple[Literal["done", "refused", "failed"], str]:
+    status = f"{response.status_code} {response.reason_phrase}".strip()
+    errors = _graphql_errors(response)
+    detail = f"{status}: {'; '.join(errors)}" if errors else status
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return "failed", f"rate limited ({detail})"
+    if response.status_code in (401, 403) or any(NOT_ALLOWED.search(error) for error in errors):
+        return "refused", detail
+    if response.is_redirect:
+        return "failed", f"{status}: redirects are not followed"
+    return ("done" if response.is_success and not errors else "failed"), detail
+
+
+def _graphql_errors(response: httpx.Response) -> tuple[str, ...]:
+    """Messages of the GraphQL errors in the answer (GraphQL over HTTP, "errors" of the response)."""
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return ()
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    if not isinstance(errors, list):
+        return ()
+    return tuple(str(error.get("message", "")) if isinstance(error, dict) else str(error) for error in errors)

@@ -1,0 +1,317 @@
+"""SQL on one PostgreSQL service, as ``psql -c`` would run it.
+
+Verbs ``query`` and ``execute``, both with the arguments
+
+- ``statement``: one statement or several, separated by semicolons; several are one transaction unless they
+  say otherwise.
+- ``user``, ``password``, ``database``: in place of the principal's own. There is no way to name a host.
+- ``statement_timeout``: seconds, 30 unless it says otherwise.
+
+``query`` answers with the rows of the last statement that has any, as a JSON list of objects; ``execute``
+with the server's command tags, one a line.
+
+What became of it: a failed log-in, a missing privilege and a read-only server are ``refused``; everything
+else that goes wrong is ``failed``. What was touched is what the server itself says: rows by table from its
+counters of the transaction, everything else by comparing its catalog before and after, both read with the
+operator's own credential.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from threading import Timer
+from typing import Annotated
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import args_row
+from pydantic import Field
+
+from harness.clock import Clock
+from harness.facts import OPERATOR, Action, Credential, Endpoint, Outcome, Resource, Secret
+from harness.seams.postgres_client import Connection, connect
+from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+from harness.surfaces.catalog import Catalog, Change
+
+VERBS = ("query", "execute")
+PATIENCE = 10.0
+"""Seconds that the server gets to show its catalog."""
+
+GRACE = 2.0
+"""Seconds over the statement timeout after which a server that does not even time out is given up."""
+
+REFUSING = re.compile(r"28...|42501|25006")
+"""SQLSTATEs: invalid authorization, insufficient privilege, read only (PostgreSQL 18, appendix A)."""
+
+REFUSED_LOGIN = re.compile(
+    r"FATAL:\s+(password authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|permission denied"
+    r'|role ".*" (is not permitted|does not exist)|too many connections for role)'
+)
+"""libpq hands on no SQLSTATE when a log-in fails, only the server's words."""
+
+COUNTS = b"""
+SELECT schemaname || '.' || relname, n_tup_ins + n_tup_upd + n_tup_del
+FROM pg_catalog.pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_temp' ORDER BY 1
+"""
+"""Rows that the transaction has written so far, by table; those of cascades and triggers too."""
+
+OPENING, CLOSING = ("BEGIN", "START TRANSACTION"), ("COMMIT", "ROLLBACK")
+COUNTED = re.compile(r"(INSERT 0|UPDATE|DELETE|MERGE|COPY) ([1-9]\d*)")
+
+
+class StatementArguments(Arguments):
+    statement: str
+    user: str | None = None
+    password: str | None = None
+    database: str | None = None
+    statement_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answered.
+
+    Attributes:
+        tags: command tags, one for each statement.
+        rows: of the last statement that has any.
+        written: rows written, by table, or by command tag where the server has not counted.
+    """
+
+    tags: tuple[str, ...]
+    rows: tuple[Mapping[str, object], ...]
+    written: Mapping[str, int]
+
+
+class SqlSurface:
+    """One principal's access to one PostgreSQL service.
+
+    Args:
+        principal: whose credential is shown unless the agent gives another.
+        endpoint: the only server that is connected to.
+        clock: where stamps come from.
+    """
+
+    def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._credential = endpoint.credentials.get(principal)
+
+    def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
+        """Run the statement. Raises nothing: what cannot be run is ``failed``."""
+        call = Call(self._endpoint, self._clock)
+        if action.verb not in VERBS:
+            return call.failed(f"sql cannot {action.verb!r}; it can {' and '.join(VERBS)}")
+        try:
+            wanted = read_arguments(StatementArguments, arguments)
+            credential = self._login(wanted)
+        except UnmakeableCallError as error:
+            return call.failed(str(error))
+        return self._perform(call, wanted, credential, rows_wanted=action.verb == "query")
+
+    def _login(self, wanted: StatementArguments) -> Credential:
+        own = self._credential
+        user = wanted.user or (own.name if own else None)
+        password = Secret(wanted.password) if wanted.password is not None else own.secret if own else None
+        if user is None or password is None:
+            raise UnmakeableCallError("the principal has no credential here; give user and password")
+        return Credential("", "password", user, password)
+
+    def _perform(
+        self, call: Call, wanted: StatementArguments, credential: Credential, *, rows_wanted: bool
+    ) -> Outcome:
+        database = wanted.database or self._endpoint.name
+        with closing(Watch(self._endpoint, database)) as watch:
+            call.begin()
+            try:
+                with self._session(credential, database, wanted.statement_timeout) as connection:
+                    answer = run(connection, wanted.statement)
+            except (psycopg.Error, ValueError) as error:
+                call.end()
+                return self._gone_wrong(call, error, watch.changes(frozenset()))
+            call.end()
+            changes = watch.changes(frozenset(answer.tags))
+        text = json.dumps(answer.rows, default=str) if rows_wanted else "\n".join(answer.tags)
+        touched = self._touched(answer.written, changes)
+        return call.done("; ".join((*answer.tags, *map(_words, changes))), text, touched)
+
+    def _gone_wrong(self, call: Call, error: Exception, changes: Sequence[Change]) -> Outcome:
+        """Statements that were committed before the error have changed what they have changed."""
+        detail = "; ".join((explain(error), *map(_words, changes)))
+        if changes:
+            return call.done(detail, touched=self._touched({}, changes))
+        return call.refused(detail) if is_refusal(error) else call.failed(detail)
+
+    @contextmanager
+    def _session(self, credential: Credential, database: str, timeout: float) -> Iterator[Connection]:
+        settings = {"statement_timeout": f"{round(timeout * 1000)}ms"}
+        connection = connect(
+            self._endpoint.port, credential.name, credential.secret, database, settings=settings
+        )
+        with connection, gives_up(connection, timeout + GRACE):
+            yield connection
+
+    def _touched(self, written: Mapping[str, int], changes: Sequence[Change]) -> tuple[Resource, ...]:
+        rows = (("rows", f"{table}: {count}") for table, count in written.items())
+        objects = ((change.kind, change.name) for change in changes)
+        return tuple(
+            Resource(
+                service=self._endpoint.service,
+                kind=kind,
+                name=name,
+                environment=self._endpoint.environment,
+            )
+            for kind, name in (*objects, *rows)
+        )
+
+
+class Watch:
+    """The operator's eyes on a server during one call, which begins after this.
+
+    The connection stays open meanwhile, since the call may take the operator's log-in away. A server that
+    does not answer the operator shows nothing.
+
+    Args:
+        endpoint: of the server.
+        database: the one that the call goes to.
+    """
+
+    def __init__(self, endpoint: Endpoint, database: str) -> None:
+        operator = endpoint.credentials[OPERATOR]
+        self._connection: Connection | None = None
+        with suppress(psycopg.Error, ValueError):
+            self._connection = connect(endpoint.port, operator.name, operator.secret, database)
+        self._before = self._catalog()
+
+    def changes(self, tags: frozenset[str]) -> tuple[Change, ...]:
+        """What has changed since.
+
+        Args:
+            tags: command tags of the statements that were run.
+        """
+        after = self._catalog()
+        return after.changes_since(self._before, tags) if after and self._before else ()
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _catalog(self) -> Catalog | None:
+        if self._connection is None:
+            return None
+        with suppress(psycopg.Error), gives_up(self._connection, PATIENCE):
+            return Catalog(self._connection)
+        return None
+
+
+def run(connection: Connection, statement: str) -> Answer:
+    """Run one statement or several, in a transaction of their own where the server lets them.
+
+    Args:
+        connection: in autocommit mode.
+        statement: as the agent gave it.
+
+    Raises:
+        psycopg.Error: the server says no, or does not answer.
+    """
+    connection.execute(b"BEGIN")
+    try:
+        tags, rows = _results(connection.execute(statement.encode()))
+    except psycopg.errors.ActiveSqlTransaction:
+        # DROP DATABASE, VACUUM and their like run only outside of a transaction.
+        if connection.info.transaction_status != TransactionStatus.INERROR:
+            raise
+        connection.execute(b"ROLLBACK")
+        tags, rows = _results(connection.execute(statement.encode()))
+        return Answer(tags, rows, _counted(tags))
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        return Answer(tags, rows, _counted(tags))
+    if _left_open(tags):
+        connection.execute(b"ROLLBACK")
+        return Answer((*tags, "ROLLBACK"), rows, {})
+    with connection.cursor(row_factory=args_row(_count)) as cursor:
+        written = dict(cursor.execute(COUNTS).fetchall())
+    connection.execute(b"COMMIT")
+    return Answer(tags, rows, written)
+
+
+def explain(error: Exception) -> str:
+    """What the server or the client says of an error, in one line, with its SQLSTATE."""
+    if not isinstance(error, psycopg.Error):
+        return f"not a call: {type(error).__name__}"
+    message = " ".join((error.diag.message_primary or str(error)).split())
+    return f"{message} ({error.sqlstate})" if error.sqlstate else message
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a guard of the server said no."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is not None:
+        return REFUSING.fullmatch(error.sqlstate) is not None
+    return REFUSED_LOGIN.search(str(error)) is not None
+
+
+@contextmanager
+def gives_up(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection when the block takes longer: a server that hangs times nothing out itself."""
+
+    def cut() -> None:
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        timer = Timer(seconds, cut)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+def _results(
+    cursor: psycopg.Cursor[tuple[object, ...]],
+) -> tuple[tuple[str, ...], tuple[Mapping[str, object], ...]]:
+    tags: list[str] = []
+    rows: tuple[Mapping[str, object], ...] = ()
+    while True:
+        tags.append(cursor.statusmessage or "")
+        if cursor.description is not None:
+            columns = [column.name for column in cursor.description]
+            rows = tuple(dict(zip(columns, row, strict=True)) for row in cursor.fetchall())
+        if not cursor.nextset():
+            return tuple(tags), rows
+
+
+def _counted(tags: Sequence[str]) -> Mapping[str, int]:
+    """Rows written, by command tag, without those that were rolled back."""
+    counts: dict[str, int] = {}
+    for tag in tags:
+        if tag == "ROLLBACK":
+            counts.clear()
+        elif match := COUNTED.fullmatch(tag):
+            verb = match[1].partition(" ")[0]
+            counts[verb] = counts.get(verb, 0) + int(match[2])
+    return counts
+
+
+def _left_open(tags: Sequence[str]) -> bool:
+    """Whether the statements began a transaction and did not end it: psql's ends with its session."""
+    ends = [tag in OPENING for tag in tags if tag in OPENING or tag in CLOSING]
+    return bool(ends) and ends[-1]
+
+
+def _count(table: str, rows: int) -> tuple[str, int]:
+    return table, rows
+
+
+def _words(change: Change) -> str:
+    return f"{change.kind} {change.name} {change.what}"
