@@ -54,10 +54,6 @@ def make_lease(sandbox: Sandbox, service: str, name: str = "") -> Lease:
 
 @pytest.fixture(scope="module")
 def vault(sandbox: Sandbox) -> Iterator[Endpoint]:
-    decoys = sandbox.root / ".seaweedfs"
-    decoys.mkdir()
-    for name in seaweedfs.SETTINGS:
-        (decoys / name).write_text("this is no TOML and would stop every server that reads it")
     lease = make_lease(sandbox, "vault")
     yield S3Replica().provision(lease, make_setting(sandbox))
     S3Replica().destroy(lease)
@@ -279,6 +275,16 @@ def test_secrets_stand_in_one_file_that_only_its_owner_reads(vault: Endpoint) ->
     assert holding == {vault.path / "identities.json"}
     assert (vault.path / "identities.json").stat().st_mode & 0o777 == 0o600
     assert vault.path.stat().st_mode & 0o077 == 0
+
+
+def test_settings_in_a_home_directory_are_not_read(sandbox: Sandbox) -> None:
+    decoys, store = sandbox.root / ".seaweedfs", sandbox.root / "somebodys-real-store"
+    decoys.mkdir()
+    (decoys / "filer.toml").write_text(f'[leveldb2]\nenabled = true\ndir = "{store}"\n')
+    lease = make_lease(sandbox, "vault", "undeceived")
+    S3Replica().provision(lease, make_setting(sandbox))
+    S3Replica().destroy(lease)
+    assert not store.exists()
 
 
 def test_a_plain_bucket_keeps_neither_versions_nor_locks(sandbox: Sandbox) -> None:
