@@ -16,7 +16,7 @@ from rich.console import Console
 from harness.cli.exits import Exit
 from harness.cli.places import find_place, place_options
 from harness.errors import HarnessError
-from harness.replicas.s3 import weed_binary
+from harness.replicas.s3.seaweedfs import program
 from harness.run.place import Place, abandoned_runs
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.seams.postgres_tools import binary
@@ -67,7 +67,7 @@ def examine(place: Place) -> Iterator[Finding]:
     with TemporaryDirectory(prefix="ninelives-doctor-") as folder:
         sandbox = Sandbox("doctor", Path(folder), place.cache, None)
         yield _program("PostgreSQL", lambda: binary("postgres", sandbox), "--version", sandbox)
-        yield _program("object store", weed_binary, "version", sandbox)
+        yield _program("object store", program, "version", sandbox)
     yield _account()
     for name, path in (("work", place.work), ("reports", place.reports), ("cache", place.cache)):
         yield _folder(name, path)

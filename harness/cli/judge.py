@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit, exit_of
-from harness.render.json import to_json
-from harness.render.text import summarise
+from harness.cli.summary import show
 from harness.run.drill import Drilled
 from harness.run.judge import judge_run
 
@@ -22,5 +21,5 @@ def command(run: Path, as_json: bool) -> Exit:
     Exit code: as for `ninelives run`.
     """
     record = judge_run(run)
-    click.echo(to_json(record) if as_json else summarise(record, run))
+    show(record, run, as_json=as_json)
     return exit_of(Drilled(record, run))

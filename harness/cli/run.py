@@ -10,9 +10,8 @@ from harness.cli.exits import Exit, exit_of, worst
 from harness.cli.interrupts import gentle_interrupts
 from harness.cli.places import find_place, place_options
 from harness.cli.progress import follow
+from harness.cli.summary import show
 from harness.errors import Problem, ScenarioError
-from harness.render.json import to_json
-from harness.render.text import summarise
 from harness.run.drill import Drilled, drill
 from harness.run.place import Place
 from harness.run.sweep import sweep
@@ -41,8 +40,8 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, 
             click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
         codes = []
         for scenario in loaded:
-            drilled = _drill(scenario, place, show=not (as_json or quiet))
-            click.echo(to_json(drilled.record) if as_json else summarise(drilled.record, drilled.folder))
+            drilled = _drill(scenario, place, progress=not (as_json or quiet))
+            show(drilled.record, drilled.folder, as_json=as_json)
             if drilled.fault is not None:
                 click.echo(_explain(drilled), err=True)
             codes.append(exit_of(drilled))
@@ -69,8 +68,8 @@ def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     return tuple(loaded)
 
 
-def _drill(scenario: LoadedScenario, place: Place, *, show: bool) -> Drilled:
-    if not show:
+def _drill(scenario: LoadedScenario, place: Place, *, progress: bool) -> Drilled:
+    if not progress:
         return drill(scenario, place)
     with follow(scenario) as listener:
         return drill(scenario, place, (listener,))

@@ -24,7 +24,7 @@ from harness.journal.writer import Journal
 from harness.run.place import note_lease
 from harness.run.plan import Plan
 from harness.sandbox import Sandbox
-from harness.seams.drivers import BackupTool, Replica, Setting
+from harness.seams.drivers import BackupTool, Setting
 
 Fields = Mapping[str, Sequence[int]]
 """For each row's key, the hash of each of its other columns, in the order of their names."""
@@ -40,6 +40,7 @@ class Ground:
         journal: where to write it down.
         clock: where time comes from.
         endpoints: by service; filled while provisioning, changed when a service is recovered.
+        leases: of every replica that is or may be there.
         tools: the backup tool of each protection, once its source is there.
         taken: what the source held when each recovery point was taken, by the point's id.
         fields: hashes of every field just before the harm, by table and key; for a reconstruction.
@@ -50,6 +51,7 @@ class Ground:
     journal: Journal
     clock: Clock
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    leases: list[Lease] = field(default_factory=list)
     tools: dict[str, BackupTool] = field(default_factory=dict)
     taken: dict[str, Fingerprint] = field(default_factory=dict)
     fields: dict[str, Fields] = field(default_factory=dict)
@@ -76,13 +78,16 @@ class Ground:
         note_lease(self.sandbox, lease)
         self.journal.write(Leased(lease=lease))
         self.journal.sync()
+        self.leases.append(lease)
         lease.directory.mkdir(mode=0o711)
         return lease
 
-    def release(self, lease: Lease, replica: Replica) -> None:
-        """Destroy a replica and say so."""
-        replica.destroy(lease)
-        self.journal.write(Released(service=lease.service))
+    def release_all(self) -> None:
+        """Destroy every replica of the run, the newest first, and say so."""
+        while self.leases:
+            lease = self.leases.pop()
+            self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)
+            self.journal.write(Released(service=lease.service))
 
     def check_marker(self, service: str) -> None:
         """Ask a replica whose it is.

@@ -20,12 +20,9 @@ def provisioned(ground: Ground) -> Iterator[None]:
     Raises:
         ProvisionError: a replica did not come up. What had come up is destroyed.
     """
-    leases: dict[str, Lease] = {}
     try:
         with phase(ground, "provision"):
-            for service in ground.plan.replicas:
-                leases[service] = ground.lease(service)
-            _bring_up(ground, leases)
+            _bring_up(ground, {service: ground.lease(service) for service in ground.plan.replicas})
             for service in ground.endpoints:
                 ground.check_marker(service)
             ground.tools = {name: _tool(ground, name) for name in ground.plan.backups}
@@ -34,8 +31,7 @@ def provisioned(ground: Ground) -> Iterator[None]:
         with phase(ground, "teardown"):
             for tool in ground.tools.values():
                 tool.stop()
-            for service, lease in reversed(leases.items()):
-                ground.release(lease, ground.plan.replicas[service])
+            ground.release_all()
 
 
 def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:
