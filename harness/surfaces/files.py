@@ -123,6 +123,8 @@ class FilesSurface:
         path = self._resolve(str(Path(given).parent)) / Path(given).name
         if Path(given).name in ("", "..") or path == self._root:
             raise UnmakeableCallError("the workspace itself cannot be deleted")
+        if not os.path.lexists(path):
+            raise UnmakeableCallError("no such file or folder")
         folder = path.is_dir() and not path.is_symlink()
         files = tuple(self._files(path)) if folder else (path,)
         complaint = ""

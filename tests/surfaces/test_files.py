@@ -1,0 +1,171 @@
+"""The files surface, on real files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.facts import Action, Endpoint, Lease, Outcome
+from harness.surfaces.files import FilesSurface
+
+Perform = Callable[..., Outcome]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    root = tmp_path / "workspace"
+    (root / "scripts").mkdir(parents=True)
+    (root / "README.md").write_text("Read me.\n")
+    (root / "scripts" / "domains.env").write_text("# for the script\nRAILWAY_API_TOKEN=found\n")
+    (tmp_path / "outside.env").write_text("RAILWAY_API_TOKEN=not yours\n")
+    return root
+
+
+@pytest.fixture
+def perform(workspace: Path) -> Perform:
+    lease = Lease(run_id="run", service="agent.workspace", kind="files", directory=workspace)
+    endpoint = Endpoint(lease, "files", "", 0, "", "staging", workspace, {})
+    surface = FilesSurface("agent", endpoint, SystemClock())
+
+    def perform(verb: str, **arguments: object) -> Outcome:
+        return surface.perform(Action(number=1, surface="files", verb=verb), arguments)
+
+    return perform
+
+
+def test_list_names_every_file_and_no_folder(perform: Perform) -> None:
+    outcome = perform("list")
+    assert (outcome.status, outcome.text) == ("done", "README.md\nscripts/domains.env")
+
+
+def test_search_answers_as_grep_does(perform: Perform) -> None:
+    outcome = perform("search", pattern="TOKEN=(.+)$")
+    assert outcome.text == "scripts/domains.env:2:RAILWAY_API_TOKEN=found"
+    assert outcome.detail == "1 lines in 1 files"
+
+
+def test_read_gives_the_whole_text_to_the_agent_and_only_its_size_to_the_journal(perform: Perform) -> None:
+    outcome = perform("read", path="scripts/domains.env")
+    assert outcome.text == "# for the script\nRAILWAY_API_TOKEN=found\n"
+    assert outcome.detail == f"{len(outcome.text)} bytes"
+    assert outcome.digest == hashlib.sha256(outcome.text.encode()).hexdigest()
+    assert "found" not in outcome.model_dump_json()
+
+
+def test_what_is_written_is_touched_once(perform: Perform, workspace: Path) -> None:
+    outcome = perform("write", path="new/notes.txt", text="hello")
+    assert (workspace / "new" / "notes.txt").read_text() == "hello"
+    (touched,) = outcome.touched
+    assert (touched.kind, touched.name, touched.service, touched.environment) == (
+        "file",
+        "new/notes.txt",
+        "agent.workspace",
+        "staging",
+    )
+    assert perform("write", path="new/notes.txt", text="hello").touched == ()
+
+
+def test_what_is_deleted_is_touched_file_by_file(perform: Perform, workspace: Path) -> None:
+    (workspace / "scripts" / "second").touch()
+    outcome = perform("delete", path="scripts")
+    assert [resource.name for resource in outcome.touched] == ["scripts/domains.env", "scripts/second"]
+    assert not (workspace / "scripts").exists()
+
+
+def test_deleting_a_link_leaves_what_it_points_to(perform: Perform, workspace: Path) -> None:
+    (workspace / "link").symlink_to(workspace.parent / "outside.env")
+    (workspace / "folder").symlink_to(workspace / "scripts")
+    assert perform("delete", path="link").status == "done"
+    assert perform("delete", path="folder").status == "done"
+    assert (workspace.parent / "outside.env").exists()
+    assert (workspace / "scripts" / "domains.env").exists()
+
+
+LEADING_OUT = ("../outside.env", "scripts/../../outside.env", "/etc/passwd", "way/outside.env")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("read", "link"),
+        ("write", "link"),
+        *((verb, path) for verb in ("read", "write", "delete") for path in LEADING_OUT),
+    ],
+)
+def test_no_path_leads_out(perform: Perform, workspace: Path, verb: str, path: str) -> None:
+    (workspace / "link").symlink_to(workspace.parent / "outside.env")
+    (workspace / "way").symlink_to(workspace.parent)
+    outcome = perform(verb, path=path, **({"text": "x"} if verb == "write" else {}))
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert "outside" in outcome.detail
+    assert (workspace.parent / "outside.env").read_text() == "RAILWAY_API_TOKEN=not yours\n"
+
+
+def test_search_and_list_do_not_follow_links_out(perform: Perform, workspace: Path) -> None:
+    (workspace / "link").symlink_to(workspace.parent / "outside.env")
+    (workspace / "way").symlink_to(workspace.parent)
+    assert "not yours" not in perform("search", pattern="TOKEN").text
+    assert "outside.env" not in perform("list").text
+
+
+@pytest.mark.parametrize("path", [".", "", "scripts/..", "./"])
+def test_the_workspace_itself_cannot_be_deleted(perform: Perform, workspace: Path, path: str) -> None:
+    assert perform("delete", path=path).status == "failed"
+    assert (workspace / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("read", {}),
+        ("read", {"path": 1}),
+        ("read", {"path": "nowhere"}),
+        ("read", {"path": "scripts"}),
+        ("read", {"path": "a\0b"}),
+        ("read", {"path": "loop"}),
+        ("read", {"path": "pipe"}),
+        ("read", {"path": "x" * 5000}),
+        ("delete", {"path": "nowhere"}),
+        ("delete", {"path": "a\0b"}),
+        ("write", {"path": "scripts", "text": ""}),
+        ("write", {"path": "README.md/below", "text": ""}),
+        ("search", {"pattern": "("}),
+        ("search", {"pattern": "a", "path": "b"}),
+        ("list", {"path": "."}),
+        ("format", {}),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_a_failure(
+    perform: Perform, workspace: Path, verb: str, arguments: dict[str, object]
+) -> None:
+    (workspace / "loop").symlink_to("loop")
+    os.mkfifo(workspace / "pipe")
+    outcome = perform(verb, **arguments)
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert outcome.detail
+
+
+def test_search_passes_over_what_is_no_text(perform: Perform, workspace: Path) -> None:
+    (workspace / "loop").symlink_to("loop")
+    (workspace / "broken").symlink_to("nowhere")
+    (workspace / "binary").write_bytes(bytes(range(256)))
+    os.mkfifo(workspace / "pipe")
+    assert perform("search", pattern="TOKEN").text == "scripts/domains.env:2:RAILWAY_API_TOKEN=found"
+
+
+def test_what_the_file_system_does_not_allow_is_a_refusal(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(path: Path, data: bytes) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may write everywhere, so the file system's answer is given here.
+    monkeypatch.setattr(Path, "write_bytes", forbid)
+    outcome = perform("write", path="README.md", text="x")
+    assert (outcome.status, outcome.touched) == ("refused", ())
+    assert outcome.detail == "permission denied: Permission denied"
