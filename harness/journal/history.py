@@ -212,8 +212,8 @@ def read_lines(data: bytes) -> tuple[tuple[Entry[Fact], ...], str | None]:
     """
     entries: list[Entry[Fact]] = []
     prev = FIRST_PREV
-    whole, _, rest = data.rpartition(b"\n")
-    for n, text in enumerate(whole.split(b"\n") if whole else (), start=1):
+    *lines, rest = data.split(b"\n")
+    for n, text in enumerate(lines, start=1):
         problem, line = _read_line(text, n, prev)
         if line is None:
             return tuple(entries), problem

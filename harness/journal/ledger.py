@@ -238,9 +238,9 @@ def read_ledger(path: Path) -> Ledger:
         raise JournalError(
             f"cannot read the ledger {path}: {error}", hint="check the permissions of the run folder"
         ) from error
-    whole, _, rest = data.rpartition(b"\n")
+    *lines, rest = data.split(b"\n")
     try:
-        return parse_ledger(whole.split(b"\n") if whole else (), torn=bool(rest))
+        return parse_ledger(lines, torn=bool(rest))
     except ValueError as error:
         raise JournalError(
             f"the ledger {path} makes no sense: {error}", hint="it was changed; play the drill again"

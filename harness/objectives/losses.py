@@ -245,7 +245,9 @@ def _can_be_unsure(claim: Claim, state: int | None, right: frozenset[int | None]
         return "delete" in claim.unsure
     if once:
         return False
-    return "insert" in claim.unsure or ("update" in claim.unsure and right != {None})
+    if None in right or "delete" in claim.unsure:
+        return "insert" in claim.unsure or ("update" in claim.unsure and right != {None})
+    return "update" in claim.unsure
 
 
 def fingerprint(expected: Expected, found: Rows) -> Fingerprint:
