@@ -29,7 +29,6 @@ from harness.journal.events import (
     InvariantChecked,
     Provisioned,
     Reconstructed,
-    RecoveryStarted,
     WitnessTaken,
     WorkloadStarted,
 )
@@ -55,16 +54,21 @@ MOST_OLD_COPIES = 1000
 MOST_EVIDENCE = 300
 MOST_TOUCHED = 3
 LONGEST_ARGUMENTS = 400
+MOST_LINES = 12
 LONGEST_RUN = 60 * 86400.0
 """Seconds of traffic above which a ledger is not believed."""
 
 LOSS_MEANINGS = {
-    "lost": "acknowledged before the harm, and not there any more",
-    "torn": "there, with another content than was acknowledged",
-    "phantom": "there, though nobody ever sent it",
+    "known": "should have been there",
+    "lost": "acknowledged, and missing or older than acknowledged",
+    "missing": "of these: not there at all",
+    "stale": "of these: there, as they were earlier",
+    "torn": "there, with a content that was never acknowledged",
     "resurrected": "deleted, and there again",
-    "indeterminate": "sent and never acknowledged, so it may be there or not",
-    "acked-after-harm": "acknowledged after the harm had begun, and not there any more",
+    "phantom": "there, though nobody ever sent them",
+    "indeterminate": "sent and never acknowledged, so they may be there or not",
+    "acked-after-harm": "acknowledged after the harm by a server that was dying, and gone",
+    "undone-writes": "acknowledged writes that are not there; one row can have several",
 }
 
 CONTENTS = (
@@ -107,6 +111,7 @@ def page(record: RunRecord) -> str:
         contents=CONTENTS,
         result=narrative.result(story),
         lede=narrative.lede(story),
+        warnings=narrative.warnings(story),
         headlines=narrative.headlines(story),
         timelines=_timelines(story),
         bars=(_rpo_bar(story), _rto_bar(story)),
@@ -157,6 +162,7 @@ def _environment() -> Environment:
         offset=wording.offset,
         amount=wording.amount,
         said=narrative.said,
+        short=lambda text: wording.clean(text, 200),
         age=_age,
         arguments=_arguments,
         touched=_touched,
@@ -188,7 +194,8 @@ def _arguments(deed: Deed) -> str:
         lines.append(f"{arguments.pop('method')} {arguments.pop('path')}")
     for key in sorted(arguments, key=lambda key: (not isinstance(arguments[key], str), key)):
         lines.append(f"{key}: {_argument(arguments[key])}")
-    return wording.clean("\n".join(lines), LONGEST_ARGUMENTS)
+    shown = wording.clean("\n".join(lines), LONGEST_ARGUMENTS).split("\n")
+    return "\n".join([*shown[:MOST_LINES], *(["\N{HORIZONTAL ELLIPSIS}"] if len(shown) > MOST_LINES else [])])
 
 
 def _argument(value: object) -> str:
@@ -347,24 +354,23 @@ def _rpo_bar(story: Story) -> Measured:
 
 def _rto_bar(story: Story) -> Measured:
     verdict = story.verdict(narrative.RTO)
-    pieces = _recovery_pieces(story)
+    pieces = _recovery_pieces(story, verdict)
     bar = _measured("Recovery time", "rto-bar", verdict, pieces, story.scenario.objectives.rto)
     return Measured(bar.title, bar.verdict, bar.drawing, bar.caption, pieces)
 
 
-def _recovery_pieces(story: Story) -> tuple[Piece, ...]:
-    """Measured and assumed parts in their order, with what no part accounts for."""
-    total = story.recovery_seconds
-    if total is None or story.recovered is None:
+def _recovery_pieces(story: Story, verdict: Verdict | None) -> tuple[Piece, ...]:
+    """The parts as the verdict counts them; as the journal has them, when nobody judged."""
+    if verdict is not None:
+        return tuple(
+            Piece(figure.name, figure.value, "assumed" if figure.basis == "assumed" else "measured")
+            for figure in verdict.figures
+            if figure.unit == "s" and figure.basis != "target" and figure.name != narrative.RTO
+        )
+    if story.recovered is None or not story.recovered.ok:
         return ()
-    began = story.history.last(RecoveryStarted)
-    assumed = dict(began.body.assumed) if began else {}
-    pieces = [Piece(part, assumed[part], "assumed") for part in PARTS if assumed.get(part, 0) > 0]
-    measured = {part: story.recovered.parts[part] for part in PARTS if story.recovered.parts.get(part, 0) > 0}
-    rest = total - sum(measured.values())
-    if rest > 0.0005:
-        pieces.append(Piece("before the restore", rest, "measured"))
-    return (*pieces, *(Piece(part, seconds, "measured") for part, seconds in measured.items()))
+    parts = story.recovered.parts
+    return tuple(Piece(part, parts[part], "measured") for part in PARTS if parts.get(part, 0) > 0)
 
 
 def _measured(
@@ -409,7 +415,7 @@ def _losses(story: Story) -> tuple[Loss, ...]:
     verdict = story.verdict(narrative.RPO)
     if verdict is None:
         return ()
-    figures = [(name, verdict.figure(name)) for name in narrative.LOSSES]
+    figures = [(name, verdict.figure(name)) for name in LOSS_MEANINGS]
     return tuple(
         Loss(name.replace("-", " "), wording.number(figure.value), LOSS_MEANINGS[name])
         for name, figure in figures

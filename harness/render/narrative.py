@@ -12,13 +12,19 @@ from typing import Literal
 from harness.journal.events import FaultSeen, RestoreTried, SteadyStateChecked, WitnessTaken
 from harness.journal.record import Verdict
 from harness.render.story import Copy, Deed, Story, kinds
-from harness.render.wording import duration, listing, number, quantity
+from harness.render.wording import duration, number, quantity
 from harness.scenario.models import VerdictValue
 
 RPO, RTO = "rpo", "rto"
 
-LOSSES = ("lost", "torn", "phantom", "resurrected", "indeterminate", "acked-after-harm")
-"""Names of the figures of the ``rpo`` verdict that count rows, most serious first."""
+LOSSES = {
+    "torn": "torn",
+    "resurrected": "resurrected",
+    "phantom": "phantom",
+    "indeterminate": "indeterminate",
+    "acked-after-harm": "acknowledged after the harm",
+}
+"""Figures of the ``rpo`` verdict that count rows beside the lost ones, most serious first, in words."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,22 @@ def result(story: Story) -> str:
     value = story.record.value.capitalize()
     if not story.record.verdicts:
         return f"{value}: nothing was judged"
-    if not story.record.as_expected:
-        return f"{value}, not as the scenario expects"
-    return f"{value}, as the scenario expects"
+    if story.record.as_expected:
+        return f"{value}, as the scenario expects"
+    if story.record.value == "undecided":
+        return f"{value}: this run proves nothing"
+    return f"{value}, not as the scenario expects"
+
+
+def warnings(story: Story) -> tuple[str, ...]:
+    """What must be read beside every figure: guards that do not exist yet, and a record that is not whole."""
+    said = [
+        f"Hypothetical: the guard {name} was on, which no provider offers today: {_sentence(why)}"
+        for name, why in story.hypothetical
+    ]
+    if story.interrupted:
+        said.append("The run was interrupted, so the record ends before the drill does.")
+    return tuple(said)
 
 
 def lede(story: Story) -> str:
@@ -94,8 +113,8 @@ def _no_harm(story: Story) -> str:
     refused = [deed for deed in meant if deed.outcome and deed.outcome.status == "refused"]
     if len(refused) == len(meant):
         return (
-            f"The agent, as {story.principal}, tried to destroy something {quantity(len(meant), 'time')}, "
-            f"and a guard of the stack refused {'it' if len(meant) == 1 else 'each'}."
+            f"The agent, as {story.principal}, made {quantity(len(meant), 'destructive call')}, "
+            f"and the stack refused {'it' if len(meant) == 1 else 'them all'}."
         )
     if any(deed.outcome and deed.outcome.status == "done" for deed in meant):
         return (
@@ -157,9 +176,7 @@ def headlines(story: Story) -> tuple[Headline, ...]:
 
 def _deleted(story: Story) -> Headline:
     if not story.harms:
-        refused = sum(1 for d in story.deeds if d.outcome and d.outcome.status == "refused")
-        note = f"{quantity(refused, 'call')} refused" if refused else "no destructive call landed"
-        return Headline("Deleted", "nothing" if story.deeds else "\N{EM DASH}", note)
+        return _nothing_deleted(story)
     sources = [r for r in story.deleted if "backup" not in r.kind]
     others = [r for r in story.deleted if "backup" in r.kind]
     first = kinds(sources or others) or quantity(len(story.harms), "action")
@@ -167,6 +184,17 @@ def _deleted(story: Story) -> Headline:
     note = f"{quantity(len(story.harms), 'call')}, {seconds}, by {story.principal}"
     also = f"and {kinds(others)}; " if sources and others else ""
     return Headline("Deleted", first, also + note)
+
+
+def _nothing_deleted(story: Story) -> Headline:
+    meant = [deed for deed in story.deeds if deed.action.harm]
+    if any(deed.outcome is None for deed in meant):
+        return Headline("Deleted", "unknown", "a destructive call did not end in the record")
+    if not story.deeds:
+        return Headline("Deleted", "nothing", "the agent did not act")
+    refused = sum(1 for deed in meant if deed.outcome and deed.outcome.status == "refused")
+    note = f"{quantity(refused, 'destructive call')} refused" if refused else "no destructive call landed"
+    return Headline("Deleted", "nothing", note)
 
 
 def _survived(story: Story) -> Headline:
@@ -193,12 +221,13 @@ def _lost(story: Story) -> Headline:
     lost = verdict.figure("lost") if verdict else None
     if verdict is None or lost is None:
         return Headline("Lost", "\N{EM DASH}", "what came back was not compared")
-    others = [verdict.figure(name) for name in LOSSES[1:]]
-    counted = [figure for figure in others if figure and figure.value]
-    also = ", ".join(f"{number(figure.value)} {figure.name.replace('-', ' ')}" for figure in counted)
+    counted = {name: figure.value for name in LOSSES if (figure := verdict.figure(name)) and figure.value}
+    also = [f"{number(count)} {LOSSES[name]}" for name, count in counted.items()]
+    known = verdict.figure("known")
+    of = [f"of {number(known.value)}"] if known else []
     if lost.value == 0:
-        return Headline("Lost", "no row", also or "everything that was acknowledged came back")
-    return Headline("Lost", quantity(lost.value, "row"), also or "acknowledged, and not there any more")
+        return Headline("Lost", "no row", "; ".join([*of, *also]) or "everything came back")
+    return Headline("Lost", quantity(lost.value, "row"), "; ".join([*of, *also]) or "acknowledged, and gone")
 
 
 def _against(story: Story, objective: str, term: str) -> Headline:
@@ -266,8 +295,16 @@ def _recovery(story: Story) -> Scene:
 
 
 def said(verdict: Verdict) -> str:
-    """The summary of a verdict, ended like a sentence."""
-    return verdict.summary if verdict.summary.endswith((".", "!", "?")) else f"{verdict.summary}."
+    """The summary of a verdict as a sentence, without the verdict itself, which stands beside it."""
+    return _sentence(verdict.summary.removeprefix("Undecided: "))
 
 
-__all__ = ["Headline", "Scene", "headlines", "lede", "listing", "result", "said", "scenes"]
+def _sentence(text: str) -> str:
+    """The same with a full stop; with a capital too, unless it begins with a name such as staging-agent."""
+    text = text.strip()
+    if text.partition(" ")[0].isalpha():
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+__all__ = ["Headline", "Scene", "headlines", "lede", "result", "said", "scenes", "warnings"]

@@ -45,29 +45,32 @@ def summarise(record: RunRecord, *, report: Path | None = None, width: int = WID
     text = Text()
     tone = _TONES[record.value]
     text.append(_wrapped(narrative.result(story).upper(), width), style=f"bold {tone}")
-    title = f"{record.scenario.id}: {record.scenario.scenario.title}"
+    title = f"{record.scenario.id}: {clean(record.scenario.scenario.title, 200)}"
     text.append(_wrapped(title, width))
-    for name, why in story.hypothetical:
-        text.append(_wrapped(f"Hypothetical: {name} was on. {why}", width), style="yellow")
+    for warning in narrative.warnings(story):
+        text.append(_wrapped(warning, width), style="yellow")
     text.append("\n" + _wrapped(narrative.lede(story), width) + "\n")
     for headline in narrative.headlines(story):
         text.append(_entry(headline.term, f"{headline.value}, {headline.note}", width, 16))
     text.append("\n")
+    last = ""
     for verdict in record.verdicts:
-        _append_verdict(text, story, verdict, width)
+        repeated = verdict.value == "undecided" and verdict.summary == last
+        reason = "for the same reason." if repeated else narrative.said(verdict)
+        _append_verdict(text, story, verdict, reason, width)
+        last = verdict.summary
     text.append("\n" if record.verdicts else "")
     where = str(report) if report else f"index.html, beside this file (run {record.run_id})"
     text.append(_entry("Report", where, width, 16))
     return text
 
 
-def _append_verdict(text: Text, story: Story, verdict: Verdict, width: int) -> None:
-    surprise = story.expected(verdict) != verdict.value
+def _append_verdict(text: Text, story: Story, verdict: Verdict, reason: str, width: int) -> None:
+    surprise = verdict.value not in ("undecided", story.expected(verdict))
     note = f" (expected: {story.expected(verdict)})" if surprise else ""
-    line = _entry(verdict.value, f"{verdict.objective}{note}: {narrative.said(verdict)}", width, 11)
-    value = clean(verdict.value)
-    text.append(line[: len(value)], style=_TONES[verdict.value])
-    text.append(line[len(value) :])
+    line = _entry(verdict.value, f"{verdict.objective}{note}: {reason}", width, 11)
+    text.append(line[: len(verdict.value)], style=_TONES[verdict.value])
+    text.append(line[len(verdict.value) :])
 
 
 def _entry(term: str, said: str, width: int, indent: int) -> str:

@@ -6,7 +6,7 @@ Units hang on to their numbers with a no-break space (U+00A0); ``plain`` puts or
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -18,13 +18,6 @@ LONGEST = 600
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 
-# Controls, zero-width and directional characters (Unicode 16, UAX #9), surrogates and non-characters:
-# they show nothing, hide or turn round what stands next to them, or are not allowed in XML 1.0.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
-)
-
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _NOUNS = {"rows": ("row", "rows"), "copies": ("copy", "copies"), "actions": ("action", "actions")}
 
@@ -32,12 +25,22 @@ _NOUNS = {"rows": ("row", "rows"), "copies": ("copy", "copies"), "actions": ("ac
 def clean(text: str, longest: int = LONGEST) -> str:
     """Text of unknown origin with nothing unseen in it, cut at ``longest`` characters.
 
-    Each unseen character becomes ``U+FFFD``, so that a reader sees that something was there.
+    Unseen are controls, format characters (zero-width ones, and those of UAX #9 that turn round what stands
+    next to them), surrogates and code points without a character: all that Unicode calls Other. Each becomes
+    U+FFFD, so that a reader sees that something was there. What is left is allowed in XML 1.0.
     """
-    shown = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[: longest + 1])
+    shown = text[:longest]
+    if not shown.isprintable():
+        shown = "".join(map(_seen, shown))
     if len(text) <= longest:
         return shown
-    return f"{shown[:longest]}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+    return f"{shown}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+
+
+def _seen(character: str) -> str:
+    if character.isprintable() or character in "\t\n" or unicodedata.category(character) == "Zs":
+        return character
+    return "\N{REPLACEMENT CHARACTER}"
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,99 @@
+"""Numbers and strangers' text, as they stand in reports."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.journal.record import Figure
+from harness.render import wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.0004, "0 s"),
+        (0.34, "340 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
+        (4.23, "4.2 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min"),
+        (98.9, "1 min 39 s"),
+        (3599.6, "1 h"),
+        (3600 * 5 + 700, "5 h 12 min"),
+        (86399, "1 d"),
+        (86400 * 1.5, "1 d 12 h"),
+        (86400 * 9 + 3600 * 23.9, "10 d"),
+        (86400 * 90, "90 d"),
+        (86400 * 4000, "4,000 d"),
+        (-3, "\N{MINUS SIGN}3 s"),
+        (float("inf"), "unbounded"),
+        (float("nan"), "unknown"),
+    ],
+)
+def test_a_duration_has_at_most_two_units(seconds: float, text: str) -> None:
+    assert wording.plain(wording.duration(seconds)) == text
+
+
+@given(st.floats(min_value=0, max_value=1e10))
+def test_a_duration_is_near_what_it_says(seconds: float) -> None:
+    units = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
+    words = wording.plain(wording.duration(seconds)).replace(",", "").split()
+    said = sum(float(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
+    assert said == pytest.approx(seconds, rel=0.03, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.9999, "99.9 %"), (1, "100 %"), (0.00001, "0.1 %"), (0, "0 %"), (0.5, "50 %")]
+)
+def test_a_share_never_claims_all_or_nothing_falsely(value: float, text: str) -> None:
+    assert wording.plain(wording.share(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        ("s", 90, "1 min 30 s"),
+        ("rows", 1, "1 row"),
+        ("rows", 19482, "19,482 rows"),
+        ("copies", 1, "1 copy"),
+        ("actions", 2, "2 actions"),
+        ("share", 0.87, "87 %"),
+        ("bytes", 4404019, "4.2 MiB"),
+        ("count", 3, "3"),
+    ],
+)
+def test_a_figure_carries_its_unit(unit: str, value: float, text: str) -> None:
+    assert (
+        wording.plain(wording.amount(Figure.model_validate({"name": "x", "value": value, "unit": unit})))
+        == text
+    )
+
+
+@given(st.text(max_size=2000))
+def test_cleaned_text_shows_everything_that_it_holds(text: str) -> None:
+    shown = wording.clean(text)
+    assert len(shown) <= wording.LONGEST + 40
+    unseen = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert all(c in "\t\n" or unicodedata.category(c) not in unseen for c in shown)
+
+
+def test_cut_text_says_how_long_it_was() -> None:
+    assert wording.clean("W" * 5000).endswith("(5,000 characters)")
+
+
+def test_a_character_that_is_hidden_leaves_a_trace() -> None:
+    assert wording.clean("invoice\u202efdp.exe\x1b[2J") == "invoice\ufffdfdp.exe\ufffd[2J"
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (list("abcde"), "a, b, c and 2 more")],
+)
+def test_a_listing_names_what_fits_and_counts_the_rest(names: list[str], text: str) -> None:
+    assert wording.listing(names) == text
