@@ -36,6 +36,7 @@ RELATIVE_PATH = r"^\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
 FILE_NAME = r"^\.?[^./][^/]*$"
 VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+TOOL = r"^[a-z][a-z0-9_-]{0,62}$"
 CALL = r"^[a-z0-9]+\.[a-z-]+$"
 SCENARIO_ID = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*$"
 
@@ -197,7 +198,7 @@ class Choice:
     Attributes:
         key: the key that names the driver: ``kind`` or ``tool``.
         driver: which drivers the names are of, as ``harness.seams.lookup`` calls them.
-        noun: what the mapping describes, for messages.
+        noun: what the names are of, for messages.
         built_in: the names that have a model of their own.
     """
 
@@ -215,7 +216,7 @@ Service = Annotated[
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[OtherService, Tag("other")],
-    Discriminator(Choice("kind", "replicas", "service", "postgres", "s3", "railway")),
+    Discriminator(Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway")),
 ]
 
 
@@ -311,9 +312,7 @@ class PostgresPitr(Model):
 class OtherProtection(Model):
     """A protection of a tool that is not built in, found by its entry point."""
 
-    tool: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = Field(
-        description="the tool's name"
-    )
+    tool: Annotated[str, StringConstraints(pattern=TOOL)] = Field(description="the tool's name")
     of: Name = Field(description="the service that is backed up")
     to: Name | None = Field(None, description="the service that the backups go to")
     settings: dict[str, JsonValue] = Field(default_factory=dict, description="what the tool asks for")
@@ -492,7 +491,7 @@ Agent = Annotated[
     Annotated[ScriptedAgent, Tag("scripted")]
     | Annotated[IdleAgent, Tag("idle")]
     | Annotated[OtherAgent, Tag("other")],
-    Discriminator(Choice("kind", "agents", "agent", "scripted", "idle")),
+    Discriminator(Choice("kind", "agents", "kind of agent", "scripted", "idle")),
 ]
 
 

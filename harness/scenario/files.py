@@ -1,0 +1,216 @@
+"""The files that a scenario and its stack name: that they are there, what they say, and what they hash to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from harness.errors import Problem, ScenarioError
+from harness.scenario.models import Objectives, PostgresService, Scenario, Stack
+from harness.scenario.positions import KeyPath
+from harness.scenario.problems import Finding
+from harness.scenario.source import SQL_LIMIT, nearest_file, read_bytes, read_text
+
+FILE_LIMIT = 64_000_000
+MOST_FILES = 10_000
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file that is named somewhere.
+
+    Attributes:
+        path: where it is named.
+        file: as written, relative to the scenario's folder.
+        sort: ``sql`` is kept with the run; ``folder`` stands for everything in it.
+    """
+
+    path: KeyPath
+    file: str
+    sort: Literal["sql", "file", "folder"]
+
+
+def named_by_stack(stack: Stack) -> Iterator[Named]:
+    """Every file that a stack names."""
+    for name, service in stack.services.items():
+        if isinstance(service, PostgresService) and service.schema_ is not None:
+            yield Named(("services", name, "schema"), service.schema_, "sql")
+    for name, principal in stack.principals.items():
+        if principal.workspace is not None:
+            yield Named(("principals", name, "workspace"), principal.workspace, "folder")
+        if principal.found_in is not None:
+            yield Named(("principals", name, "found_in"), principal.found_in, "file")
+    yield from _invariants(stack.objectives)
+
+
+def named_by_scenario(scenario: Scenario) -> Iterator[Named]:
+    """Every file that a scenario names, but for its stack."""
+    yield Named(("history", "slice"), scenario.history.slice, "sql")
+    for index, export in enumerate(scenario.history.exports):
+        yield Named(("history", "exports", index, "query"), export.query, "sql")
+    yield Named(("workload", "locustfile"), scenario.workload.locustfile, "file")
+    if scenario.recover.reconstruct is not None:
+        yield Named(("recover", "reconstruct", "script"), scenario.recover.reconstruct.script, "sql")
+    yield from _invariants(scenario.objectives)
+
+
+def _invariants(objectives: Objectives) -> Iterator[Named]:
+    for name, statement in (objectives.invariants or {}).items():
+        if is_file_name(statement):
+            yield Named(("objectives", "invariants", name), statement, "sql")
+
+
+def is_file_name(statement: str) -> bool:
+    """Whether an invariant is the name of a file that holds the statement."""
+    return statement.endswith(".sql") and not any(character.isspace() for character in statement)
+
+
+# --- are they there? --------------------------------------------------------------------------------
+
+
+def missing_files(named: Iterable[Named], folder: Path) -> Iterator[Finding]:
+    """Each one that is not there, is of the wrong sort, or leads out of the folder."""
+    for each in named:
+        defect = _defect(folder, each)
+        if defect:
+            yield Finding(each.path, *defect)
+
+
+def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
+    target = folder / named.file
+    try:
+        inside = target.resolve(strict=True).is_relative_to(folder.resolve())
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return f"there is no {named.file} in the scenario's folder", nearest_file(target)
+    except (OSError, RuntimeError, ValueError) as error:
+        return (
+            f"{named.file} cannot be read: {_reason(error)}",
+            "check the file, and the links on the way to it",
+        )
+    if not inside:
+        return f"{named.file} leads out of the scenario's folder", "put the file itself there, not a link"
+    if named.sort == "folder":
+        return _defect_of_folder(target, mode, named.file)
+    if not stat.S_ISREG(mode):
+        return (
+            f"{named.file} is not a regular file",
+            "name a file; folders, pipes and devices do not fit here",
+        )
+    if not os.access(target, os.R_OK):
+        return f"not allowed to read {named.file}", "give yourself the right to read it (chmod u+r)"
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _defect_of_folder(folder: Path, mode: int, name: str) -> tuple[str, str] | None:
+    if not stat.S_ISDIR(mode):
+        return f"{name} is not a folder", "name the folder that holds the agent's files"
+    count = 0
+    try:
+        for entry in _entries(folder):
+            count += 1
+            relative = Path(entry.path).relative_to(folder)
+            if count > MOST_FILES:
+                return f"{name} holds more than {MOST_FILES} files", "keep what the agent needs to find"
+            if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
+                return (
+                    f"{relative} in {name} is no regular file",
+                    "links and pipes could lead out; copy the file",
+                )
+    except OSError as error:
+        return f"{name} cannot be read: {_reason(error)}", "give yourself the right to read all of it"
+    return None
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Everything below a folder; links are named, not followed."""
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+
+
+def planted_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
+    """Each credential that is said to lie about in a file where nobody could find it."""
+    homes = [Path(principal.workspace) for principal in stack.principals.values() if principal.workspace]
+    for name, principal in stack.principals.items():
+        if principal.found_in is None:
+            continue
+        path: KeyPath = ("principals", name, "found_in")
+        if not any(Path(principal.found_in).is_relative_to(home) for home in homes):
+            message = f"{principal.found_in} lies in no principal's workspace"
+            yield Finding(path, message, "name a file inside a workspace, so that an agent can find it")
+        elif not _holds(folder / principal.found_in, f"@@{name}/"):
+            yield Finding(
+                path,
+                f"{principal.found_in} holds no credential of {name!r}",
+                f"put @@{name}/<service>:secret@@ where the credential should stand",
+            )
+
+
+def _holds(file: Path, text: str) -> bool:
+    try:
+        return text.encode() in read_bytes(file, FILE_LIMIT)
+    except ScenarioError:
+        return True  # that the file cannot be read is said elsewhere
+
+
+# --- what is in them --------------------------------------------------------------------------------
+
+
+def sql_texts(named: Iterable[Named], folder: Path) -> dict[str, str]:
+    """The text of each SQL file, by its name as written, in the order of the names.
+
+    Raises:
+        ScenarioError: with the problems of all files that are not plain UTF-8 text.
+    """
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for file in sorted({each.file for each in named if each.sort == "sql"}):
+        try:
+            texts[file] = read_text(folder / file, SQL_LIMIT)
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(tuple(problems))
+    return texts
+
+
+def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
+    """SHA-256, in hex, over plain values and the files that they name.
+
+    Where the folder lies does not matter, nor how the YAML is laid out.
+
+    Raises:
+        ScenarioError: a file cannot be read, or is larger than 64 MB.
+    """
+    hashes = {
+        name: hashlib.sha256(read_bytes(folder / name, FILE_LIMIT)).hexdigest()
+        for name in sorted({name for each in named for name in _regular_files(each, folder)})
+    }
+    whole = json.dumps({"content": content, "files": hashes}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _regular_files(named: Named, folder: Path) -> Iterator[str]:
+    if named.sort != "folder":
+        yield named.file
+        return
+    for entry in _entries(folder / named.file):
+        if entry.is_file(follow_symlinks=False):
+            yield Path(entry.path).relative_to(folder).as_posix()

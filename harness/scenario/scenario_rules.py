@@ -1,0 +1,300 @@
+"""What must be true of a scenario over its stack: names that exist, steps that can be made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from harness.scenario.models import (
+    IDENTIFIER,
+    OtherService,
+    PostgresService,
+    Scenario,
+    ScriptedAgent,
+    Stack,
+    Step,
+)
+from harness.scenario.positions import KeyPath
+from harness.scenario.problems import Finding, Known, nearest
+from harness.scenario.stack_rules import objective_findings, repeated, wrong_principal, wrong_service
+from harness.scenario.tightening import loosened, names_in_force, tightened
+
+FILES = "files"
+VERBS = {
+    FILES: ("list", "search", "read", "write", "delete"),
+    "http": ("request",),
+    "sql": ("query", "execute"),
+    "s3": (
+        "list",
+        "get",
+        "put",
+        "delete-object",
+        "delete-bucket",
+        "list-versions",
+        "put-lifecycle",
+        "put-versioning",
+        "put-retention",
+    ),
+}
+SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3"}
+"""The kind of service that each surface with a service talks to."""
+
+PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+JSON_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]+\])+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario in its surroundings.
+
+    Attributes:
+        scenario: as written.
+        stack: with the scenario's guards applied.
+        stem: the file's name without its suffix.
+        known: the drivers that there are.
+    """
+
+    scenario: Scenario
+    stack: Stack
+    stem: str
+    known: Known
+
+
+def scenario_findings(case: Case) -> tuple[Finding, ...]:
+    """Every defect of a scenario that its models cannot see."""
+    return tuple(finding for rule in RULES for finding in rule(case))
+
+
+# --- names ------------------------------------------------------------------------------------------
+
+
+def _id(case: Case) -> Iterator[Finding]:
+    *folder, last = case.scenario.id.split("/")
+    if last != case.stem:
+        wanted = "/".join([*folder, case.stem])
+        yield Finding(
+            ("id",), f"the last part is not the name of the file, {case.stem!r}", f"write id: {wanted}"
+        )
+
+
+def _guards(case: Case) -> Iterator[Finding]:
+    yield from repeated(case.scenario.guards, ("guards",))
+    for index, name in enumerate(case.scenario.guards):
+        if name not in case.stack.guards:
+            yield Finding(
+                ("guards", index),
+                f"the stack has no guard {name!r}",
+                nearest(name, case.stack.guards, "add one under guards of the stack"),
+            )
+
+
+def _services(case: Case) -> Iterator[Finding]:
+    scenario = case.scenario
+    named = {"history": scenario.history.service, "workload": scenario.workload.service}
+    for part, name in {**named, "recover": scenario.recover.service}.items():
+        path: KeyPath = (part, "service")
+        yield from wrong_service(case.stack, name, "postgres", path)
+        service = case.stack.services.get(name)
+        if isinstance(service, PostgresService) and not service.tables:
+            yield Finding(
+                path,
+                f"{name!r} has no tracked tables, so nothing could be found missing",
+                f"list tables under services.{name} of the stack",
+            )
+
+
+def _exports(case: Case) -> Iterator[Finding]:
+    for index, export in enumerate(case.scenario.history.exports):
+        yield from wrong_service(case.stack, export.to, "s3", ("history", "exports", index, "to"))
+
+
+def _recover(case: Case) -> Iterator[Finding]:
+    recover = case.scenario.recover
+    path: KeyPath = ("recover", "reconstruct")
+    if recover.reconstruct is None:
+        if recover.strategy == "reconstruct":
+            hint = "write reconstruct: {from: <s3 service>, script: <file>.sql}"
+            yield Finding(path, "missing: the strategy reconstruct needs it", hint, of_key=True)
+        return
+    if recover.strategy != "reconstruct":
+        yield Finding(
+            path,
+            f"the strategy {recover.strategy} does not use it",
+            "write strategy: reconstruct, or leave it out",
+            of_key=True,
+        )
+    yield from wrong_service(case.stack, recover.reconstruct.from_, "s3", (*path, "from"))
+    yield from _nothing_to_rebuild_from(case, recover.reconstruct.from_, recover.reconstruct.prefix)
+
+
+def _nothing_to_rebuild_from(case: Case, source: str, prefix: str) -> Iterator[Finding]:
+    exports = case.scenario.history.exports
+    if source in case.stack.services and not any(export.to == source for export in exports):
+        yield Finding(
+            ("recover", "reconstruct", "from"),
+            f"no records are exported to {source!r}",
+            nearest(source, {export.to for export in exports}, "add exports to the history"),
+        )
+    elif not any(export.to == source and export.prefix.startswith(prefix) for export in exports):
+        prefixes = {export.prefix for export in exports if export.to == source}
+        if prefixes:
+            message = f"no records are exported under {prefix!r}"
+            yield Finding(("recover", "reconstruct", "prefix"), message, nearest(prefix, prefixes))
+
+
+# --- the agent --------------------------------------------------------------------------------------
+
+
+def _acts_as(case: Case) -> Iterator[Finding]:
+    if case.scenario.agent.as_ is not None:
+        yield from wrong_principal(case.stack, case.scenario.agent.as_, ("agent", "as"))
+
+
+def _steps(case: Case) -> Iterator[Finding]:
+    agent = case.scenario.agent
+    if not isinstance(agent, ScriptedAgent):
+        return
+    saved: set[str] = set()
+    for index, step in enumerate(agent.steps):
+        path: KeyPath = ("agent", "steps", index)
+        yield from _call(case, agent.as_, step, path)
+        yield from _unsaved(step.with_, saved, (*path, "with"))
+        yield from _expressions(step, path)
+        saved |= step.save.keys()
+    if not any(step.harm for step in agent.steps):
+        yield Finding(
+            ("agent", "steps"),
+            "no step is marked harm: true, so the drill would prove nothing",
+            "mark the step that is meant to destroy something; an agent of kind idle does none",
+            of_key=True,
+        )
+
+
+def _call(case: Case, principal: str, step: Step, path: KeyPath) -> Iterator[Finding]:
+    surface, _, verb = step.do.partition(".")
+    if surface not in case.known.surfaces:
+        yield Finding((*path, "do"), f"unknown surface {surface!r}", nearest(surface, case.known.surfaces))
+        return
+    if surface in VERBS and verb not in VERBS[surface]:
+        yield Finding((*path, "do"), f"{surface} has no verb {verb!r}", nearest(verb, VERBS[surface]))
+    if surface == FILES:
+        yield from _own_files(case, principal, step, path)
+    elif step.on is not None:
+        yield from _target(case, surface, step.on, (*path, "on"))
+    elif surface in SPEAKS:
+        message = f"missing: {surface} calls go to a service"
+        yield Finding((*path, "on"), message, f"name one of kind {SPEAKS[surface]}", of_key=True)
+
+
+def _own_files(case: Case, name: str, step: Step, path: KeyPath) -> Iterator[Finding]:
+    if step.on is not None:
+        message = "files are the agent's own; they stand on no service"
+        yield Finding((*path, "on"), message, "leave it out", of_key=True)
+    principal = case.stack.principals.get(name)
+    if principal is not None and principal.workspace is None:
+        yield Finding(
+            (*path, "do"), f"{name!r} has no workspace", f"give principals.{name} of the stack a workspace"
+        )
+
+
+def _target(case: Case, surface: str, name: str, path: KeyPath) -> Iterator[Finding]:
+    service = case.stack.services.get(name)
+    if isinstance(service, OtherService):
+        return
+    if surface in SPEAKS:
+        yield from wrong_service(case.stack, name, SPEAKS[surface], path)
+    elif service is None:
+        yield Finding(path, f"no service is called {name!r}", nearest(name, case.stack.services))
+
+
+def _unsaved(value: JsonValue, saved: set[str], path: KeyPath) -> Iterator[Finding]:
+    """Each placeholder in the arguments of a step for which no earlier step found a value."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _unsaved(child, saved, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _unsaved(child, saved, (*path, index))
+    elif isinstance(value, str):
+        for name in PLACEHOLDER.findall(value):
+            if name not in saved:
+                yield _not_saved(name, saved, path)
+
+
+def _not_saved(name: str, saved: set[str], path: KeyPath) -> Finding:
+    if not re.fullmatch(IDENTIFIER, name):
+        return Finding(
+            path,
+            f"${{{name}}} is no name of a value",
+            "names have lower-case letters, digits and underscores",
+        )
+    hint = nearest(name, saved, f"save it in an earlier step: save: {{{name}: ...}}")
+    return Finding(path, f"no earlier step saves ${{{name}}}", hint)
+
+
+def _expressions(step: Step, path: KeyPath) -> Iterator[Finding]:
+    for name, expression in step.save.items():
+        defect = _defect_of_path(expression) if expression.startswith("$") else _defect_of_regex(expression)
+        if defect:
+            yield Finding((*path, "save", name), *defect)
+
+
+def _defect_of_path(expression: str) -> tuple[str, str] | None:
+    if JSON_PATH.fullmatch(expression):
+        return None
+    return f"{expression!r} is no path into JSON", "write keys and indices: $.data.edges[0].node.id"
+
+
+def _defect_of_regex(expression: str) -> tuple[str, str] | None:
+    try:
+        groups = re.compile(expression).groups
+    except (re.error, OverflowError, RecursionError) as error:
+        return (
+            f"not a regular expression: {error}",
+            "it is Python's re syntax; single quotes keep backslashes",
+        )
+    if groups == 1:
+        return None
+    return (
+        f"a regular expression with {groups} groups; the value kept is the text of exactly one",
+        "put (...) around the part to keep, and (?:...) around others",
+    )
+
+
+# --- objectives -------------------------------------------------------------------------------------
+
+
+def _objectives(case: Case) -> Iterator[Finding]:
+    yield from objective_findings(case.scenario.objectives, case.stack, case.known)
+    yield from loosened(case.stack.objectives, case.scenario.objectives)
+    if not names_in_force(tightened(case.stack.objectives, case.scenario.objectives)):
+        yield Finding(
+            ("objectives",),
+            "missing: neither the scenario nor its stack asks for anything",
+            f"there are: {', '.join(case.known.objectives)}",
+            of_key=True,
+        )
+
+
+def _expectations(case: Case) -> Iterator[Finding]:
+    in_force = names_in_force(tightened(case.stack.objectives, case.scenario.objectives))
+    for name in case.scenario.expect:
+        if name not in in_force:
+            message = f"no objective {name!r} is in force"
+            yield Finding(("expect", name), message, nearest(name, in_force), of_key=True)
+
+
+RULES: tuple[Callable[[Case], Iterable[Finding]], ...] = (
+    _id,
+    _guards,
+    _services,
+    _exports,
+    _recover,
+    _acts_as,
+    _steps,
+    _objectives,
+    _expectations,
+)

@@ -1,0 +1,314 @@
+"""What must be true of a stack as a whole: names that exist, grants that fit, places that are not shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from harness.facts import APPLICATION, OPERATOR
+from harness.scenario.models import (
+    Isolation,
+    Objectives,
+    PgDump,
+    PostgresPitr,
+    PostgresService,
+    RailwayService,
+    RailwayVolumeBackup,
+    S3Service,
+    Stack,
+    TokenGrant,
+)
+from harness.scenario.positions import KeyPath
+from harness.scenario.problems import Finding, Known, nearest
+
+RESERVED = (OPERATOR, APPLICATION)
+WORKSPACE = "-workspace"
+ROLES = {"postgres": ("owner", "writer", "reader"), "s3": ("admin", "writer", "reader")}
+
+
+def stack_findings(stack: Stack, known: Known) -> tuple[Finding, ...]:
+    """Every defect of a stack that its models cannot see."""
+    return tuple(finding for rule in RULES for finding in rule(stack, known))
+
+
+def environments(stack: Stack) -> tuple[str, ...]:
+    """The environments that there are."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for service in stack.services.values()
+            for name in (
+                service.environments
+                if isinstance(service, RailwayService)
+                else (service.environment,)
+                if service.environment
+                else ()
+            )
+        )
+    )
+
+
+def services_of(stack: Stack, kind: str) -> tuple[str, ...]:
+    """The names of the services of one kind."""
+    return tuple(name for name, service in stack.services.items() if service.kind == kind)
+
+
+def wrong_service(stack: Stack, name: str, kind: str, path: KeyPath) -> Iterator[Finding]:
+    """A reference to a service that is not there, or is of another kind."""
+    there = services_of(stack, kind)
+    if name not in stack.services:
+        yield Finding(path, f"no service is called {name!r}", nearest(name, there, f"add one of kind {kind}"))
+    elif name not in there:
+        found = stack.services[name].kind
+        yield Finding(
+            path,
+            f"{name!r} is of kind {found}; only {kind} fits here",
+            nearest(name, there, f"add one of kind {kind}"),
+        )
+
+
+def repeated(names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
+    """Each name that stands in a list twice, at its second place."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Finding((*path, index), f"{name!r} stands here twice", "keep one of the two")
+        seen.add(name)
+
+
+# --- services ---------------------------------------------------------------------------------------
+
+
+def _service_names(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name in stack.services:
+        if name.endswith(WORKSPACE):
+            yield Finding(
+                ("services", name),
+                f"names that end in {WORKSPACE!r} belong to the workspaces of principals",
+                f"call it {name.removesuffix(WORKSPACE)!r}",
+                of_key=True,
+            )
+
+
+def _environments(stack: Stack, _: Known) -> Iterator[Finding]:
+    planes = [service for service in stack.services.values() if isinstance(service, RailwayService)]
+    declared = [name for plane in planes for name in plane.environments]
+    for name, service in stack.services.items():
+        if isinstance(service, RailwayService):
+            yield from repeated(service.environments, ("services", name, "environments"))
+        elif planes and service.environment is not None and service.environment not in declared:
+            yield Finding(
+                ("services", name, "environment"),
+                f"no railway service has an environment {service.environment!r}",
+                nearest(service.environment, declared),
+            )
+
+
+def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
+    taken: dict[tuple[str, str | None], str] = {}
+    for name, service in stack.services.items():
+        if not isinstance(service, PostgresService) or service.volume is None:
+            continue
+        path: KeyPath = ("services", name, "volume")
+        plane = service.volume.partition("/")[0]
+        yield from wrong_service(stack, plane, "railway", path)
+        if service.environment is None:
+            yield Finding(
+                ("services", name, "environment"),
+                "missing: a volume has one instance in each environment",
+                "say in which environment this service stands",
+                of_key=True,
+            )
+            continue
+        other = taken.setdefault((service.volume, service.environment), name)
+        if other != name:
+            yield Finding(
+                path,
+                f"{other!r} lies on this volume in {service.environment!r} already",
+                "give each service a volume or an environment of its own",
+            )
+
+
+def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, service in stack.services.items():
+        if isinstance(service, S3Service) and service.object_lock and not service.versioning:
+            yield Finding(
+                ("services", name, "versioning"),
+                "object_lock, which is on unless it is switched off, needs versioning",
+                "write object_lock: false too, or leave versioning on",
+            )
+
+
+# --- principals -------------------------------------------------------------------------------------
+
+
+def _principal_names(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name in stack.principals:
+        if name in RESERVED:
+            yield Finding(
+                ("principals", name),
+                f"{name!r} is an identity of the harness",
+                f"choose another name; {OPERATOR} runs backups, {APPLICATION} is the workload",
+                of_key=True,
+            )
+
+
+def _grants(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, principal in stack.principals.items():
+        for service, grant in principal.grants.items():
+            path: KeyPath = ("principals", name, "grants", service)
+            if service not in stack.services:
+                message = f"no service is called {service!r}"
+                yield Finding(path, message, nearest(service, stack.services), of_key=True)
+            elif isinstance(grant, TokenGrant):
+                yield from _token(stack, service, grant, path)
+            else:
+                yield from _role(stack, service, grant, path)
+
+
+def _role(stack: Stack, service: str, role: str, path: KeyPath) -> Iterator[Finding]:
+    kind = stack.services[service].kind
+    if kind == "railway":
+        hint = "write {token: account}, {token: workspace} or {token: project, environment: ...}"
+        yield Finding(path, f"a railway service takes a token, not {role!r}", hint)
+    elif kind in ROLES and role not in ROLES[kind]:
+        yield Finding(path, f"{role!r} is no role on {kind}", f"there are: {', '.join(ROLES[kind])}")
+
+
+def _token(stack: Stack, service: str, grant: TokenGrant, path: KeyPath) -> Iterator[Finding]:
+    plane = stack.services[service]
+    if plane.kind in ROLES:
+        yield Finding(
+            path, f"{plane.kind} has roles, no tokens", f"write one of: {', '.join(ROLES[plane.kind])}"
+        )
+    if not isinstance(plane, RailwayService):
+        return
+    if grant.token == "project" and grant.environment is None:  # noqa: S105 - a kind of token, not one
+        message = "missing: a project token reaches one environment"
+        hint = f"write one of: {', '.join(plane.environments)}"
+        yield Finding((*path, "environment"), message, hint, of_key=True)
+    elif grant.environment is not None and grant.token != "project":  # noqa: S105
+        message = f"{grant.token} tokens are not bound to an environment"
+        yield Finding((*path, "environment"), message, "leave it out, or write token: project")
+    elif grant.environment is not None and grant.environment not in plane.environments:
+        message = f"{service!r} has no environment {grant.environment!r}"
+        yield Finding((*path, "environment"), message, nearest(grant.environment, plane.environments))
+    if grant.allow and grant.token != "scoped":  # noqa: S105
+        yield Finding((*path, "allow"), "only scoped tokens are limited to operations", "write token: scoped")
+    if not grant.allow and grant.token == "scoped":  # noqa: S105
+        message = "missing: a scoped token can do nothing but this"
+        hint = "write operations such as [customDomainCreate]"
+        yield Finding((*path, "allow"), message, hint, of_key=True)
+
+
+# --- protections ------------------------------------------------------------------------------------
+
+
+def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, protection in stack.protections.items():
+        path: KeyPath = ("protections", name, "of")
+        if isinstance(protection, RailwayVolumeBackup | PgDump | PostgresPitr):
+            yield from wrong_service(stack, protection.of, "postgres", path)
+        elif protection.of not in stack.services:
+            message = f"no service is called {protection.of!r}"
+            yield Finding(path, message, nearest(protection.of, stack.services))
+        if isinstance(protection, RailwayVolumeBackup):
+            yield from repeated(protection.schedule, ("protections", name, "schedule"))
+            service = stack.services.get(protection.of)
+            if isinstance(service, PostgresService) and service.volume is None:
+                yield Finding(
+                    path,
+                    f"{protection.of!r} lies on no volume",
+                    f"give services.{protection.of} a volume, or use another tool",
+                )
+
+
+def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, protection in stack.protections.items():
+        if not isinstance(protection, PgDump | PostgresPitr):
+            continue
+        yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
+        bucket = stack.services.get(protection.to)
+        if protection.lock and isinstance(bucket, S3Service) and not bucket.object_lock:
+            yield Finding(
+                ("protections", name, "lock"),
+                f"{protection.to!r} has object_lock switched off",
+                f"leave object_lock of services.{protection.to} on",
+            )
+
+
+# --- guards -----------------------------------------------------------------------------------------
+
+PATCHABLE = ("services", "principals", "protections")
+
+
+def _guard_patches(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, guard in stack.guards.items():
+        path: KeyPath = ("guards", name, "patch")
+        for key in guard.patch:
+            if key not in PATCHABLE:
+                yield Finding(
+                    (*path, key),
+                    f"a guard changes the stack, and {key!r} is no part of it",
+                    nearest(key, PATCHABLE),
+                    of_key=True,
+                )
+
+
+# --- objectives -------------------------------------------------------------------------------------
+
+
+def _objectives(stack: Stack, known: Known) -> Iterator[Finding]:
+    yield from objective_findings(stack.objectives, stack, known)
+
+
+def objective_findings(objectives: Objectives, stack: Stack, known: Known) -> Iterator[Finding]:
+    """Objectives that nobody judges, or about what is not in the stack."""
+    if objectives.isolation is not None:
+        yield from _isolation(objectives.isolation, stack)
+    for name in objectives.other:
+        if name in Known().objectives:
+            message = f"{name!r} is built in and has a key of its own"
+            yield Finding(("objectives", "other", name), message, f"write objectives.{name}", of_key=True)
+        elif name not in known.objectives:
+            message = f"unknown objective {name!r}"
+            yield Finding(
+                ("objectives", "other", name), message, nearest(name, known.objectives), of_key=True
+            )
+
+
+def _isolation(isolation: Isolation, stack: Stack) -> Iterator[Finding]:
+    path: KeyPath = ("objectives", "isolation")
+    yield from wrong_principal(stack, isolation.principal, (*path, "principal"))
+    yield from repeated(isolation.may_touch, (*path, "may_touch"))
+    reachable = (*environments(stack), *stack.services)
+    for index, name in enumerate(isolation.may_touch):
+        if name not in reachable:
+            yield Finding(
+                (*path, "may_touch", index),
+                f"no environment and no service is called {name!r}",
+                nearest(name, reachable),
+            )
+
+
+def wrong_principal(stack: Stack, name: str, path: KeyPath) -> Iterator[Finding]:
+    """A reference to a principal that is not there."""
+    if name not in stack.principals:
+        yield Finding(
+            path,
+            f"no principal is called {name!r}",
+            nearest(name, stack.principals, "add one under principals of the stack"),
+        )
+
+
+RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
+    _service_names,
+    _environments,
+    _volumes,
+    _object_locks,
+    _principal_names,
+    _grants,
+    _sources,
+    _destinations,
+    _guard_patches,
+    _objectives,
+)

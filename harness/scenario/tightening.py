@@ -1,0 +1,90 @@
+"""Objectives of a stack, and of a scenario over it, which may add to them or tighten them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from harness.scenario.models import BackupSurvival, Isolation, Objectives, format_duration
+from harness.scenario.positions import KeyPath
+from harness.scenario.problems import Finding
+
+ROOT: KeyPath = ("objectives",)
+
+
+def tightened(stack: Objectives, scenario: Objectives) -> Objectives:
+    """The objectives in force: the stack's, with what the scenario says put over them."""
+    return Objectives(
+        backup_survival=_survival(stack.backup_survival, scenario.backup_survival),
+        isolation=scenario.isolation or stack.isolation,
+        rpo=stack.rpo if scenario.rpo is None else scenario.rpo,
+        rto=stack.rto if scenario.rto is None else scenario.rto,
+        invariants={**(stack.invariants or {}), **(scenario.invariants or {})} or None,
+        containment=stack.containment if scenario.containment is None else scenario.containment,
+        other={**stack.other, **scenario.other},
+    )
+
+
+def names_in_force(objectives: Objectives) -> tuple[str, ...]:
+    """The names of the objectives that are judged, in the order of the model."""
+    named = objectives.model_dump(by_alias=True, exclude_none=True, exclude={"other"})
+    return (*named, *objectives.other)
+
+
+def loosened(stack: Objectives, scenario: Objectives) -> Iterator[Finding]:
+    """Each objective of the scenario that asks for less than the stack does."""
+    yield from _taken_back(stack, scenario)
+    for name in ("rpo", "rto", "containment"):
+        yield from _longer(getattr(stack, name), getattr(scenario, name), (*ROOT, name))
+    if stack.backup_survival and scenario.backup_survival:
+        yield from _fewer_copies(stack.backup_survival, scenario.backup_survival)
+    if stack.isolation and scenario.isolation:
+        yield from _wider_reach(stack.isolation, scenario.isolation)
+    for name, statement in (scenario.invariants or {}).items():
+        if (stack.invariants or {}).get(name, statement) != statement:
+            yield _looser((*ROOT, "invariants", name), "the stack says something else of this invariant")
+    for name, setting in scenario.other.items():
+        if stack.other.get(name, setting) != setting:
+            yield _looser((*ROOT, "other", name), "the stack says something else of this objective")
+
+
+def _survival(stack: BackupSurvival | None, scenario: BackupSurvival | None) -> BackupSurvival | None:
+    """The stack's, with the keys that the scenario writes put over it."""
+    if stack is None or scenario is None:
+        return scenario or stack
+    written = {name: getattr(scenario, name) for name in scenario.model_fields_set}
+    return stack.model_copy(update=written)
+
+
+def _taken_back(stack: Objectives, scenario: Objectives) -> Iterator[Finding]:
+    for name in sorted(scenario.model_fields_set):
+        if getattr(scenario, name) is None and getattr(stack, name) is not None:
+            yield _looser((*ROOT, name.replace("_", "-")), "the stack asks for this, and null would drop it")
+
+
+def _longer(stack: timedelta | None, scenario: timedelta | None, path: KeyPath) -> Iterator[Finding]:
+    if stack is not None and scenario is not None and scenario > stack:
+        yield _looser(path, f"longer than the {format_duration(stack)} of the stack")
+
+
+def _fewer_copies(stack: BackupSurvival, scenario: BackupSurvival) -> Iterator[Finding]:
+    path: KeyPath = (*ROOT, "backup-survival")
+    written = scenario.model_fields_set
+    if "copies" in written and scenario.copies < stack.copies:
+        yield _looser((*path, "copies"), f"fewer than the {stack.copies} of the stack")
+    if "max_age" in written and scenario.max_age is None and stack.max_age is not None:
+        yield _looser((*path, "max_age"), "the stack asks for this, and null would drop it")
+    yield from _longer(stack.max_age, scenario.max_age, (*path, "max_age"))
+
+
+def _wider_reach(stack: Isolation, scenario: Isolation) -> Iterator[Finding]:
+    path: KeyPath = (*ROOT, "isolation")
+    if scenario.principal != stack.principal:
+        yield _looser((*path, "principal"), f"the stack asks this of {stack.principal!r}")
+    for index, name in enumerate(scenario.may_touch):
+        if name not in stack.may_touch:
+            yield _looser((*path, "may_touch", index), f"the stack does not let it touch {name!r}")
+
+
+def _looser(path: KeyPath, message: str) -> Finding:
+    return Finding(path, message, "a scenario may only tighten what its stack asks for; change the stack")
