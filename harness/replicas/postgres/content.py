@@ -12,29 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
-import psycopg
-from psycopg import sql
-from psycopg.rows import TupleRow
+from psycopg import IsolationLevel, sql
 
-from harness.errors import DatabaseError
 from harness.facts import Endpoint, Fingerprint, TableFingerprint
 from harness.replicas.postgres.session import session
 from harness.seams.drivers import Row
+from harness.seams.postgres_client import HASH_SETTINGS, Connection
 
 SCHEMA = "public"
 BUCKETS = 4096
 BATCH = 10_000
 WRAP = 2**64
 
-PINNED: Mapping[str, str] = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-}
 IN_PARALLEL: Mapping[str, str] = {
     "max_parallel_workers_per_gather": "2",
     "parallel_setup_cost": "0",
@@ -121,13 +113,11 @@ def differing_rows(left: Endpoint, right: Endpoint, table: str, key: str, time: 
 
 
 @contextmanager
-def _reading(endpoint: Endpoint) -> Iterator[psycopg.Connection]:
+def _reading(endpoint: Endpoint) -> Iterator[Connection]:
     """A connection that sees one instant and writes every value the same way as any other."""
-    with session(endpoint) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with session(endpoint, settings={**HASH_SETTINGS, **IN_PARALLEL}) as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        for name, value in {**PINNED, **IN_PARALLEL}.items():
-            connection.execute("SELECT set_config(%s, %s, true)", (name, value))
         yield connection
 
 
@@ -141,41 +131,35 @@ def _compose(statement: str, table: str, key: str = "", time: str = "") -> sql.C
     )
 
 
-def _fingerprint_table(connection: psycopg.Connection, table: str) -> TableFingerprint:
-    row = connection.execute(_compose("SELECT count(*), sum({hash}) FROM {table} AS t", table)).fetchone()
-    if row is None:
-        raise DatabaseError(f"no answer about the table {table}", hint="run the drill again")
-    rows, total = row
-    return TableFingerprint(table=table, rows=rows, digest=f"{rows:x}-{int(total or 0) % WRAP:016x}")
+def _fingerprint_table(connection: Connection, table: str) -> TableFingerprint:
+    statement = _compose("SELECT count(*), coalesce(sum({hash}), 0) FROM {table} AS t", table)
+    ((rows, total),) = _counts(connection, statement)
+    return TableFingerprint(table=table, rows=rows, digest=f"{rows:x}-{total % WRAP:016x}")
 
 
-def _bucket_sums(connection: psycopg.Connection, table: str, key: str) -> dict[int, tuple[int, int]]:
+def _bucket_sums(connection: Connection, table: str, key: str) -> dict[int, tuple[int, int]]:
     statement = _compose("SELECT {bucket}, count(*), sum({hash}) FROM {table} AS t GROUP BY 1", table, key)
-    return {bucket: (rows, int(total)) for bucket, rows, total in connection.execute(statement)}
+    return {bucket: (rows, total) for bucket, rows, total in _counts(connection, statement)}
 
 
-def _rows_in(
-    connection: psycopg.Connection, buckets: list[int], table: str, key: str, time: str
-) -> dict[str, Row]:
+def _counts(connection: Connection, statement: sql.Composed) -> list[tuple[int, ...]]:
+    """Rows of whole numbers; ``sum`` gives a numeric, which holds more than 64 bits."""
+    return [tuple(map(int, cast("tuple[Decimal, ...]", row))) for row in connection.execute(statement)]
+
+
+def _rows_in(connection: Connection, buckets: list[int], table: str, key: str, time: str) -> dict[str, Row]:
     statement = _compose(
         "SELECT {key}::text, {hash}, t.{time} FROM {table} AS t WHERE ({bucket}) = ANY(%s)", table, key, time
     )
     return {row.key: row for row in _stream(connection, statement, (buckets,))}
 
 
-def _stream(
-    connection: psycopg.Connection, statement: sql.Composed, values: tuple[Any, ...]
-) -> Iterator[Row]:
+def _stream(connection: Connection, statement: sql.Composed, values: tuple[Any, ...]) -> Iterator[Row]:
     with connection.cursor(name="ninelives_rows") as cursor:
         cursor.itersize = BATCH
         cursor.execute(statement, values, binary=True)
         for record in cursor:
-            yield _row(record)
-
-
-def _row(record: TupleRow) -> Row:
-    key, digest, time = record
-    return Row(key, digest, time if isinstance(time, datetime) else None)
+            yield Row(*cast("tuple[str, int, datetime | None]", record))
 
 
 def _differences(left: dict[str, Row], right: dict[str, Row]) -> Iterator[Difference]:

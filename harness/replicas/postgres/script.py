@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-import psycopg
 from psycopg import sql
 
 from harness.errors import DatabaseError
+from harness.seams.postgres_client import Connection
 
 TOKEN = re.compile(
     r"""
@@ -28,7 +28,7 @@ TOKEN = re.compile(
 COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
-def render(script: str, values: Mapping[str, object], connection: psycopg.Connection) -> str:
+def render(script: str, values: Mapping[str, object], connection: Connection) -> str:
     """The script with its values put in.
 
     The syntax is psql's, but for a value that is always a literal. As in psql, a name that has no value is
@@ -45,7 +45,7 @@ def render(script: str, values: Mapping[str, object], connection: psycopg.Connec
     return "".join(_pieces(script, values, connection))
 
 
-def _pieces(script: str, values: Mapping[str, object], connection: psycopg.Connection) -> Iterator[str]:
+def _pieces(script: str, values: Mapping[str, object], connection: Connection) -> Iterator[str]:
     position = depth = 0
     while match := TOKEN.search(script, position):
         yield script[position : match.start()]
@@ -72,9 +72,7 @@ def _comment_end(script: str, start: int) -> int:
     return len(script)
 
 
-def _literal(
-    name: str, script: str, at: int, values: Mapping[str, object], connection: psycopg.Connection
-) -> str:
+def _literal(name: str, script: str, at: int, values: Mapping[str, object], connection: Connection) -> str:
     if name in values:
         return sql.Literal(values[name]).as_string(connection)
     near = get_close_matches(name, values, n=1)

@@ -7,8 +7,8 @@ Everything that matters is given on the command line, which beats the files of a
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.clock import Clock
@@ -25,6 +25,8 @@ IDENT_FILE = "pg_ident.conf"
 CONFIG_FILE = "postgresql.conf"
 POLL_SECONDS = 0.01
 LOG_LINES = 8
+PORT_TRIES = 5
+PORT_PAUSE = 0.05
 
 HBA = f"""\
 # Passwords only, from this machine only.
@@ -61,11 +63,24 @@ USUAL_SETTINGS: Mapping[str, str] = {
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port that was chosen."""
+    """Somebody else listens on the port."""
 
 
 class ServerExitedError(Exception):
     """The server ended before it answered; the message is the end of its log."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that answers.
+
+    Attributes:
+        endpoint: where.
+        process: the server, our child.
+    """
+
+    endpoint: Endpoint
+    process: subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -91,42 +106,53 @@ class Server:
         """What the server says."""
         return self.lease.directory / LOG_FILE
 
-    def start(self, port: int, settings: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start it; it does not answer yet.
+    def serve(
+        self,
+        endpoint: Endpoint,
+        choose_port: Callable[[], int],
+        settings: Mapping[str, str] | None = None,
+        *,
+        timeout: float,
+    ) -> Serving:
+        """Start it and wait until the operator gets an answer and no replay is under way.
 
         Args:
-            port: TCP port on loopback.
+            endpoint: where it is to answer, but for the port.
+            choose_port: gives a port for each try; another program may take it before the server does.
             settings: on top of the usual ones.
+            timeout: seconds until it must answer.
+
+        Raises:
+            PortTakenError: every port it tried belongs to somebody else.
+            ServerExitedError: it ended.
+            DatabaseError: it did not answer in time, or does not know the operator or the database.
         """
+        for _ in range(PORT_TRIES):
+            endpoint = replace(endpoint, port=choose_port())
+            process = self._start(endpoint.port, settings or {})
+            try:
+                self._await_answer(process, endpoint, timeout)
+            except PortTakenError:
+                self.clock.sleep(PORT_PAUSE)
+            else:
+                return Serving(endpoint, process)
+        raise PortTakenError(endpoint.port)
+
+    def _start(self, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
         require_reach(self.sandbox.account, self.data.parent, "the data directory's place")
         self._write_files()
         self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
-        options = {**USUAL_SETTINGS, **self._own_settings(port), **(settings or {})}
+        options = {**USUAL_SETTINGS, **self._own_settings(port), **settings}
         with server_programs(self.sandbox) as programs:
             command: list[str | Path] = [programs / "postgres", "-D", self.data]
             for name, value in options.items():
                 command += ["-c", f"{name}={value}"]
             return self.sandbox.start(command, log=self.log, directory=self.lease.directory, drop=True)
 
-    def await_answer(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> None:
-        """Wait until the operator gets an answer and no replay is under way.
-
-        Args:
-            process: from ``start``.
-            endpoint: where it will answer.
-            timeout: seconds.
-
-        Raises:
-            PortTakenError: the port belongs to somebody else.
-            ServerExitedError: it ended.
-            DatabaseError: it did not answer in time, or does not know the operator or the database.
-        """
+    def _await_answer(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> None:
         began = self.clock.stamp()
-        while True:
-            self._check_running(process)
-            refusal = _try(endpoint)
-            if refusal is None:
-                return
+        while refusal := _refusal(endpoint):
+            self._check_running(process, endpoint.port)
             if _is_final(refusal) or self.clock.stamp().since(began) > timeout:
                 raise DatabaseError(
                     f"{endpoint.service}: the server runs but does not serve: {refusal}",
@@ -134,8 +160,7 @@ class Server:
                 )
             self.clock.sleep(POLL_SECONDS)
 
-    def log_tail(self) -> str:
-        """The last lines of its log."""
+    def _log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
         return "\n".join(lines[-LOG_LINES:])
 
@@ -156,23 +181,23 @@ class Server:
             MARKER_SETTING: self.lease.marker,
         }
 
-    def _check_running(self, process: subprocess.Popen[bytes]) -> None:
+    def _check_running(self, process: subprocess.Popen[bytes], port: int) -> None:
         if process.poll() is None:
             return
-        tail = self.log_tail()
+        tail = self._log_tail()
         if "could not create any TCP/IP sockets" in tail:
-            raise PortTakenError
+            raise PortTakenError(port)
         raise ServerExitedError(tail)
 
 
-def _try(endpoint: Endpoint) -> str | None:
-    """None when it serves; else why not."""
+def _refusal(endpoint: Endpoint) -> str:
+    """Why it does not serve; empty when it does."""
     try:
-        with session(endpoint, autocommit=True) as connection:
-            row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        with session(endpoint) as connection:
+            ((replaying,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
     except DatabaseError as error:
         return error.message
-    return "replay is under way" if row and row[0] else None
+    return "replay is under way" if replaying else ""
 
 
 def _is_final(refusal: str) -> bool:

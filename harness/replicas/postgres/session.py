@@ -1,13 +1,8 @@
-"""Connections to a replica, made from its endpoint and from nothing else.
-
-libpq fills what a caller leaves out from the user's environment and home directory (PGHOSTADDR,
-PGPASSFILE, ``~/.pgpass``, ...), so every parameter that could lead elsewhere is given.
-"""
+"""Sessions of the operator on a replica, and the question whether it answers at all."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from select import select
 
@@ -19,51 +14,30 @@ from psycopg.pq.abc import PGconn
 from harness.clock import SystemClock
 from harness.errors import DatabaseError
 from harness.facts import OPERATOR, Endpoint
-
-CONNECT_SECONDS = 10
-APPLICATION_NAME = "ninelives"
-
-
-def parameters(endpoint: Endpoint, *, database: str | None = None) -> dict[str, str | int]:
-    """What libpq needs to reach exactly this endpoint as its operator; holds the password.
-
-    Args:
-        endpoint: of a PostgreSQL replica.
-        database: another one than the endpoint's own.
-    """
-    credential = endpoint.credentials[OPERATOR]
-    return {
-        "host": endpoint.host,
-        "hostaddr": endpoint.host,
-        "port": endpoint.port,
-        "dbname": database or endpoint.name,
-        "user": credential.name,
-        "password": credential.secret.reveal(),
-        "passfile": os.devnull,
-        "require_auth": "scram-sha-256",
-        "channel_binding": "disable",
-        "sslmode": "disable",
-        "gssencmode": "disable",
-        "target_session_attrs": "any",
-        "load_balance_hosts": "disable",
-        "client_encoding": "UTF8",
-        "application_name": APPLICATION_NAME,
-        "options": "",
-        "connect_timeout": CONNECT_SECONDS,
-    }
+from harness.seams.postgres_client import GIVEN, Connection, connect, unheard_environment
 
 
 @contextmanager
 def session(
-    endpoint: Endpoint, *, database: str | None = None, autocommit: bool = False
-) -> Iterator[psycopg.Connection]:
-    """A connection as the operator, for the length of the block; committed when the block ends well.
+    endpoint: Endpoint, *, database: str | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Connection]:
+    """A transaction of the operator, committed when the block ends well.
+
+    Args:
+        endpoint: of a PostgreSQL replica.
+        database: another one than the endpoint's own.
+        settings: server settings of the session.
 
     Raises:
         DatabaseError: it does not answer, or refused a statement.
     """
+    operator = endpoint.credentials[OPERATOR]
     try:
-        with psycopg.connect(**parameters(endpoint, database=database), autocommit=autocommit) as connection:  # type: ignore[arg-type]
+        connection = connect(
+            endpoint.port, operator.name, operator.secret, database or endpoint.name, settings=settings
+        )
+        connection.autocommit = False
+        with connection:
             yield connection
     except psycopg.Error as error:
         raise DatabaseError(
@@ -92,9 +66,9 @@ def answer_within(endpoint: Endpoint, statement: bytes, seconds: float) -> None:
     Raises:
         DatabaseError: no answer, an error for an answer, or too late.
     """
-    conninfo = make_conninfo(**parameters(endpoint))  # type: ignore[arg-type]
     deadline = _Deadline(endpoint, seconds)
-    connection = pq.PGconn.connect_start(conninfo.encode())
+    with unheard_environment():
+        connection = pq.PGconn.connect_start(_conninfo(endpoint).encode())
     try:
         _connect(connection, deadline)
         connection.nonblocking = 1
@@ -104,6 +78,21 @@ def answer_within(endpoint: Endpoint, statement: bytes, seconds: float) -> None:
         raise deadline.no_answer(explain(error)) from error
     finally:
         connection.finish()
+
+
+def _conninfo(endpoint: Endpoint) -> str:
+    operator = endpoint.credentials[OPERATOR]
+    return make_conninfo(
+        **GIVEN,
+        host=endpoint.host,
+        port=str(endpoint.port),
+        user=operator.name,
+        password=operator.secret.reveal(),
+        dbname=endpoint.name,
+        options="",
+        application_name="ninelives",
+        connect_timeout="0",
+    )
 
 
 class _Deadline:

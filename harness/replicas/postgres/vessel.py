@@ -7,21 +7,19 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import DatabaseError, RestoreError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import reap
 from harness.replicas.postgres.cluster import clone_cluster, set_up
+from harness.replicas.postgres.provisioning import DATA
 from harness.replicas.postgres.roles import grants_on
 from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
 from harness.seams.drivers import Setting
 
-DATA = "pgdata"
 SET_ASIDE = "postgresql.auto.conf.restored"
-PORT_TRIES = 5
-PORT_PAUSE = 0.1
 
 
 @dataclass
@@ -69,43 +67,27 @@ class PostgresVessel:
         self._lay_out()
         sandbox, clock = self.setting.sandbox, self.setting.clock
         server = Server(self.lease, self.directory, self.fsync, sandbox, clock)
-        for _ in range(PORT_TRIES):
-            endpoint = self._endpoint(self.choose_port())
-            self._process = server.start(endpoint.port, settings)
-            try:
-                server.await_answer(self._process, endpoint, timeout)
-            except PortTakenError:
-                clock.sleep(PORT_PAUSE)
-            except (ServerExitedError, DatabaseError) as error:
-                raise RestoreError(
-                    f"no server starts for {self.lease.service} from what was restored: {error}",
-                    hint="the copy is incomplete, damaged, or not of this service; an older one may do",
-                ) from error
-            else:
-                return endpoint
-        raise RestoreError(
-            f"port {endpoint.port} for {self.lease.service} is taken by another program",
-            hint="run the drill again",
-        )
+        place = replace(self.like, lease=self.lease, path=self.directory)
+        try:
+            serving = server.serve(place, self.choose_port, settings, timeout=timeout)
+        except PortTakenError as error:
+            raise RestoreError(
+                f"port {error} for {self.lease.service} is taken by another program",
+                hint="run the drill again",
+            ) from error
+        except (ServerExitedError, DatabaseError) as error:
+            raise RestoreError(
+                f"no server starts for {self.lease.service} from what was restored: {error}",
+                hint="the copy is incomplete, damaged, or not of this service; an older one may do",
+            ) from error
+        self._process = serving.process
+        return serving.endpoint
 
     def discard(self) -> None:
         """Stop it and remove everything. Idempotent."""
         reap(self.lease)
         if self._process is not None:
             self._process.wait()
-
-    def _endpoint(self, port: int) -> Endpoint:
-        like = self.like
-        return Endpoint(
-            lease=self.lease,
-            kind=like.kind,
-            host=like.host,
-            port=port,
-            name=like.name,
-            environment=like.environment,
-            path=self.directory,
-            credentials=like.credentials,
-        )
 
     def _lay_out(self) -> None:
         sandbox = self.setting.sandbox
