@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from harness.clock import Stamp
 from harness.errors import JournalError
 from harness.facts import Fact
+from harness.journal.bulk import collector_paused
 from harness.journal.events import (
     SCHEMA_VERSION,
     ActionDecided,
@@ -194,7 +195,8 @@ def read_history(folder: Path) -> History:
         raise JournalError(
             f"cannot read {path}: {error}", hint="check the permissions of the folder"
         ) from error
-    entries, problem = read_lines(data)
+    with collector_paused():
+        entries, problem = read_lines(data)
     return History(
         folder=folder,
         entries=entries,

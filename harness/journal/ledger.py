@@ -29,6 +29,7 @@ from pydantic_core import from_json
 
 from harness.clock import Clock, Stamp
 from harness.errors import JournalError
+from harness.journal.bulk import collector_paused
 from harness.journal.events import WitnessTaken
 from harness.journal.witness import Row, Rows
 
@@ -240,7 +241,8 @@ def read_ledger(path: Path) -> Ledger:
         ) from error
     *lines, rest = data.split(b"\n")
     try:
-        return parse_ledger(lines, torn=bool(rest))
+        with collector_paused():
+            return parse_ledger(lines, torn=bool(rest))
     except ValueError as error:
         raise JournalError(
             f"the ledger {path} makes no sense: {error}", hint="it was changed; play the drill again"
@@ -356,6 +358,8 @@ class Claim(NamedTuple):
         There are several when calls overlapped, since acknowledgements may arrive in another order than
         the commits they speak of.
         """
+        if len(self.acked) == 1:
+            return self.acked
         newest_sent = max(change.sent_line for change in self.acked)
         return tuple(change for change in self.acked if change.acked_line > newest_sent)
 
@@ -425,6 +429,12 @@ def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -
         ledger: every write of the workload.
         taken: the event that says when the witness was read.
     """
+    with collector_paused():
+        claims = _claims(ledger)
+    return Expected(witness, claims, taken.before.mono if taken else float("-inf"))
+
+
+def _claims(ledger: Ledger) -> dict[str, dict[str, Claim]]:
     claims: dict[str, dict[str, tuple[list[Acked], set[Operation]]]] = {}
     for call in ledger.acknowledged:
         for table, key, op, hash_ in _net(call.writes):
@@ -434,14 +444,10 @@ def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -
     for call in ledger.indeterminate:
         for write in call.writes:
             claims.setdefault(write.table, {}).setdefault(write.key, ([], set()))[1].add(write.op)
-    return Expected(
-        witness,
-        {
-            table: {key: Claim(tuple(acked), frozenset(unsure)) for key, (acked, unsure) in rows.items()}
-            for table, rows in claims.items()
-        },
-        taken.before.mono if taken else float("-inf"),
-    )
+    return {
+        table: {key: Claim(tuple(acked), frozenset(unsure)) for key, (acked, unsure) in rows.items()}
+        for table, rows in claims.items()
+    }
 
 
 def _net(writes: Sequence[Write]) -> Iterable[Write]:

@@ -7,7 +7,6 @@ number, ``time`` an ISO date or null.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,10 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from harness.errors import JournalError
 from harness.facts import Fingerprint, TableFingerprint
+from harness.journal.bulk import collector_paused
 
 BATCH = 4096
 """Lines that are put together before they are written, hashed or parsed."""
@@ -157,7 +157,7 @@ def read_witness(path: Path) -> Rows:
     found: dict[str, dict[str, Row]] = {}
     number = 0
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, collector_paused():
             for line in file:
                 number += 1
                 table, key, hash_, time = from_json(line)
@@ -198,7 +198,7 @@ def digest_file(path: Path) -> str:
 
 
 def _line(table: str, key: str, hash_: int | None, time: datetime | None) -> bytes:
-    return json.dumps([table, key, hash_, time.isoformat() if time else None]).encode() + b"\n"
+    return to_json([table, key, hash_, time.isoformat() if time else None]) + b"\n"
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> tuple[int, str]:
