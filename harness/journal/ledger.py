@@ -380,6 +380,12 @@ class Expected:
     before: float = field(default=float("-inf"))
 
     @property
+    def empty(self) -> bool:
+        """Whether the witness saw no row and nothing was acknowledged."""
+        claims = (claim for rows in self.claims.values() for claim in rows.values())
+        return not any(self.witness.values()) and not any(claim.acked for claim in claims)
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Every table that either of them names, sorted."""
         return tuple(sorted({*self.witness, *self.claims}))

@@ -60,5 +60,5 @@ def _figures(named: Mapping[str, str], checks: Mapping[str, Entry[InvariantCheck
         Figure(name="invariants", value=len(named), unit="count", basis="target"),
         Figure(name="checked", value=len(checked), unit="count"),
         Figure(name="broken", value=sum(checks[name].body.rows > 0 for name in checked), unit="count"),
-        *(rows(name, checks[name].body.rows) for name in checked),
+        *(rows(f"{name}-rows", checks[name].body.rows) for name in checked),
     ]

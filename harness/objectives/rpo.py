@@ -84,7 +84,7 @@ def what_must_come_back(scenario: LoadedScenario, history: History) -> tuple[Exp
     if started is not None and taken.n > started.n:
         raise CannotSayError("the witness was taken after the agent had begun", (started.n, taken.n))
     called_for = expected(history.witness, history.ledger, taken.body)
-    if not called_for.tables:
+    if called_for.empty:
         raise CannotSayError("there was nothing to lose: witness and ledger are empty", (taken.n, stopped.n))
     return called_for, (taken.n, stopped.n)
 
