@@ -1,0 +1,90 @@
+"""Runs PostgreSQL's client programs against one server, as its operator, and words their failures."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import HarnessError
+from harness.facts import OPERATOR, Endpoint
+from harness.sandbox import Sandbox
+from harness.seams.postgres_tools import binary
+
+TOOL_SECONDS = 3600.0
+TAIL_LINES = 6
+
+
+class Failure(Protocol):
+    """The kind of error that a failing program becomes: ``BackupError`` or ``RestoreError``."""
+
+    def __call__(self, message: str, *, hint: str) -> HarnessError: ...
+
+
+@dataclass(frozen=True)
+class ClientTool:
+    """One program of PostgreSQL's.
+
+    Attributes:
+        name: ``pg_dump``, ``pg_basebackup``, ...
+        sandbox: of the run.
+        failure: what its failing raises.
+        hint: what to do when it fails.
+    """
+
+    name: str
+    sandbox: Sandbox
+    failure: Failure
+    hint: str
+
+    def run(
+        self,
+        options: Sequence[str | Path],
+        *,
+        server: Endpoint | None = None,
+        timeout: float = TOOL_SECONDS,
+    ) -> str:
+        """Run it to its end; returns what it printed.
+
+        Args:
+            options: but for those that say which server to ask.
+            server: to connect to, as its operator.
+            timeout: seconds.
+
+        Raises:
+            BackupError, RestoreError: it failed, or took too long; with the end of what it said.
+            MissingToolError: it is not installed.
+        """
+        command = [binary(self.name, self.sandbox), *(connection_options(server) if server else ()), *options]
+        environment = connection_environment(server) if server else {}
+        try:
+            ran = self.sandbox.call(command, environment=environment, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"{self.name} took longer than {timeout:.0f} s", hint=self.hint) from None
+        if ran.returncode != 0:
+            tail = "\n".join(ran.stderr.strip().splitlines()[-TAIL_LINES:])
+            raise self.failure(f"{self.name} failed with exit code {ran.returncode}: {tail}", hint=self.hint)
+        return ran.stdout
+
+
+def connection_options(server: Endpoint) -> tuple[str, ...]:
+    """Which server to ask, as whom; never the password: arguments are visible to everybody."""
+    return (
+        f"--host={server.host}",
+        f"--port={server.port}",
+        f"--username={server.credentials[OPERATOR].name}",
+        "--no-password",
+    )
+
+
+def connection_environment(server: Endpoint) -> Mapping[str, str]:
+    """The password, and what libpq would otherwise guess."""
+    return {
+        "PGPASSWORD": server.credentials[OPERATOR].secret.reveal(),
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGSSLMODE": "disable",
+        "PGGSSENCMODE": "disable",
+        "PGCONNECT_TIMEOUT": "10",
+    }

@@ -1,0 +1,275 @@
+"""Dated, locked objects in an S3 service: how backup tools write them, find what is left, and read it.
+
+A key may have many versions. One that was overwritten or hidden behind a delete marker still exists and
+can be read by its id, so what counts as left is every version that is listed, not what a reader without
+an id would get.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.errors import BackupError, HarnessError, RestoreError
+from harness.facts import OPERATOR, Endpoint
+from harness.scenario.models import Lock
+from harness.seams.drivers import Setting
+from harness.seams.s3_client import open_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+READ_BYTES = 1 << 20
+TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+"""Large files go up in parts of 16 MiB, two at a time: that is all that is ever held in memory."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """An Object Lock: who may lift it, and until when it holds."""
+
+    mode: str
+    until: datetime
+
+    @classmethod
+    def of(cls, lock: Lock | None, taken: datetime, now: datetime) -> Retention | None:
+        """The lock of something taken at ``taken``; None without one, or when it has run out already."""
+        if lock is None or taken + lock.for_ <= now:
+            return None
+        return cls(lock.mode.upper(), taken + lock.for_)
+
+    def as_arguments(self) -> dict[str, Any]:
+        """For a call that puts an object."""
+        return {"ObjectLockMode": self.mode, "ObjectLockRetainUntilDate": self.until}
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """One version of one object that exists.
+
+    Attributes:
+        key: of the object.
+        id: of the version; ``null`` in a bucket that keeps none.
+        size: bytes.
+        tag: its entity tag; for an object put in one piece the MD5 of its content, in hex.
+        modified: when it was put, by the server's clock.
+    """
+
+    key: str
+    id: str
+    size: int
+    tag: str
+    modified: datetime
+
+    @property
+    def name(self) -> str:
+        """``key@id``, as inventories call it."""
+        return f"{self.key}@{self.id}"
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What an object says of itself.
+
+    Attributes:
+        metadata: what its writer noted with it.
+        retention: its lock, run out or not.
+    """
+
+    metadata: Mapping[str, str]
+    retention: Retention | None
+
+    def locked_until(self, now: datetime) -> datetime | None:
+        """Until when nobody at all can delete it. A lock in governance mode can be lifted, so it is none."""
+        if self.retention is None or self.retention.mode != "COMPLIANCE" or self.retention.until <= now:
+            return None
+        return self.retention.until
+
+
+class _Body(Protocol):
+    def read(self, amount: int | None = ..., /) -> bytes: ...
+
+
+class ObjectStore:
+    """One bucket, as its operator sees it.
+
+    Args:
+        endpoint: of kind ``s3``.
+
+    Raises:
+        BackupError: it cannot be written or listed.
+        RestoreError: something in it cannot be read back as it was written.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._client: S3Client = open_client(endpoint, endpoint.credentials[OPERATOR])
+        self._bucket = endpoint.name
+        self._service = endpoint.service
+
+    def put_file(
+        self, path: Path, key: str, metadata: Mapping[str, str], retention: Retention | None
+    ) -> StoredVersion:
+        """Write a file of any size, in parts, and look whether it is there."""
+        extra = {"Metadata": dict(metadata), **(retention.as_arguments() if retention else {})}
+        with self._writing(key):
+            self._client.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=TRANSFER)
+            head = self._client.head_object(Bucket=self._bucket, Key=key)
+        if head["ContentLength"] != path.stat().st_size or head["Metadata"] != dict(metadata):
+            raise BackupError(
+                f"{key} in {self._service} is not what was written to it",
+                hint="something else writes to that key; give the protection a name of its own",
+            )
+        return StoredVersion(
+            key,
+            head.get("VersionId", "null"),
+            head["ContentLength"],
+            _plain(head["ETag"]),
+            head["LastModified"],
+        )
+
+    def put(self, content: bytes, key: str, metadata: Mapping[str, str], retention: Retention | None) -> str:
+        """Write a small object in one piece; returns the id of its version."""
+        extra = retention.as_arguments() if retention else {}
+        with self._writing(key):
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=content, Metadata=dict(metadata), **extra
+            )
+        return answer.get("VersionId", "null")
+
+    def remove(self, key: str, version: str) -> None:
+        """Delete one version for good."""
+        with self._writing(key):
+            self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+    def versions(self, prefix: str) -> tuple[StoredVersion, ...]:
+        """Every version below ``prefix`` that exists, overwritten and hidden ones too, newest first.
+
+        A bucket that is gone holds none.
+        """
+        with self._asking(prefix, BackupError):
+            try:
+                found = list(self._list(prefix))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
+                return ()
+        # Listings give whole seconds; within one key the server lists the newest first.
+        return tuple(sorted(found, key=lambda version: version.modified, reverse=True))
+
+    def facts(self, version: StoredVersion) -> ObjectFacts:
+        """Metadata and lock of one version."""
+        with self._asking(version.key, BackupError):
+            head = self._client.head_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
+        mode, until = head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate")
+        return ObjectFacts(head["Metadata"], Retention(mode, until) if mode and until else None)
+
+    def read(self, version: StoredVersion) -> bytes:
+        """A small object as a whole."""
+        with self.open(version) as body:
+            return body.read()
+
+    @contextmanager
+    def open(self, version: StoredVersion) -> Iterator[_Body]:
+        """The content of any size, as it arrives."""
+        with self._asking(version.key, RestoreError):
+            answer = self._client.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
+            with answer["Body"] as body:
+                yield body
+
+    def fetch(self, version: StoredVersion, path: Path) -> str:
+        """Write the content to a file; returns its SHA-256 in hex."""
+        with self.open(version) as body, path.open("wb") as file:
+            digesting = DigestingReader(body)
+            while chunk := digesting.read(READ_BYTES):
+                file.write(chunk)
+        return digesting.hexdigest()
+
+    def _list(self, prefix: str) -> Iterator[StoredVersion]:
+        pages = self._client.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+            for item in page.get("Versions", ()):
+                yield StoredVersion(
+                    item["Key"], item["VersionId"], item["Size"], _plain(item["ETag"]), item["LastModified"]
+                )
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError, S3UploadFailedError, OSError) as error:
+            raise BackupError(
+                f"cannot write {key} to {self._service}: {error}",
+                hint="a lock needs a service with `object_lock: true`; otherwise, is the service still up?",
+            ) from error
+
+    @contextmanager
+    def _asking(self, key: str, kind: Callable[..., HarnessError]) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise kind(
+                f"cannot read {key} from {self._service}: {error}",
+                hint="it has been deleted, or the service is down; see what else is left",
+            ) from error
+
+
+class DigestingReader:
+    """Passes on what it reads, and computes its SHA-256 on the way."""
+
+    def __init__(self, source: _Body) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+
+    def read(self, amount: int = READ_BYTES) -> bytes:
+        """Up to ``amount`` bytes; none at the end."""
+        chunk = self._source.read(amount)
+        self._hash.update(chunk)
+        return chunk
+
+    def drain(self) -> None:
+        """Read to the end."""
+        while self.read():
+            pass
+
+    def hexdigest(self) -> str:
+        """Of everything read so far."""
+        return self._hash.hexdigest()
+
+
+def store_of(place: str, setting: Setting) -> ObjectStore:
+    """The store that a protection writes to.
+
+    Raises:
+        BackupError: the stack has no such S3 service.
+    """
+    endpoint = setting.peers.get(place)
+    if endpoint is None or endpoint.kind != "s3":
+        raise BackupError(
+            f"backups cannot be written to {place}: it is not an S3 service of this stack",
+            hint="`to:` names a service with `kind: s3`",
+        )
+    return ObjectStore(endpoint)
+
+
+def date_text(at: datetime) -> str:
+    """A date as it stands in keys and metadata: ISO 8601, UTC, microseconds, so that names sort by time."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(tag: str) -> str:
+    return tag.strip('"')
