@@ -47,7 +47,7 @@ from harness.scenario.models import Guard, VerdictValue
 
 FILE = "index.html"
 
-MOST_SCENES = 150
+MOST_SCENES = 80
 MOST_COPIES = 25
 """Recovery points shown at once; the older ones stand behind a line that opens."""
 MOST_OLD_COPIES = 1000
@@ -273,15 +273,14 @@ def _whole_caption(story: Story) -> str:
 
 
 def _crisis(story: Story) -> tuple[float, float] | None:
-    if not story.deeds:
+    if not story.harms:
         return None
     start = story.offset(story.deeds[0].decided)
     last = story.deeds[-1]
     ends = [story.offset(last.outcome.ended if last.outcome else last.decided)]
     if story.recovered:
         ends.append(story.offset(story.recovered.at))
-    margin = 0.03 * (max(ends) - start)
-    return start - margin, max(ends) + margin
+    return start, max(ends)
 
 
 def _traffic(story: Story) -> dict[str, object]:
@@ -295,7 +294,8 @@ def _traffic(story: Story) -> dict[str, object]:
     if story.recovered and story.recovered.ok and story.harm:
         marks.append(Mark(story.offset(story.recovered.at), "recovered", "recovered"))
     outages = [(span.start, span.end) for span in story.outages]
-    return {"traffic": charts.traffic(tallies, marks, outages), "traffic_caption": _traffic_caption(tallies)}
+    caption = _traffic_caption(tallies) + (" Tinted: the service did not answer." if outages else "")
+    return {"traffic": charts.traffic(tallies, marks, outages), "traffic_caption": caption}
 
 
 def _tallies(story: Story) -> tuple[Tally, ...]:
@@ -318,7 +318,7 @@ def _traffic_caption(tallies: Sequence[Tally]) -> str:
     bad = sum(tally.failed for tally in tallies)
     merged = charts.merged(tallies)
     step = f" One step is {wording.duration(merged[0].seconds)}." if merged else ""
-    return f"{good:,} writes were acknowledged and {bad:,} failed.{step} Tinted: the service did not answer."
+    return f"{good:,} writes were acknowledged and {bad:,} failed.{step}"
 
 
 def _copies(story: Story) -> dict[str, object]:
@@ -381,7 +381,7 @@ def _measured(
     if not pieces or total == float("inf"):
         reason = verdict.summary if verdict else "It was not measured, and no objective asks for it."
         return Measured(title, value, None, reason)
-    said = f"{wording.duration(total)} measured"
+    said = wording.duration(total)
     assumed = sum(piece.seconds for piece in pieces if piece.basis == "assumed")
     if assumed:
         said = f"{wording.duration(total)}, of which {wording.duration(assumed)} are assumed"

@@ -122,7 +122,7 @@ def _no_harm(story: Story) -> str:
             "so the run proves nothing."
         )
     missed = quantity(len(meant) - len(refused), "destructive call")
-    return f"{missed} of the agent never reached the target, so the run proves nothing."
+    return f"{missed} of the agent never reached the target, which says nothing about guards."
 
 
 def _who(story: Story) -> str:

@@ -39,7 +39,8 @@ def element(name: str, *children: Markup | str, **attributes: str | float | None
 
 def _value(value: str | float) -> str:
     if isinstance(value, str):
-        return clean(value)
+        # Never cut: a path may be long.
+        return clean(value, len(value))
     return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
 
 

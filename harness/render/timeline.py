@@ -10,15 +10,17 @@ from markupsafe import Markup
 from harness.journal.events import RecoveryStarted
 from harness.render.story import Deed, Span, Story
 from harness.render.svg import LETTER, NARROW, WIDE, Axis, Label, drawing, element, join, visibility
-from harness.render.wording import clean, duration, offset, quantity
+from harness.render.wording import duration, offset, quantity
 
 LANE = 50
 """Pixels from one lane to the next: a heading and a bar."""
 
 BAR = 20
 PARTS = ("detect", "decide", "provision", "restore", "replay", "verify", "reconnect")
+LONGEST_NAME = 30
+"""Letters of a service's name that the narrowest drawing has room for."""
 MOST_MARKS = 400
-"""Marks of actions in one drawing; more would be one black bar."""
+"""Marks of harmless actions in one drawing; of more than that, every second, third, ... is drawn."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ def timeline(story: Story, name: str, window: tuple[float, float], title: str) -
         window: seconds from the origin between which to draw.
         title: what the drawing is called.
     """
-    axis = Axis.over(*window)
+    margin = 0.01 * (window[1] - window[0])
+    axis = Axis.over(window[0] - margin, window[1] + margin)
     lanes = [_lane("Run", _bars(axis, _phase_bars(story)))]
     if story.deeds:
         lanes.append(_lane("Agent", _marks(axis, story.deeds, story)))
     for service in dict.fromkeys(span.name for span in story.outages):
         spans = [span for span in story.outages if span.name == service]
-        lanes.append(_lane(f"{clean(service, 60)} answers", _outage(axis, spans)))
+        lanes.append(_lane(f"{service[:LONGEST_NAME]} answers", _outage(axis, spans)))
     recovery = recovery_bars(story)
     if recovery:
         lanes.append(_lane("Recovery", _bars(axis, recovery)))
@@ -140,7 +143,9 @@ def _bar(axis: Axis, bar: Bar) -> Markup:
 def _marks(axis: Axis, deeds: Sequence[Deed], story: Story) -> Markup:
     line = element("line", x1=0, x2="100%", y1=29, y2=29, class_="thread")
     inside = [deed for deed in deeds if axis.start <= story.offset(deed.began) <= axis.end]
-    inside = sorted(inside, key=lambda deed: (not deed.landed, deed.action.number))[:MOST_MARKS]
+    every = -(-len(inside) // MOST_MARKS)
+    inside = [deed for n, deed in enumerate(inside) if deed.action.harm or n % every == 0]
+    inside.sort(key=lambda deed: (not deed.landed, deed.action.number))
     labels = [Label(axis.share(story.offset(deed.began)), str(deed.action.number)) for deed in inside]
     shown = zip(inside, visibility(labels), strict=True)
     marks = [_mark(axis, deed, story, label) for deed, label in shown]

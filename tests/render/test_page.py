@@ -101,7 +101,7 @@ def test_verdict_and_headline_figures_come_before_all_else(told: Outline) -> Non
         "lies with its source",
         "dump of bookings, 89.3 KiB",
         "content equal, 839 rows",
-        "8,460 times the objective of 15 min",
+        "88 d; 8,460 times the objective of 15 min",
         "of which 1 min 30 s are assumed; 31.3 % of the objective of 5 min",
         "acknowledged, and missing or older than acknowledged",
         "no row against it",
