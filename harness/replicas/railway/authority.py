@@ -137,17 +137,18 @@ class Authority:
             raise self._missing(Workspace)
         return reached[id]
 
-    def project(self, id: str, *, whole: bool = True) -> Project:
+    def project(self, id: str, *, whole: bool = True, buried: bool = False) -> Project:
         """A project.
 
         Args:
             id: of the project.
             whole: the call concerns all of it, not one environment.
+            buried: one that is deleted and waits will do.
         """
         token = self.token
         if token.kind == "project" and (whole or id != token.project_id):
             raise NotAuthorizedError
-        project = self._estate.find(Project, id)
+        project = self._estate.find(Project, id, buried=buried)
         if project is None:
             raise self._missing(Project)
         if token.kind == "workspace" and project.workspace_id != token.workspace_id:

@@ -20,6 +20,7 @@ from harness.replicas.railway.state import (
     Project,
     Record,
     Schedule,
+    Volume,
     VolumeInstance,
     new_id,
 )
@@ -133,6 +134,18 @@ class Deletions:
         del self._waiting[nonce]
         return deletion.about
 
+    def carry_out(self, project: Project) -> tuple[Touched, ...]:
+        """Carry out at once the deletes in a project that could still be taken back (assumed).
+
+        Returns:
+            What is gone for good now.
+        """
+        final = [one for one in self._waiting.values() if self._concerns(one.doom, project)]
+        for deletion in final:
+            self._erase(deletion.doom)
+            del self._waiting[deletion.nonce]
+        return tuple(touched for deletion in final for touched in deletion.about)
+
     def pass_time(self) -> None:
         """Carry out what is due by now: deletes whose grace is over, and backups that have expired."""
         now = self._estate.now()
@@ -151,6 +164,16 @@ class Deletions:
         """Delete one backup, at once and for good."""
         self._disk.wipe(backup.directory)
         self._estate.drop(backup)
+
+    def _concerns(self, doom: Doom, project: Project) -> bool:
+        volumes = (
+            self._estate.find(Volume, instance.volume_id, buried=True) for instance in _instances(doom)
+        )
+        return any(
+            project.id in (getattr(record, "project_id", None), record.id)
+            for record in (*doom.records, *volumes)
+            if record is not None
+        )
 
     def _names(self, doom: Doom) -> tuple[Touched, ...]:
         backups = tuple(

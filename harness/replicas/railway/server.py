@@ -24,7 +24,7 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,8 @@ from typing import Any
 
 import uvicorn
 from ariadne import format_error, graphql
-from graphql import GraphQLError, GraphQLSchema
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, TypeInfo, parse, validate
+from graphql.validation import ASTValidationRule
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -52,6 +53,7 @@ from harness.replicas.railway.state import VolumeInstance
 
 LOG = logging.getLogger(__name__)
 BACK_DOOR = "X-Ninelives-Back-Door"
+REMEMBERED = 500
 OWNER = "operator"
 """Who a mailed link is counted as: only the owner reads the owner's mail."""
 
@@ -66,6 +68,41 @@ class Session:
     caller: Caller
 
 
+class Documents:
+    """Remembers what was sent before: clients send the same documents, and checking one takes longest."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, DocumentNode] = {}
+        self._valid: set[int] = set()
+
+    def parse(self, context: object, data: dict[str, Any]) -> DocumentNode:
+        """The document of a request."""
+        del context
+        text = data["query"]
+        if text not in self._parsed:
+            if len(self._parsed) >= REMEMBERED:
+                self._parsed, self._valid = {}, set()
+            self._parsed[text] = parse(text)
+        return self._parsed[text]
+
+    def validate(
+        self,
+        schema: GraphQLSchema,
+        document_ast: DocumentNode,
+        rules: Collection[type[ASTValidationRule]] | None = None,
+        max_errors: int | None = None,
+        type_info: TypeInfo | None = None,
+    ) -> list[GraphQLError]:
+        """What is wrong with a document; a good one is looked at once."""
+        del type_info
+        if id(document_ast) in self._valid:
+            return []
+        errors = validate(schema, document_ast, rules, max_errors)
+        if not errors:
+            self._valid.add(id(document_ast))
+        return errors
+
+
 class ControlPlane:
     """Answers requests.
 
@@ -77,6 +114,7 @@ class ControlPlane:
     def __init__(self, plane: Plane, schema: GraphQLSchema) -> None:
         self._plane = plane
         self._schema = schema
+        self._documents = Documents()
 
     def application(self) -> Starlette:
         """The web application."""
@@ -113,6 +151,8 @@ class ControlPlane:
             self._schema,
             data,
             context_value=Session(self._plane, caller),
+            query_parser=self._documents.parse,
+            query_validator=self._documents.validate,
             error_formatter=_worded,
             logger=LOG.getChild("fields"),
         )

@@ -209,8 +209,7 @@ def volume_service_instance(call: Call, instance: VolumeInstance) -> ServiceInst
 
 
 def volume_size(call: Call, instance: VolumeInstance) -> float:
-    del call
-    return size_of(instance.directory) / 1_000_000
+    return size_of(call.plane.disk.location(instance.directory, instance.id)) / 1_000_000
 
 
 def schedule_name(call: Call, schedule: Schedule) -> str:

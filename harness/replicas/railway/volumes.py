@@ -110,6 +110,11 @@ class Disk:
         """Take ``set_aside`` back. No server is started."""
         (self.root / PENDING / instance_id).rename(directory)
 
+    def location(self, directory: Path, instance_id: str) -> Path:
+        """Where the files of a volume instance are now: in their place, or set aside."""
+        aside = self.root / PENDING / instance_id
+        return aside if aside.exists() else directory
+
     def forget_pending(self, instance_id: str) -> None:
         """Remove a volume instance that was set aside."""
         self.wipe(self.root / PENDING / instance_id)

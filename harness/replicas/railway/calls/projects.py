@@ -105,9 +105,11 @@ def project_schedule_delete_cancel(call: Call, id: str) -> bool:
 
 
 def project_schedule_delete_force(call: Call, id: str) -> bool:
-    doomed = call.authority.project(id)
-    doom = of_project(call.estate, doomed)
-    call.touch(call.plane.deletions.delete(f"Project {doomed.name}", doom, at_once=True))
+    doomed = call.authority.project(id, buried=True)
+    call.touch(call.plane.deletions.carry_out(doomed))
+    if call.estate.find(Project, id) is not None:
+        doom = of_project(call.estate, doomed)
+        call.touch(call.plane.deletions.delete(f"Project {doomed.name}", doom, at_once=True))
     return True
 
 

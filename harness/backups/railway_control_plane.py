@@ -1,0 +1,168 @@
+"""The operator's access to Railway's control plane, and the harness's own access to its replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.clock import Clock
+from harness.errors import HarnessError
+from harness.facts import BACK_DOOR, OPERATOR, Endpoint
+
+API = "/graphql/v2"
+BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
+TIMEOUT = httpx.Timeout(300.0, connect=3.0)
+LONGEST_WAIT = 10.0
+TOO_MANY = 429
+
+
+class ControlPlaneError(HarnessError):
+    """The control plane did not answer, or said no.
+
+    Attributes:
+        said: its own words; empty when it did not answer.
+    """
+
+    def __init__(self, message: str, *, hint: str, said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
+
+
+@dataclass(frozen=True)
+class MountedVolume:
+    """A volume in one environment, as the replica sees it.
+
+    Attributes:
+        id: of the volume instance.
+        name: ``<environment>/<volume>``.
+        directory: where it is mounted, also while its deletion is pending.
+        pending: it was deleted, and its owner can still take that back.
+        restored_by: the workflow that made it, if it is a restored backup.
+    """
+
+    id: str
+    name: str
+    directory: Path
+    pending: bool
+    restored_by: str | None
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail in the owner's mailbox.
+
+    Attributes:
+        at: when it came.
+        link: path of the link in it; empty when it has none.
+        about: names of the objects it speaks of.
+    """
+
+    at: datetime
+    link: str
+    about: frozenset[str]
+
+
+class RailwayControlPlane:
+    """Calls the API as the operator, and asks the replica what the API does not tell.
+
+    Args:
+        endpoint: of the control plane.
+        clock: for waiting when there were too many requests.
+
+    Raises:
+        ControlPlaneError: from every method, when there is no answer or it is a no.
+    """
+
+    def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._http = httpx.Client(base_url=endpoint.url, trust_env=False, timeout=TIMEOUT)
+
+    def ask(self, document: str, **variables: Any) -> Any:
+        """The ``data`` of a GraphQL document's answer."""
+        secret = self._endpoint.credentials[OPERATOR].secret
+        body = {"query": document, "variables": variables}
+        answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
+        waited = 0.0
+        while answer.status_code == TOO_MANY and waited < LONGEST_WAIT:
+            pause = float(answer.headers.get("Retry-After", "1"))
+            if pause > LONGEST_WAIT:
+                break
+            self._clock.sleep(pause)
+            waited += pause
+            answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
+        content = answer.json()
+        if content.get("errors"):
+            self._refuse(str(content["errors"][0]["message"]))
+        return content["data"]
+
+    def volumes(self) -> tuple[MountedVolume, ...]:
+        """Every volume instance, those whose deletion is pending too."""
+        return tuple(
+            MountedVolume(
+                one["id"],
+                f"{one['environment']}/{one['volume']}",
+                Path(one["directory"]),
+                one["pending"],
+                one["restoredBy"],
+            )
+            for one in self._back_door("GET", "volumes")
+        )
+
+    def mails(self) -> tuple[Mail, ...]:
+        """The owner's mailbox, oldest first."""
+        return tuple(
+            Mail(
+                datetime.fromisoformat(mail["at"]),
+                mail["link"],
+                frozenset(one["name"] for one in mail["about"]),
+            )
+            for mail in self._back_door("GET", "mail")
+        )
+
+    def follow(self, link: str) -> None:
+        """Open a link of a mail, as the owner."""
+        answer = self._send("GET", link, {}, None)
+        if answer.is_error:
+            self._refuse(answer.text.strip())
+
+    def back_up(self, volume_instance_id: str, kind: str, at: datetime) -> str:
+        """Take a backup as a schedule would have; returns its id.
+
+        Args:
+            volume_instance_id: of what.
+            kind: ``DAILY``, ``WEEKLY`` or ``MONTHLY``.
+            at: the date it gets.
+        """
+        wanted = {"volumeInstanceId": volume_instance_id, "kind": kind, "at": at.isoformat()}
+        return str(self._back_door("POST", "scheduled-backup", wanted)["id"])
+
+    def _back_door(self, method: str, what: str, body: Mapping[str, Any] | None = None) -> Any:
+        secret = self._endpoint.credentials[BACK_DOOR].secret
+        answer = self._send(method, f"/_replica/{what}", {BACK_DOOR_HEADER: secret.reveal()}, body)
+        if answer.is_error:
+            self._refuse(answer.text.strip()[:200])
+        return answer.json()
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        try:
+            return self._http.request(method, path, headers=dict(headers), json=body)
+        except httpx.HTTPError as error:
+            raise ControlPlaneError(
+                f"the control plane {self._endpoint.service} does not answer: {type(error).__name__}",
+                hint="its process has died; see the server's log in the run's directory",
+            ) from error
+
+    def _refuse(self, said: str) -> None:
+        raise ControlPlaneError(
+            f"the control plane {self._endpoint.service} said: {said}",
+            hint="docs/railway.md lists what the control plane does and refuses",
+            said=said,
+        )
