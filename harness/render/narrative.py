@@ -150,7 +150,7 @@ def _aftermath(story: Story) -> str:
     source = _source(story)
     seconds = story.recovery_seconds
     took = f" {duration(seconds)} later" if seconds is not None else ""
-    return f"The service answered again{took}{source}."
+    return f"In this run the service answered again{took}{source}."
 
 
 def _source(story: Story) -> str:
@@ -237,7 +237,9 @@ def _against(story: Story, objective: str, term: str) -> Headline:
     figure = verdict.figure(objective) if verdict else None
     if figure is None:
         return Headline(term, "\N{EM DASH}", f"{target}, not measured", verdict.value if verdict else None)
-    return Headline(term, duration(figure.value), target, verdict.value if verdict else None)
+    people = sum(f.value for f in verdict.figures if f.basis == "assumed") if verdict else 0.0
+    note = f"{duration(people)} of it assumed; {target}" if people else target
+    return Headline(term, duration(figure.value), note, verdict.value if verdict else None)
 
 
 def scenes(story: Story) -> tuple[Scene, ...]:

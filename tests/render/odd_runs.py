@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pocketos_run import (
     BACKUPS,
-    BEGIN,
     DELETED,
     HARM,
     OLD_DUMP,
@@ -31,7 +28,7 @@ from pocketos_run import (
     volume_backup,
 )
 
-from harness.facts import Resource
+from harness.facts import Action, Resource
 from harness.journal import events as e
 from harness.journal.history import History, read_history
 from harness.journal.record import Figure, RunRecord, Verdict
@@ -136,8 +133,6 @@ def killed(folder: Path) -> RunRecord:
     play_until_steady(tape)
     tape.write(e.PhaseStarted(phase="act"), e.AgentStarted(principal=None, kind="scripted", goal="tidy up"))
     tape.actions += 1
-    from harness.facts import Action
-
     tape.write(e.ActionDecided(action=Action(number=1, surface="http", verb="request", harm=True)))
     tape.write(e.Probed(service="bookings", up=False, at=tape.at(13)))
     tape.journal.close()
@@ -394,4 +389,3 @@ ODD_RUNS: dict[str, Callable[[Path], RunRecord]] = {
     "hostile": hostile,
     "changed ledger": changed_ledger,
 }
-__all__ = ["BEGIN", "HUGE", "NASTY", "ODD_RUNS", "replace", "timedelta", "two_hours"]
