@@ -37,7 +37,7 @@ bench: $(READY)  ## print the figures
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)  ## write the generated parts of docs/ and README again
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean:  ## remove what the targets above made
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache

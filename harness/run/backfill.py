@@ -93,5 +93,6 @@ def _play(
         records = database.query(endpoint, files[export.query], values)
         if records:
             body = "".join(json.dumps(record, default=str) + "\n" for (record,) in records)
-            ground.store(export.to).put(f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl", body.encode())
+            key = f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl"
+            ground.store(export.to).put(body.encode(), key, {}, None)
     ground.journal.write(SlicePlayed(start=start, end=end, rows=rows))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.backups.object_store import ObjectStore
 from harness.facts import Endpoint
 from harness.journal.events import RebuiltTable, Reconstructed
 from harness.run.backfill import tracked
@@ -9,6 +12,8 @@ from harness.run.ground import Fields, Ground
 from harness.run.restore import Stopwatch
 from harness.scenario.models import Reconstruction
 
+READERS = 8
+"""Objects that are read at once; a third party's records are many small ones."""
 LOAD = """
 CREATE TEMPORARY TABLE ninelives_events ON COMMIT DROP AS
 SELECT body FROM jsonb_array_elements((:records)::jsonb) AS body;
@@ -37,7 +42,7 @@ def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watc
     """Run the scenario's script over the records and record what share of rows and fields came back."""
     watch("replay")
     began = ground.clock.stamp()
-    records = ground.store(recipe.from_).read_lines(recipe.prefix)
+    records = read_records(ground.store(recipe.from_), recipe.prefix)
     before = read_fields(ground, endpoint)
     script = ground.plan.loaded.files[recipe.script]
     ground.plan.database(ground.plan.target).execute(
@@ -55,6 +60,14 @@ def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watc
             ),
         )
     )
+
+
+def read_records(store: ObjectStore, prefix: str) -> list[str]:
+    """Every line of every object below a prefix; objects that were overwritten count once."""
+    newest = {version.key: version for version in reversed(store.versions(prefix))}
+    with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
+        bodies = pool.map(store.read, newest.values())
+        return [line for body in bodies for line in body.decode().splitlines() if line]
 
 
 def count(table: str, true: Fields, before: Fields, after: Fields) -> RebuiltTable:

@@ -30,15 +30,17 @@ class Traffic:
 
     Attributes:
         workload: the child process.
-        prober: asks for answers; None until the workload goes.
+        prober: asks for answers.
         ledger: the file with every write.
         clock: where time comes from.
+        stopped: the workload has ended and its ledger is sealed.
     """
 
     workload: Workload
     prober: Prober
     ledger: Path
     clock: Clock
+    stopped: bool = False
 
     def wait_for_first_acknowledgement(self) -> Stamp:
         """Wait until a write is acknowledged from now on.
@@ -95,14 +97,19 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
     )
     prober = Prober(ground.plan.database(wanted.service), endpoint, ground.journal, ground.clock)
     workload.start()
+    world = Traffic(workload, prober, ground.journal.folder / LEDGER, ground.clock)
     try:
-        yield Traffic(workload, prober, ground.journal.folder / LEDGER, ground.clock)
+        with prober:
+            yield world
     finally:
-        workload.stop()
+        stop(ground, world)
 
 
 def stop(ground: Ground, traffic: Traffic) -> None:
-    """End the workload; its ledger is complete from then on."""
+    """End the workload; its ledger is complete from then on. Idempotent."""
+    if traffic.stopped:
+        return
+    traffic.stopped = True
     exit_code = traffic.workload.stop()
     ground.journal.write(
         WorkloadStopped(

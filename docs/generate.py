@@ -1,0 +1,83 @@
+"""Writes the parts of README.md and docs/ that are made from the code. ``make docs`` runs it.
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. A test fails when one is
+stale, so none is ever edited by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.cli import Verbs
+from harness.scenario.discover import find_scenarios
+from harness.scenario.load import load_scenario
+from harness.scenario.schema import scenario_schema, stack_schema
+from harness.seams.lookup import BUILT_IN, lookup
+
+ROOT = Path(__file__).resolve().parent.parent
+PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def scenarios() -> str:
+    """The shipped scenarios, their guards, and what they expect."""
+    rows = ["| scenario | guards | expected | what it plays |", "|---|---|---|---|"]
+    for file in find_scenarios((ROOT / "scenarios",)):
+        loaded = load_scenario(file)
+        scenario, known = loaded.scenario, loaded.base.guards
+        guards = ", ".join(name + ("*" if known[name].hypothetical else "") for name in scenario.guards)
+        breached = [name for name, value in scenario.expect.items() if value == "breached"]
+        expected = f"{', '.join(breached)} breached" if breached else "all held"
+        path = file.relative_to(ROOT)
+        rows.append(f"| [{scenario.id}]({path}) | {guards or 'none'} | {expected} | {scenario.title} |")
+    return "\n".join(rows)
+
+
+def verbs() -> str:
+    """Every verb of the command with its summary."""
+    return "\n".join(
+        ["| command | does |", "|---|---|"]
+        + [f"| `ninelives {name}` | {summary} |" for name, summary in Verbs.SUMMARIES.items()]
+    )
+
+
+def drivers() -> str:
+    """Every built-in driver with the first line of its docstring."""
+    rows = ["| kind | name | what it is |", "|---|---|---|"]
+    for kind, table in BUILT_IN.items():
+        for name in table:
+            first = (lookup(kind, name).__doc__ or "").strip().partition("\n")[0]
+            rows.append(f"| {kind} | `{name}` | {first} |")
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"scenarios": scenarios, "verbs": verbs, "drivers": drivers}
+SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
+    "docs/scenario.schema.json": scenario_schema,
+    "docs/stack.schema.json": stack_schema,
+}
+
+
+def fresh() -> dict[Path, str]:
+    """What every file with a generated part should hold."""
+    files = {ROOT / name: json.dumps(make(), indent=2) + "\n" for name, make in SCHEMAS.items()}
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        files[path] = PART.sub(lambda m: m[1] + PARTS[m[2]]() + "\n" + m[3] if m[2] in PARTS else m[0], text)
+    return files
+
+
+def main() -> int:
+    """Write what is stale and name it."""
+    for path, text in fresh().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
