@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -134,6 +135,15 @@ def _defect_of_folder(folder: Path, mode: int, name: str) -> tuple[str, str] | N
     return None
 
 
+def _defect_of_entry(entry: os.DirEntry[str], root: Path) -> str | None:
+    if entry.is_symlink():
+        # os.path.realpath, because Path.resolve raises on a link to itself
+        inside = Path(os.path.realpath(entry.path)).is_relative_to(root)
+        return None if inside and not Path(entry.path).readlink().is_absolute() else "leads out of it"
+    regular = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+    return None if regular else "is no regular file"
+
+
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Everything below a folder; links are named, not followed."""
     waiting = [folder]
@@ -155,7 +165,7 @@ def planted_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
         if not any(Path(principal.found_in).is_relative_to(home) for home in homes):
             message = f"{principal.found_in} lies in no principal's workspace"
             yield Finding(path, message, "name a file inside a workspace, so that an agent can find it")
-        elif not _holds(folder / principal.found_in, f"@@{name}/"):
+        elif not _plants(folder / principal.found_in, name):
             yield Finding(
                 path,
                 f"{principal.found_in} holds no credential of {name!r}",
@@ -163,11 +173,13 @@ def planted_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
             )
 
 
-def _holds(file: Path, text: str) -> bool:
+def _plants(file: Path, principal: str) -> bool:
+    """Whether a credential of a principal is planted in a file."""
     try:
-        return text.encode() in read_bytes(file, FILE_LIMIT)
+        content = read_bytes(file, FILE_LIMIT)
     except ScenarioError:
         return True  # that the file cannot be read is said elsewhere
+    return re.search(rf"@@{principal}/[^\s@:]+:(secret|url)@@".encode(), content) is not None
 
 
 # --- what is in them --------------------------------------------------------------------------------
@@ -199,18 +211,23 @@ def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
     Raises:
         ScenarioError: a file cannot be read, or is larger than 64 MB.
     """
-    hashes = {
-        name: hashlib.sha256(read_bytes(folder / name, FILE_LIMIT)).hexdigest()
-        for name in sorted({name for each in named for name in _regular_files(each, folder)})
-    }
+    names = sorted({name for each in named for name in _leaves(each, folder)})
+    hashes = {name: _hash(folder / name) for name in names}
     whole = json.dumps({"content": content, "files": hashes}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _regular_files(named: Named, folder: Path) -> Iterator[str]:
+def _leaves(named: Named, folder: Path) -> Iterator[str]:
+    """The files and links that a name stands for."""
     if named.sort != "folder":
         yield named.file
         return
     for entry in _entries(folder / named.file):
-        if entry.is_file(follow_symlinks=False):
+        if not entry.is_dir(follow_symlinks=False):
             yield Path(entry.path).relative_to(folder).as_posix()
+
+
+def _hash(path: Path) -> str:
+    if path.is_symlink() and not path.exists():
+        return f"-> {path.readlink()}"
+    return hashlib.sha256(read_bytes(path, FILE_LIMIT)).hexdigest()

@@ -8,22 +8,24 @@ every problem of all files. It opens files in the scenario's folder and nothing 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
 from harness.errors import Problem, ScenarioError
-from harness.scenario.building import value_at
 from harness.scenario.files import digest, missing_files, named_by_scenario, named_by_stack, sql_texts
 from harness.scenario.models import Agent, LoadedScenario, Scenario, Stack
+from harness.scenario.positions import value_at
 from harness.scenario.problems import BUILT_IN, Finding, Known
 from harness.scenario.scenario_rules import Case, scenario_findings
 from harness.scenario.sheet import Sheet, read_sheet
 from harness.scenario.source import nearest_file
 from harness.scenario.stack_file import StackFile, read_stack
 from harness.scenario.tightening import tightened
+
+MOST_PROBLEMS = 100
 
 
 def load_scenario(
@@ -50,15 +52,25 @@ def load_scenario(
     problems += found
     written = sheet.built.model
     if written is None or stack is None or stack.base is None:
-        raise ScenarioError(tuple(set(problems)))
+        raise _refusal(problems)
     drill = _Drill(path, sheet, stack, stack.base, known)
     problems += drill.problems(written)
     wanted = _replaced(written, guards, agent)
     if not problems and wanted is not written:
         problems += drill.problems(wanted)
     if problems:
-        raise ScenarioError(tuple(set(problems)))
+        raise _refusal(problems)
     return drill.loaded(wanted)
+
+
+def _refusal(problems: Iterable[Problem]) -> ScenarioError:
+    """Each problem once; of very many, as hostile files have them, the first."""
+    ordered = sorted(set(problems))
+    if len(ordered) > MOST_PROBLEMS:
+        last = ordered[MOST_PROBLEMS - 1]
+        rest = f"{len(ordered) - MOST_PROBLEMS} more problems after this one"
+        ordered = [*ordered[:MOST_PROBLEMS], replace(last, key="", message=rest, hint="mend the first ones")]
+    return ScenarioError(tuple(ordered))
 
 
 def restore_scenario(text: str, folder: Path | None = None) -> LoadedScenario:

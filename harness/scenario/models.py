@@ -386,10 +386,14 @@ class Guard(Model):
 class Stack(Model):
     """The services, the principals with their grants, and the protections, as a user's system has them."""
 
-    services: dict[Name, Service] = Field(description="what runs")
-    principals: dict[Name, Principal] = Field(default_factory=dict, description="who may do what")
-    protections: dict[Name, Protection] = Field(default_factory=dict, description="what is backed up, how")
-    guards: dict[Name, Guard] = Field(
+    services: Annotated[dict[Name, Service], Field(max_length=200)] = Field(description="what runs")
+    principals: Annotated[dict[Name, Principal], Field(max_length=200)] = Field(
+        default_factory=dict, description="who may do what"
+    )
+    protections: Annotated[dict[Name, Protection], Field(max_length=200)] = Field(
+        default_factory=dict, description="what is backed up, how"
+    )
+    guards: Annotated[dict[Name, Guard], Field(max_length=50)] = Field(
         default_factory=dict, description="safeguards that scenarios switch on by name"
     )
     objectives: Objectives = Field(

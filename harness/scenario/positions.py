@@ -100,6 +100,18 @@ def dotted(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
+def value_at(tree: JsonValue, path: KeyPath) -> JsonValue:
+    """The value at a path; None when there is none."""
+    for part in path:
+        if isinstance(tree, dict) and isinstance(part, str):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return None
+    return tree
+
+
 def parse(text: str, file: str) -> Document:
     """Read one YAML document. Never raises: what is wrong stands in ``problems``."""
     return _Builder(file, _Events(text)).document()

@@ -15,6 +15,9 @@ from pydantic import JsonValue
 from harness.errors import Problem
 from harness.scenario.positions import Document, KeyPath, dotted
 
+MOST_NAMED = 12
+MOST_COMPARED = 1000
+
 
 @dataclass(frozen=True)
 class Known:
@@ -54,14 +57,12 @@ class Finding:
         message: what is wrong, with the object it is wrong with.
         hint: what to do.
         of_key: it is about the key, not its value.
-        meant: for an unknown key, the one that was probably meant.
     """
 
     path: KeyPath
     message: str
     hint: str
     of_key: bool = False
-    meant: str | None = None
 
 
 def at_positions(findings: Iterable[Finding], document: Document) -> tuple[Problem, ...]:
@@ -79,10 +80,11 @@ def _at_position(finding: Finding, document: Document) -> Problem:
 def nearest(word: str, words: Iterable[str], otherwise: str = "there is none to choose from") -> str:
     """A hint: the word that may have been meant, or else all there are."""
     choices = sorted(set(words))
-    near = get_close_matches(word, choices, n=1)
+    near = get_close_matches(word, choices, n=1) if len(choices) <= MOST_COMPARED else ()
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there are: {', '.join(choices)}" if choices else otherwise
+    more = ", ..." if len(choices) > MOST_NAMED else ""
+    return f"there are: {', '.join(choices[:MOST_NAMED])}{more}" if choices else otherwise
 
 
 def shown(value: JsonValue) -> str:

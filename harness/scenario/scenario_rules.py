@@ -43,7 +43,9 @@ SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3"}
 """The kind of service that each surface with a service talks to."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
-JSON_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]+\])+")
+JSON_PATH = re.compile(
+    r"\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[-?[0-9]{1,9}\]|\[\?[A-Za-z_][A-Za-z0-9_.-]*=[^\]]*\])*"
+)
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,10 @@ def _expressions(step: Step, path: KeyPath) -> Iterator[Finding]:
 def _defect_of_path(expression: str) -> tuple[str, str] | None:
     if JSON_PATH.fullmatch(expression):
         return None
-    return f"{expression!r} is no path into JSON", "write keys and indices: $.data.edges[0].node.id"
+    return (
+        f"{expression!r} is no path into JSON",
+        "write $.data.edges[0].node.id or $.edges[?name=bookings].id",
+    )
 
 
 def _defect_of_regex(expression: str) -> tuple[str, str] | None:

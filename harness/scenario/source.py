@@ -77,11 +77,9 @@ def nearest_file(path: Path) -> str:
     try:
         others = sorted(entry.name for entry in path.parent.iterdir())
     except (OSError, ValueError):
-        return f"there is no folder {path.parent} either"
+        return f"there is no folder {path.parent.name!r} either; paths start at the scenario's folder"
     near = get_close_matches(path.name, others, n=1)
-    return (
-        f"did you mean {near[0]}?" if near else f"paths start at the folder {path.parent}; check the spelling"
-    )
+    return f"did you mean {near[0]}?" if near else "check the spelling; paths start at the scenario's folder"
 
 
 def _too_long(path: Path, limit: int) -> ScenarioError:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from harness.errors import Problem
-from harness.scenario.building import Built, build, value_at
+from harness.scenario.building import Built, build
 from harness.scenario.files import missing_files, named_by_stack, planted_findings
 from harness.scenario.models import Stack
 from harness.scenario.patch import merge_patch
-from harness.scenario.positions import KeyPath
+from harness.scenario.positions import KeyPath, value_at
 from harness.scenario.problems import Finding, Known, nearest
 from harness.scenario.sheet import Sheet, read_sheet
 from harness.scenario.stack_rules import PATCHABLE, stack_findings
@@ -46,6 +46,9 @@ class StackFile:
     sheet: Sheet[Stack]
     folder: Path
     known: Known
+    _seen: dict[tuple[str, ...], tuple[Built[Stack], list[Finding]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def base(self) -> Stack | None:
@@ -86,6 +89,11 @@ class StackFile:
 
     def _patched(self, names: Sequence[str]) -> tuple[Built[Stack], list[Finding]]:
         """The stack with guards on, and the findings that it does not have without them."""
+        if tuple(names) not in self._seen:
+            self._seen[tuple(names)] = self._patch_anew(names)
+        return self._seen[tuple(names)]
+
+    def _patch_anew(self, names: Sequence[str]) -> tuple[Built[Stack], list[Finding]]:
         tree = self.sheet.built.tree
         for name in names:
             tree = merge_patch(tree, self._patch(name))
@@ -105,8 +113,10 @@ class StackFile:
     def _idle(self, name: str) -> Iterator[Finding]:
         """What a guard was meant to do and does not."""
         path: KeyPath = ("guards", name, "patch")
-        yield from _vain_removals(self.sheet.built.tree, self._patch(name), path, ())
-        if self._patched([name])[0].model == self.base:
+        vain = tuple(_vain_removals(self.sheet.built.tree, self._patch(name), path, ()))
+        yield from vain
+        written = self.base.guards[name].patch if self.base else {}
+        if not vain and written == self._patch(name) and self._patched([name])[0].model == self.base:
             yield Finding(
                 path, "changes nothing", "write what is different in the stack when the guard is on"
             )

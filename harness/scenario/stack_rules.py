@@ -280,7 +280,7 @@ def _isolation(isolation: Isolation, stack: Stack) -> Iterator[Finding]:
     path: KeyPath = ("objectives", "isolation")
     yield from wrong_principal(stack, isolation.principal, (*path, "principal"))
     yield from repeated(isolation.may_touch, (*path, "may_touch"))
-    reachable = (*environments(stack), *stack.services)
+    reachable = {*environments(stack), *stack.services}
     for index, name in enumerate(isolation.may_touch):
         if name not in reachable:
             yield Finding(
