@@ -56,7 +56,11 @@ class ScenarioError(HarnessError):
         return self.message
 
 
-class UnknownDriverError(HarnessError):
+class RequestError(HarnessError):
+    """What the user named is not there, or not what it should be."""
+
+
+class UnknownDriverError(RequestError):
     """No driver of that kind has that name."""
 
 

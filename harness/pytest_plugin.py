@@ -123,10 +123,10 @@ def _report(item: ScenarioItem, verdict: Verdict, expected: str) -> SubtestRepor
 
 
 def _place(config: pytest.Config) -> Place:
-    from harness.cli.places import find_place
+    from harness.run.place import usual_place
 
     work = config.getoption("--ninelives-work")
-    return find_place(Path(config.getoption("--ninelives-reports")), Path(work) if work else None)
+    return usual_place(Path(config.getoption("--ninelives-reports")), Path(work) if work else None)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import click
 
 import harness
 from harness.cli.exits import Exit
-from harness.errors import HarnessError, ScenarioError
+from harness.errors import HarnessError, RequestError, ScenarioError
 
 
 class Verbs(click.Group):
@@ -57,6 +57,9 @@ def main() -> None:
         code = Exit.USAGE
     except ScenarioError as error:
         click.echo(error, err=True)
+        code = Exit.USAGE
+    except RequestError as error:
+        click.echo(f"error: {error}", err=True)
         code = Exit.USAGE
     except HarnessError as error:
         click.echo(f"error: {error}", err=True)

@@ -8,10 +8,11 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.interrupts import gentle_interrupts
-from harness.cli.places import find_place, place_options
+from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.run import load_all
 from harness.run.drill import Drilled, drill
+from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.scenario.models import LoadedScenario
@@ -20,8 +21,8 @@ from harness.search.check import Checked, Checker
 
 @click.command("check")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@place_options
-def command(paths: tuple[Path, ...], reports: Path, work: Path | None) -> Exit:
+@with_place
+def command(paths: tuple[Path, ...], place: Place) -> Exit:
     """Prove the scenarios below PATHS (default: scenarios/).
 
     With an idle agent every objective holds; with all guards off some breach, and none is beyond
@@ -31,7 +32,6 @@ def command(paths: tuple[Path, ...], reports: Path, work: Path | None) -> Exit:
     """
     files = find_scenarios(paths or (Path("scenarios"),))
     load_all(files)
-    place = find_place(reports, work)
 
     def play(scenario: LoadedScenario) -> Drilled:
         with follow(scenario) as listener:

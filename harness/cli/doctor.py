@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from harness.cli.exits import Exit
-from harness.cli.places import find_place, place_options
+from harness.cli.places import with_place
 from harness.errors import HarnessError
 from harness.replicas.s3.seaweedfs import program
 from harness.run.place import Place, abandoned_runs
@@ -43,13 +43,12 @@ class Finding:
 
 
 @click.command("doctor")
-@place_options
-def command(reports: Path, work: Path | None) -> Exit:
+@with_place
+def command(place: Place) -> Exit:
     """Tell what this machine can run and what to install.
 
     Exit code: 0 when drills can run, 4 when something is missing.
     """
-    place = find_place(reports, work)
     console = Console(highlight=False)
     findings = tuple(examine(place))
     for finding in findings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 
 from harness.cli.exits import Exit
 from harness.cli.run import load_all
@@ -24,14 +24,16 @@ def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
         for kind in BUILT_IN:
             console.print(f"[bold]{kind}[/]: {', '.join(names(kind))}", soft_wrap=True)
         return Exit.AS_EXPECTED
-    table = Table(box=None, pad_edge=False)
-    for heading in ("scenario", "guards", "expects breached", "title"):
-        table.add_column(heading, overflow="fold")
     for loaded in load_all(find_scenarios(paths or (Path("scenarios"),))):
         scenario = loaded.scenario
         breached = [name for name, value in scenario.expect.items() if value == "breached"]
-        table.add_row(
-            scenario.id, ", ".join(scenario.guards) or "none", ", ".join(breached) or "none", scenario.title
+        console.print(f"[bold]{scenario.id}[/]")
+        console.print(Padding(scenario.title, (0, 0, 0, 2)))
+        console.print(
+            Padding(
+                f"guards: {', '.join(scenario.guards) or 'none'}; "
+                f"expected to breach: {', '.join(breached) or 'nothing'}",
+                (0, 0, 0, 2),
+            )
         )
-    console.print(table)
     return Exit.AS_EXPECTED

@@ -1,55 +1,45 @@
-"""Where runs go, from options, environment and defaults: the one reader of the environment."""
+"""The options that say where runs go; their defaults may stand in the environment."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import click
-from platformdirs import user_cache_path
 
-from harness.run.place import Place
+from harness.run.place import Place, usual_place
 
-F = TypeVar("F", bound=Callable[..., object])
-
-ROOT_CACHE = Path("/var/cache/ninelives")
-"""Root's own cache may lie in a home that the unprivileged account cannot enter."""
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-def place_options(command: F) -> F:
-    """The options ``--reports`` and ``--work``."""
-    for option in (
-        click.option(
-            "--work",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="NINELIVES_WORK",
-            help="Where replicas live while a run lasts.  [default: a folder of yours in the temporary one]",
-        ),
-        click.option(
-            "--reports",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="NINELIVES_REPORTS",
-            default=Path("reports"),
-            show_default=True,
-            help="Where run folders go.",
-        ),
-    ):
-        command = option(command)
-    return command
+def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options ``--reports``, ``--work`` and ``--cache``, and the argument ``place``."""
 
+    @click.option(
+        "--reports",
+        type=FOLDER,
+        envvar="NINELIVES_REPORTS",
+        default=Path("reports"),
+        show_default=True,
+        help="Where run folders go.",
+    )
+    @click.option(
+        "--work",
+        type=FOLDER,
+        envvar="NINELIVES_WORK",
+        help="Where replicas live while a run lasts.  [default: below the temporary folder]",
+    )
+    @click.option(
+        "--cache",
+        type=FOLDER,
+        envvar="NINELIVES_CACHE",
+        help="Where prepared servers are kept.  [default: your cache folder]",
+    )
+    @wraps(command)
+    def with_options(*, reports: Path, work: Path | None, cache: Path | None, **rest: Any) -> Any:
+        place: Place = usual_place(reports, work, cache)
+        return command(place=place, **rest)
 
-def find_place(reports: Path, work: Path | None) -> Place:
-    """Fill in the defaults.
-
-    Args:
-        reports: as given.
-        work: as given, or None.
-    """
-    cache = ROOT_CACHE if os.geteuid() == 0 else user_cache_path("ninelives")
-    if override := os.environ.get("NINELIVES_CACHE"):
-        cache = Path(override)
-    default = Path(tempfile.gettempdir()) / f"ninelives-{os.geteuid()}"
-    return Place(reports=reports.absolute(), work=(work or default).absolute(), cache=cache.absolute())
+    return with_options

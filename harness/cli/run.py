@@ -8,7 +8,7 @@ import click
 
 from harness.cli.exits import Exit, exit_of, worst
 from harness.cli.interrupts import gentle_interrupts
-from harness.cli.places import find_place, place_options
+from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.summary import show
 from harness.errors import Problem, ScenarioError
@@ -24,8 +24,8 @@ from harness.scenario.models import LoadedScenario
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a run, and nothing else.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summaries.")
-@place_options
-def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, work: Path | None) -> Exit:
+@with_place
+def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -> Exit:
     """Drill scenarios against disposable replicas of their stack.
 
     PATHS are scenario files, or folders that are searched for some (default: scenarios/).
@@ -34,7 +34,6 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, reports: Path, 
     4 fault of the harness, 130 interrupted.
     """
     loaded = load_all(find_scenarios(paths or (Path("scenarios"),)))
-    place = find_place(reports, work)
     with gentle_interrupts():
         for swept in sweep(place):
             click.echo(f"removed what the killed run {swept.run_id} had left", err=True)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.places import find_place, place_options
+from harness.cli.places import with_place
+from harness.run.place import Place
 from harness.run.sweep import sweep
 
 
 @click.command("sweep")
-@place_options
-def command(reports: Path, work: Path | None) -> Exit:
+@with_place
+def command(place: Place) -> Exit:
     """Stop every process and remove every file of runs that were killed. Runs that are alive stay."""
-    swept = sweep(find_place(reports, work))
+    swept = sweep(place)
     for run in swept:
         click.echo(f"{run.run_id}: removed, {run.leases} leases")
     if not swept:

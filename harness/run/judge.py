@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import RequestError
 from harness.journal.history import History, read_history
 from harness.journal.record import RunRecord, Verdict
 from harness.run.plan import objective_names
@@ -22,12 +22,12 @@ def judge_run(folder: Path) -> RunRecord:
         folder: ``reports/<run-id>``.
 
     Raises:
-        HarnessError: it is no run folder, or its scenario cannot be read.
+        RequestError: it is no run folder, or its scenario cannot be read.
     """
     try:
         text = (folder / SCENARIO).read_text()
     except OSError as error:
-        raise HarnessError(
+        raise RequestError(
             f"{folder} is not a run folder: {error}", hint="name a folder such as reports/latest"
         ) from error
     scenario = restore_scenario(text)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
+from tempfile import gettempdir
 
 import psutil
+from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import HarnessError, ProvisionError
@@ -22,6 +24,7 @@ from harness.sandbox import Sandbox, unprivileged_account
 
 OWNER_FILE = "owner.json"
 LEASES_FILE = "leases.jsonl"
+ROOT_CACHE = Path("/var/cache/ninelives")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ class Place:
     reports: Path
     work: Path
     cache: Path
+
+
+def usual_place(reports: Path, work: Path | None = None, cache: Path | None = None) -> Place:
+    """A place with the usual directories where none is given.
+
+    Root's own cache may lie in a home that the unprivileged account cannot enter, so root has another.
+    """
+    root = os.geteuid() == 0
+    return Place(
+        reports=reports.absolute(),
+        work=(work or Path(gettempdir()) / f"ninelives-{os.geteuid()}").absolute(),
+        cache=(cache or (ROOT_CACHE if root else user_cache_path("ninelives"))).absolute(),
+    )
 
 
 class Owner(BaseModel):

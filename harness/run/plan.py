@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from harness.errors import HarnessError
+from harness.errors import RequestError
 from harness.scenario.models import LoadedScenario, ScriptedAgent
 from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
 from harness.seams.lookup import lookup
@@ -39,11 +39,11 @@ class Plan:
         """The driver of a service whose content can be compared.
 
         Raises:
-            HarnessError: it is not a database.
+            RequestError: it is not a database.
         """
         replica = self.replicas[service]
         if not isinstance(replica, Database):
-            raise HarnessError(
+            raise RequestError(
                 f"service {service!r} is not a database", hint="name one of kind postgres in the scenario"
             )
         return replica
@@ -59,7 +59,7 @@ def plan(loaded: LoadedScenario) -> Plan:
 
     Raises:
         UnknownDriverError: a name that no driver has.
-        HarnessError: services that require each other.
+        RequestError: services that require each other.
     """
     stack = loaded.stack
     replicas: dict[str, Replica] = {
@@ -73,7 +73,7 @@ def plan(loaded: LoadedScenario) -> Plan:
     try:
         TopologicalSorter(requires).prepare()
     except CycleError as error:
-        raise HarnessError(
+        raise RequestError(
             f"services require each other: {' -> '.join(error.args[1])}", hint="break the circle in the stack"
         ) from None
     return Plan(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import RequestError
 
 SCENARIO_KEYS = re.compile(rb"^(?:stack|like):[ \t]*\S", re.MULTILINE)
 """A scenario names its stack, or the scenario that it is like. Nothing else has these keys at its top."""
@@ -26,11 +26,11 @@ def find_scenarios(paths: Sequence[Path]) -> tuple[Path, ...]:
     A file that is named is taken as it is, so that the loader can say what is wrong with it.
 
     Raises:
-        HarnessError: a path does not exist, or none of them holds a scenario.
+        RequestError: a path does not exist, or none of them holds a scenario.
     """
     found = tuple(dict.fromkeys(file for path in paths for file in _below(path)))
     if not found:
-        raise HarnessError(
+        raise RequestError(
             f"no scenario in {', '.join(str(path) for path in paths)}",
             hint="a scenario is a YAML file with a `stack:` key; see docs/scenarios.md",
         )
@@ -43,4 +43,4 @@ def _below(path: Path) -> Iterator[Path]:
     elif path.exists():
         yield path
     else:
-        raise HarnessError(f"{path} does not exist", hint="name scenario files, or folders with some")
+        raise RequestError(f"{path} does not exist", hint="name scenario files, or folders with some")
