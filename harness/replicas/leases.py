@@ -202,14 +202,8 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
 
 
 def _is_gone(process: psutil.Process) -> bool:
-    """Whether it runs no more. A zombie does not; one that is our own child is buried on the way."""
-    try:
-        if process.status() != psutil.STATUS_ZOMBIE:
-            return False
-        process.wait(timeout=0)
-    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-        return True
-    return True
+    """Whether it runs no more. A zombie does not; it is left to its parent, who may want its exit code."""
+    return _ask(process.status) in (None, psutil.STATUS_ZOMBIE)
 
 
 def _ask(question: Callable[[], T]) -> T | None:

@@ -180,7 +180,7 @@ class PostgresReplica:
     def _bury(self, lease: Lease) -> None:
         process = self._processes.pop(lease, None)
         if process is not None:
-            process.wait()
+            process.poll()
 
 
 def _spec(stack: Stack, service: str) -> PostgresService:

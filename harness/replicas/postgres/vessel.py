@@ -87,7 +87,7 @@ class PostgresVessel:
         """Stop it and remove everything. Idempotent."""
         reap(self.lease)
         if self._process is not None:
-            self._process.wait()
+            self._process.poll()
 
     def _lay_out(self) -> None:
         sandbox = self.setting.sandbox
