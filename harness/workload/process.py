@@ -44,6 +44,9 @@ class Workload:
         users: how many.
         rate: transactions a second, over all users.
         seed: of everything that is random.
+
+    Attributes:
+        log: what the child and its locustfile say.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Workload:
         seed: int = 0,
     ) -> None:
         self._sandbox = sandbox
-        self._log = sandbox.root / FOLDER / LOG
+        self.log = sandbox.root / FOLDER / LOG
         self._assignment = Assignment(
             locustfile=locustfile.resolve(),
             database=Access.of_application(endpoint),
@@ -96,14 +99,14 @@ class Workload:
         if self._process is not None:
             raise WorkloadError("the workload was started before", hint="make another one")
         self._assignment.ledger.touch()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         orders_in, self._orders = os.pipe()
         self._answers, answers_out = os.pipe()
         try:
             self._process = self._sandbox.start(
                 [sys.executable, "-P", "-m", CHILD, str(orders_in), str(answers_out)],
-                log=self._log,
-                directory=self._log.parent,
+                log=self.log,
+                directory=self.log.parent,
                 # A locustfile lies in the user's own folder, where nothing is to be left.
                 environment={"PYTHONDONTWRITEBYTECODE": "1"},
                 pass_fds=(orders_in, answers_out),
@@ -156,9 +159,9 @@ class Workload:
 
     def last_words(self) -> str:
         """The end of the child's log."""
-        if not self._log.is_file():
+        if not self.log.is_file():
             return ""
-        return self._log.read_text(errors="replace").strip()[-LAST_WORDS:]
+        return self.log.read_text(errors="replace").strip()[-LAST_WORDS:]
 
     def _child(self) -> subprocess.Popen[bytes]:
         if self._process is None:

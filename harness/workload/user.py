@@ -12,6 +12,7 @@ import gevent  # type: ignore[import-untyped]
 import psycopg
 from locust import User
 from locust.env import Environment
+from locust.exception import RescheduleTask
 
 from harness.seams.postgres_client import Row
 from harness.workload.connections import answer_in_time
@@ -92,21 +93,25 @@ class LedgerUser(User):
             self._report("SQL", name, began, transaction.error)
 
     def read(self, statement: str, *values: object) -> list[Row]:
-        """Rows of a query, outside of any transaction; none when the database does not answer.
+        """Rows of a query, outside of any transaction. When the database does not answer, the task ends.
 
         Args:
             statement: with ``%s`` for each value; it must not write.
             values: in order.
+
+        Raises:
+            RescheduleTask: the database did not answer, or refused the query. Locust goes on with the
+                user's next task, as after a return.
         """
         began = self._now()
-        error: psycopg.Error | None = None
-        rows: list[Row] = []
         try:
             with self._work.connections.lend() as connection, answer_in_time():
                 rows = connection.execute(statement.encode(), values or None).fetchall()
-        except psycopg.Error as gone_wrong:
-            error, self._failed = gone_wrong, True
-        self._report("SQL", "read", began, error)
+        except psycopg.Error as error:
+            self._failed = True
+            self._report("SQL", "read", began, error)
+            raise RescheduleTask from error
+        self._report("SQL", "read", began, None)
         return rows
 
     def store(self, service: str) -> Store:
