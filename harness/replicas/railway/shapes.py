@@ -121,7 +121,7 @@ def environment_source(call: Call, environment: Environment) -> Environment | No
 
 def environment_unmerged(call: Call, environment: Environment) -> int:
     staged = call.estate.every(Patch, environment_id=environment.id, status="STAGED")
-    sections = [section for patch in staged for section in patch.config.values()]
+    sections = [section for patch in staged for section in patch.patch.values()]
     return sum(len(section) for section in sections if isinstance(section, dict))
 
 

@@ -33,7 +33,7 @@ def staged(estate: Estate, environment_id: str) -> Patch:
     found = estate.every(Patch, environment_id=environment_id, status="STAGED")
     if found:
         return found[0]
-    return estate.add(Patch(environment_id=environment_id, config={}, created_at=estate.now()))
+    return estate.add(Patch(environment_id=environment_id, patch={}, created_at=estate.now()))
 
 
 def stage(
@@ -41,7 +41,7 @@ def stage(
 ) -> Patch:
     """Add a change to those that wait, or replace them by it."""
     patch = staged(estate, environment_id)
-    patch.config = _merged(patch.config, change) if merge else change
+    patch.patch = _merged(patch.patch, change) if merge else change
     patch.message = message or patch.message
     patch.updated_at = estate.now()
     return patch
@@ -60,10 +60,10 @@ def deploy(
     """
     environment = estate.get(Environment, patch.environment_id)
     changed: list[Record] = []
-    for service_id, change in _sections(patch.config, "services"):
+    for service_id, change in _sections(patch.patch, "services"):
         changed += _apply_service(estate, disk, environment, service_id, change)
     touched = describe_all(estate, tuple(changed))
-    doom = _doomed(estate, environment, patch.config)
+    doom = _doomed(estate, environment, patch.patch)
     if doom.records:
         touched += deletions.delete(f"Part of {environment.name}", doom)
     patch.status, patch.applied_at, patch.updated_at = "COMMITTED", estate.now(), estate.now()

@@ -135,10 +135,10 @@ class Environment(Record):
 
 @dataclass(kw_only=True)
 class Patch(Record):
-    """A set of changes to an environment. ``config`` is shaped as Railway's EnvironmentConfig."""
+    """A set of changes to an environment. ``patch`` is shaped as Railway's EnvironmentConfig."""
 
     environment_id: str
-    config: dict[str, Any]
+    patch: dict[str, Any]
     status: Literal["STAGED", "COMMITTED"] = "STAGED"
     message: str | None = None
     applied_at: datetime | None = None

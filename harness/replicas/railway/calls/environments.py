@@ -126,7 +126,7 @@ def environment_patch_commit(
 ) -> str:
     call.authority.environment(environment_id)
     made = call.estate.add(
-        Patch(environment_id=environment_id, config=_checked(patch or {}), created_at=call.now)
+        Patch(environment_id=environment_id, patch=_checked(patch or {}), created_at=call.now)
     )
     return _deploy(call, made, commit_message)
 
