@@ -20,7 +20,7 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -373,11 +373,14 @@ class Expected:
         claims: rows that the workload wrote, by table and key.
         before: acknowledgements up to here are in the witness for certain, in seconds on the monotonic
             clock; minus infinity when that is not known.
+        after: what was sent later than this is not in the witness, on the same clock; infinity when that is
+            not known.
     """
 
     witness: Rows
     claims: Mapping[str, Mapping[str, Claim]]
-    before: float = field(default=float("-inf"))
+    before: float = float("-inf")
+    after: float = float("inf")
 
     @property
     def empty(self) -> bool:
@@ -405,6 +408,19 @@ class Expected:
         if claim is not None and claim.acked:
             return claim.acked[-1].state
         return self.witnessed(table, key)
+
+    def outdated(self, table: str, key: str) -> bool:
+        """Whether what the witness saw of a row is surely not the newest.
+
+        It is surely not when something was acknowledged that was sent after the witness was read, nor when
+        no write of unknown outcome can have made it.
+        """
+        claim = self.claims.get(table, {}).get(key)
+        if claim is None or not claim.acked:
+            return False
+        if not claim.unsure & {"insert", "update"}:
+            return True
+        return any(change.sent > self.after for change in claim.last)
 
     def witnessed(self, table: str, key: str) -> int | None:
         """The hash that the witness saw; None when the row was not there."""
@@ -437,7 +453,9 @@ def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -
     """
     with collector_paused():
         claims = _claims(ledger)
-    return Expected(witness, claims, taken.before.mono if taken else float("-inf"))
+    if taken is None:
+        return Expected(witness, claims)
+    return Expected(witness, claims, taken.before.mono, taken.after.mono)
 
 
 def _claims(ledger: Ledger) -> dict[str, dict[str, Claim]]:

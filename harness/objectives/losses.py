@@ -206,7 +206,9 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
         return Difference("right", ())
     claim = expected.claims.get(table, {}).get(key, NO_CLAIM)
     past = changes(expected, table, key, axis)
-    once = any(change.state == state for change in past)
+    once = any(change.state == state for change in claim.acked) or (
+        state == expected.witnessed(table, key) and expected.outdated(table, key)
+    )
     if _can_be_unsure(claim, state, right, once):
         return Difference("explained", ())
     undone = _after(past, state)
