@@ -302,16 +302,25 @@ class Run:
     def history(self) -> History:
         rows = self.shop.rows if self.recovered is None else self.recovered
         found = self._found(rows)
-        listed = sum(len(table) for table in found.values())
-        for kind, update in ((ContentVerified, {"content": content(rows), "rows": listed}),):
-            self.swap(kind, lambda body, update=update: _default(body, update))  # type: ignore[misc]
         return History.of_events(
-            self.events,
+            self.filled(),
             ledger=self.shop.ledger,
             witness={"orders": self.shop.witness},
             recovered=found,
             files=self.files,
         )
+
+    def filled(self) -> list[Event]:
+        """The events, with the figures of the comparison filled in where they were not set on purpose."""
+        rows = self.shop.rows if self.recovered is None else self.recovered
+        listed = sum(len(table) for table in self._found(rows).values())
+        figures = {"content": content(rows), "rows": listed}
+        return [
+            (second, body.model_copy(update=figures))
+            if isinstance(body, ContentVerified) and body.rows == UNSET
+            else (second, body)
+            for second, body in ((_second(event), _body(event)) for event in self.events)
+        ]
 
     def differences(self, rows: dict[str, int]) -> dict[str, dict[str, Row]]:
         """The list of differing rows that a comparison of ``rows`` would leave."""
@@ -326,10 +335,6 @@ class Run:
             if key not in rows and called_for.state("orders", key) is not None
         }
         return {"orders": {**differing, **missing}}
-
-
-def _default(body: ContentVerified, update: dict[str, Any]) -> ContentVerified:
-    return body.model_copy(update=update) if body.rows == UNSET else body
 
 
 def _body(event: Event) -> Fact:

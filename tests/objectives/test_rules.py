@@ -369,9 +369,9 @@ def test_rule_6_with_an_idle_agent_every_objective_can_hold(name: str) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_rule_7_a_record_that_was_cut_off_at_any_event_decides_nothing(name: str) -> None:
     run = Run()
-    run.history()
-    for size in range(len(run.events)):
-        history = History.of_events(run.events[:size], ledger=run.shop.ledger)
+    events = run.filled()
+    for size in range(len(events)):
+        history = History.of_events(events[:size], ledger=run.shop.ledger)
         assert lookup("objectives", name)().judge(scenario(), history).value == "undecided"
 
 
