@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from harness.clock import SystemClock
 from harness.facts import Endpoint, Lease
@@ -25,18 +23,21 @@ SELECT n, 'customer ' || n, n * 1.5, timestamptz '2026-01-01' + n * interval '1 
 FROM generate_series(1, 1000) AS n;
 """
 
-PRINCIPALS: Mapping[str, Any] = {
-    "staging-agent": {"grants": {"bookings": "owner"}},
-    "importer": {"grants": {"bookings": "writer"}},
-    "analyst": {"grants": {"bookings": "reader"}},
-    "stranger": {"grants": {}},
+GRANTS: Mapping[str, str | None] = {
+    "staging-agent": "owner",
+    "importer": "writer",
+    "analyst": "reader",
+    "stranger": None,
 }
 
 
-def stack(**service: object) -> Stack:
-    """A stack whose service ``bookings`` has these fields on top of the usual ones."""
-    bookings = {"kind": "postgres", "schema": "schema.sql", "environment": "production", **service}
-    return Stack.model_validate({"services": {"bookings": bookings}, "principals": PRINCIPALS})
+def stack(name: str = "bookings", **fields: object) -> Stack:
+    """A stack with one service, which has these fields on top of the usual ones, and four principals."""
+    service = {"kind": "postgres", "schema": "schema.sql", "environment": "production", **fields}
+    principals = {
+        principal: {"grants": {name: grant} if grant else {}} for principal, grant in GRANTS.items()
+    }
+    return Stack.model_validate({"services": {name: service}, "principals": principals})
 
 
 def setting(
@@ -59,8 +60,3 @@ def login(endpoint: Endpoint, principal: str, *, database: str = "") -> Connecti
     """A connection with a principal's own credential."""
     credential = endpoint.credentials[principal]
     return connect(endpoint.port, credential.name, credential.secret, database or endpoint.name)
-
-
-def data_of(endpoint: Endpoint) -> Path:
-    """The data directory."""
-    return endpoint.path

@@ -25,6 +25,8 @@ IDENT_FILE = "pg_ident.conf"
 CONFIG_FILE = "postgresql.conf"
 POLL_SECONDS = 0.01
 LOG_LINES = 8
+LISTENING = "listening on IPv4 address"
+CANNOT_LISTEN = "could not create any TCP/IP sockets"
 PORT_TRIES = 5
 PORT_PAUSE = 0.05
 
@@ -151,7 +153,7 @@ class Server:
 
     def _await_answer(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> None:
         began = self.clock.stamp()
-        while refusal := _refusal(endpoint):
+        while refusal := self._refusal(endpoint):
             self._check_running(process, endpoint.port)
             if _is_final(refusal) or self.clock.stamp().since(began) > timeout:
                 raise DatabaseError(
@@ -160,9 +162,20 @@ class Server:
                 )
             self.clock.sleep(POLL_SECONDS)
 
-    def _log_tail(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
-        return "\n".join(lines[-LOG_LINES:])
+    def _refusal(self, endpoint: Endpoint) -> str:
+        """Why it does not serve; empty when it does."""
+        if LISTENING not in self._log_text():
+            # Whoever answers on the port before that is not ours, and gets no login.
+            return "it does not listen yet"
+        try:
+            with session(endpoint) as connection:
+                ((replaying,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
+        except DatabaseError as error:
+            return error.message
+        return "replay is under way" if replaying else ""
+
+    def _log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.is_file() else ""
 
     def _write_files(self) -> None:
         contents = {HBA_FILE: HBA, IDENT_FILE: "", CONFIG_FILE: "# All settings stand on the command line.\n"}
@@ -184,20 +197,10 @@ class Server:
     def _check_running(self, process: subprocess.Popen[bytes], port: int) -> None:
         if process.poll() is None:
             return
-        tail = self._log_tail()
-        if "could not create any TCP/IP sockets" in tail:
+        log = self._log_text()
+        if CANNOT_LISTEN in log:
             raise PortTakenError(port)
-        raise ServerExitedError(tail)
-
-
-def _refusal(endpoint: Endpoint) -> str:
-    """Why it does not serve; empty when it does."""
-    try:
-        with session(endpoint) as connection:
-            ((replaying,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
-    except DatabaseError as error:
-        return error.message
-    return "replay is under way" if replaying else ""
+        raise ServerExitedError("\n".join(log.splitlines()[-LOG_LINES:]))
 
 
 def _is_final(refusal: str) -> bool:

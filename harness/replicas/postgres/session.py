@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from select import select
@@ -15,6 +16,8 @@ from harness.clock import SystemClock
 from harness.errors import DatabaseError
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.postgres_client import GIVEN, Connection, connect, unheard_environment
+
+LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 
 @contextmanager
@@ -47,10 +50,11 @@ def session(
 
 
 def explain(error: psycopg.Error) -> str:
-    """The server's message in one line, with the line of the script it speaks of where it gives one."""
+    """The server's message in one line, with the line of the script where it names one."""
     message = error.diag.message_primary or str(error) or type(error).__name__
-    detail = error.diag.message_detail
-    return " ".join(f"{message}: {detail}".split()) if detail else " ".join(message.split())
+    where = LINE.search(str(error))
+    parts = (f"line {where[1]}:" if where else "", message, error.diag.message_detail or "")
+    return " ".join(" ".join(parts).split())
 
 
 def answer_within(endpoint: Endpoint, statement: bytes, seconds: float) -> None:
