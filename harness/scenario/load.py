@@ -20,7 +20,8 @@ from harness.scenario.models import Agent, LoadedScenario, Scenario, Stack
 from harness.scenario.positions import value_at
 from harness.scenario.problems import BUILT_IN, Finding, Known
 from harness.scenario.scenario_rules import Case, scenario_findings
-from harness.scenario.sheet import Sheet, read_sheet
+from harness.scenario.likeness import read_scenario
+from harness.scenario.sheet import Sheet
 from harness.scenario.source import nearest_file
 from harness.scenario.stack_file import StackFile, read_stack
 from harness.scenario.tightening import tightened
@@ -46,7 +47,7 @@ def load_scenario(
     Raises:
         ScenarioError: with every problem of the scenario, its stack and the files they name.
     """
-    sheet = read_sheet(path, Scenario, known)
+    sheet = read_scenario(path, known)
     problems = [*sheet.problems]
     stack, found = _stack_beside(path, sheet, known)
     problems += found

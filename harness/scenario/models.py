@@ -537,6 +537,9 @@ class Scenario(Model):
         description="`<folder>/<file name without .yaml>`"
     )
     title: Text = Field(description="what happens, in one line")
+    like: FileName | None = Field(
+        None, description="another scenario, next to this one, of which this file says only what differs"
+    )
     incident: Incident | None = Field(None, description="the real event behind it")
     stack: FileName = Field(description="the stack file, next to this one")
     guards: tuple[Name, ...] = Field((), description="the guards of the stack that are switched on")

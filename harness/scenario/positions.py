@@ -54,10 +54,11 @@ NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """Line and column, from 1."""
+    """Line and column, from 1; ``file`` only where it is another than the document's own."""
 
     line: int
     column: int
+    file: str = ""
 
 
 START = Mark(1, 1)
@@ -305,7 +306,7 @@ def _resolved(text: str) -> JsonValue | _NotANumber:
     if text in TRUE or text in FALSE:
         return text in TRUE
     if INTEGER.fullmatch(text):
-        return int(text) if len(text) < 20 and abs(int(text)) < LARGEST else _NotANumber("it is too large")
+        return int(text) if len(text) <= 20 and abs(int(text)) < LARGEST else _NotANumber("it is too large")
     if DECIMAL.fullmatch(text):
         number = float(text)
         return number if abs(number) < float("inf") else _NotANumber("it is too large")

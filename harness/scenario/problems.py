@@ -74,7 +74,8 @@ def at_positions(findings: Iterable[Finding], document: Document) -> tuple[Probl
 
 def _at_position(finding: Finding, document: Document) -> Problem:
     mark = document.mark(finding.path, of_key=finding.of_key)
-    return Problem(document.file, mark.line, mark.column, dotted(finding.path), finding.message, finding.hint)
+    file = mark.file or document.file
+    return Problem(file, mark.line, mark.column, dotted(finding.path), finding.message, finding.hint)
 
 
 def nearest(word: str, words: Iterable[str], otherwise: str = "there is none to choose from") -> str:

@@ -24,7 +24,9 @@ PATCH = "StackPatch"
 
 def scenario_schema() -> Schema:
     """What a scenario file may hold."""
-    return _schema(Scenario, "Ninelives scenario")
+    schema = _schema(Scenario, "Ninelives scenario")
+    whole = schema.pop("required")
+    return {**schema, "anyOf": [{"required": whole}, {"required": ["id", "title", "like"]}]}
 
 
 def stack_schema() -> Schema:
