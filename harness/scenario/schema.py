@@ -20,13 +20,25 @@ Schema: TypeAlias = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE = "#/$defs/"
 PATCH = "StackPatch"
+VARIANT = ("like", "id", "title")
 
 
 def scenario_schema() -> Schema:
-    """What a scenario file may hold."""
+    """What a scenario file may hold: a whole scenario, or what differs from the one that it is like."""
     schema = _schema(Scenario, "Ninelives scenario")
-    whole = schema.pop("required")
-    return {**schema, "anyOf": [{"required": whole}, {"required": ["id", "title", "like"]}]}
+    whole = {key: schema.pop(key) for key in ("type", "properties", "required", "additionalProperties")}
+    patches = _Patches(schema["$defs"])
+    variant = patches.object_of(whole["properties"], "What differs from the scenario that this one is like.")
+    names = {key: whole["properties"][key] for key in VARIANT}
+    variant = {**variant, "properties": {**variant["properties"], **names}, "required": list(VARIANT)}
+    made = {"WholeScenario": whole, "ScenarioVariant": variant, **patches.made}
+    schema["$defs"] = dict(sorted({**schema["$defs"], **made}.items()))
+    return {
+        **schema,
+        "if": {"required": ["like"]},
+        "then": {"$ref": REFERENCE + "ScenarioVariant"},
+        "else": {"$ref": REFERENCE + "WholeScenario"},
+    }
 
 
 def stack_schema() -> Schema:
