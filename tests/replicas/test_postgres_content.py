@@ -1,0 +1,186 @@
+"""What a database holds is told the same way everywhere, and two databases' differences are named."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.errors import DatabaseError
+from harness.facts import Endpoint
+from harness.replicas.postgres import Difference, PostgresReplica, differing_rows
+from harness.sandbox import Sandbox
+from tests.replicas.postgres_stack import lease, login, setting, stack
+
+REPLICA = PostgresReplica()
+TRACKED = ("reservations", "id", "booked_at")
+REFILL = """
+TRUNCATE reservations;
+INSERT INTO reservations
+SELECT n, 'customer ' || n, n * 1.5, timestamptz '2026-01-01 00:00Z' + n * interval '1 minute'
+FROM generate_series(1, 1000) AS n ORDER BY n * :direction
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(sandbox: Sandbox) -> Iterator[tuple[Endpoint, Endpoint]]:
+    leases = [lease(sandbox, name) for name in ("left", "right")]
+    yield tuple(
+        REPLICA.provision(held, setting(sandbox, stack(held.service, fsync=False))) for held in leases
+    )
+    for held in leases:
+        REPLICA.destroy(held)
+
+
+@pytest.fixture
+def pair(servers: tuple[Endpoint, Endpoint]) -> tuple[Endpoint, Endpoint]:
+    """Two servers with the same rows, stored in opposite order."""
+    for endpoint, direction in zip(servers, (1, -1), strict=True):
+        REPLICA.execute(endpoint, REFILL, {"direction": direction})
+    return servers
+
+
+def digest(endpoint: Endpoint) -> str:
+    (table,) = REPLICA.fingerprint(endpoint, ["reservations"]).tables
+    return table.digest
+
+
+class TestFingerprint:
+    def test_the_order_of_rows_does_not_matter(self, pair):
+        left, right = pair
+        assert REPLICA.fingerprint(left, ["reservations"]) == REPLICA.fingerprint(right, ["reservations"])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE reservations SET price = price + 0.01 WHERE id = 500",
+            "UPDATE reservations SET customer = NULL WHERE false; DELETE FROM reservations WHERE id = 1",
+            "UPDATE reservations SET booked_at = booked_at + interval '1 microsecond' WHERE id = 1",
+            "UPDATE reservations SET booked_at = NULL WHERE id = 1",
+            "INSERT INTO reservations VALUES (0, '', NULL, NULL)",
+            "UPDATE reservations SET id = -id WHERE id = 7",
+        ],
+    )
+    def test_any_change_of_content_matters(self, pair, change):
+        left, right = pair
+        REPLICA.execute(right, change, {})
+        assert digest(left) != digest(right)
+
+    def test_it_is_the_number_of_rows_and_the_sum_of_their_hashes(self, pair):
+        hashes = [row.hash for row in REPLICA.rows(pair[0], *TRACKED)]
+        assert digest(pair[0]) == f"{len(hashes):x}-{sum(hashes) % 2**64:016x}"
+
+    def test_an_empty_table_has_one_too(self, pair):
+        REPLICA.execute(pair[0], "TRUNCATE reservations", {})
+        assert digest(pair[0]) == f"0-{0:016x}"
+
+    def test_settings_of_the_database_and_of_the_role_do_not_matter(self, pair):
+        left, right = pair
+        settings = {
+            "TimeZone": "Asia/Tokyo",
+            "DateStyle": "German",
+            "extra_float_digits": "-3",
+            "IntervalStyle": "iso_8601",
+            "bytea_output": "escape",
+        }
+        for name, value in settings.items():
+            REPLICA.execute(right, f'ALTER DATABASE "right" SET {name} = :value', {"value": value})
+            REPLICA.execute(right, f"ALTER ROLE operator SET {name} = :value", {"value": value})
+        assert REPLICA.query(right, "SHOW TimeZone", {}) == [("Asia/Tokyo",)]
+        assert digest(left) == digest(right)
+        assert list(REPLICA.rows(left, *TRACKED)) == list(REPLICA.rows(right, *TRACKED))
+
+    def test_all_tables_are_of_one_instant_and_sorted_by_name(self, pair):
+        REPLICA.execute(pair[0], "CREATE TABLE IF NOT EXISTS archive (id bigint PRIMARY KEY)", {})
+        fingerprint = REPLICA.fingerprint(pair[0], ["reservations", "archive"])
+        assert [(table.table, table.rows) for table in fingerprint.tables] == [
+            ("archive", 0),
+            ("reservations", 1000),
+        ]
+        assert fingerprint.rows == 1000
+
+    def test_a_missing_table_is_an_error_and_not_an_empty_one(self, pair):
+        with pytest.raises(DatabaseError, match=r'relation "public\.nothing" does not exist'):
+            REPLICA.fingerprint(pair[0], ["nothing"])
+
+    def test_a_name_that_needs_quotes_is_quoted(self, pair):
+        REPLICA.execute(pair[0], 'CREATE TABLE IF NOT EXISTS "order" ("user" text, "time" timestamptz)', {})
+        assert REPLICA.fingerprint(pair[0], ["order"]).rows == 0
+        assert list(REPLICA.rows(pair[0], "order", "user", "time")) == []
+
+
+class TestRows:
+    def test_they_come_in_the_order_of_their_keys_with_their_times(self, pair):
+        rows = list(REPLICA.rows(pair[1], *TRACKED))
+        assert [row.key for row in rows] == [str(n) for n in range(1, 1001)]
+        assert rows[0].time == datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+
+    def test_a_null_time_is_none(self, pair):
+        REPLICA.execute(pair[0], "UPDATE reservations SET booked_at = NULL WHERE id = 3", {})
+        times = {row.key: row.time for row in REPLICA.rows(pair[0], *TRACKED)}
+        assert [key for key, time in times.items() if time is None] == ["3"]
+
+    def test_a_hash_is_what_returning_gives_a_client_with_the_same_settings(self, pair):
+        with login(pair[0], "application") as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET bytea_output = 'hex'")
+            returned = connection.execute(
+                "UPDATE reservations AS t SET price = 1 WHERE id = 9 RETURNING hashtextextended(t::text, 0)"
+            ).fetchone()
+        hashes = {row.key: row.hash for row in REPLICA.rows(pair[0], *TRACKED)}
+        assert returned == (hashes["9"],)
+
+    def test_writes_made_while_they_are_read_are_not_seen(self, pair):
+        rows = REPLICA.rows(pair[0], *TRACKED)
+        next(rows)
+        REPLICA.execute(pair[0], "DELETE FROM reservations", {})
+        assert len(list(rows)) == 999
+
+
+class TestDifferences:
+    def test_databases_that_hold_the_same_have_none(self, pair):
+        assert list(differing_rows(*pair, *TRACKED)) == []
+
+    def test_each_row_that_is_missing_changed_or_extra_is_named(self, pair):
+        left, right = pair
+        REPLICA.execute(right, "DELETE FROM reservations WHERE id = 1", {})
+        REPLICA.execute(right, "UPDATE reservations SET price = 0 WHERE id = 2", {})
+        REPLICA.execute(right, "INSERT INTO reservations VALUES (5000, 'new', 1, NULL)", {})
+        found = {difference.key: difference for difference in differing_rows(left, right, *TRACKED)}
+        assert found.keys() == {"1", "2", "5000"}
+        assert found["1"].right is None
+        assert found["5000"].left is None
+        assert found["2"].left.hash != found["2"].right.hash
+        assert found["2"].left.time == datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_any_set_of_changes_is_found_exactly(self, pair, seed):
+        choose = random.Random(seed)
+        keys = choose.sample(range(1, 1001), choose.choice([1, 30, 999]))
+        deleted, changed = keys[::2], keys[1::2]
+        left, right = choose.sample(pair, 2)
+        REPLICA.execute(left, "DELETE FROM reservations WHERE id = ANY(:keys)", {"keys": deleted})
+        REPLICA.execute(
+            right, "UPDATE reservations SET customer = 'x' WHERE id = ANY(:keys::bigint[])", {"keys": changed}
+        )
+        found = list(differing_rows(left, right, *TRACKED))
+        assert sorted(int(difference.key) for difference in found) == sorted(keys)
+        assert {int(d.key) for d in found if d.left is None} == set(deleted)
+
+    def test_a_row_that_moved_to_another_key_is_two_differences(self, pair):
+        left, right = pair
+        REPLICA.execute(right, "UPDATE reservations SET id = 2000 WHERE id = 20", {})
+        differences = differing_rows(left, right, *TRACKED)
+        found = sorted((d.key, d.left is None, d.right is None) for d in differences)
+        assert found == [("20", False, True), ("2000", True, False)]
+
+    def test_two_changes_that_cancel_in_the_sum_over_the_table_are_found(self, pair):
+        """Swapping two rows' contents leaves count and keys as they were."""
+        left, right = pair
+        swap = "UPDATE reservations SET customer = 'customer ' || (3 - id) WHERE id IN (1, 2)"
+        REPLICA.execute(right, swap, {})
+        assert sorted(d.key for d in differing_rows(left, right, *TRACKED)) == ["1", "2"]
+
+    def test_a_difference_is_a_value(self):
+        assert Difference("1", None, None) == Difference("1", None, None)
