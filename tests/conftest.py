@@ -13,6 +13,9 @@ import pytest
 
 from harness.sandbox import Sandbox, unprivileged_account
 
+collect_ignore_glob = ["*.yaml"]
+"""Scenarios here are material of tests; our own pytest plugin would play them, and refuse the bad ones."""
+
 CACHE = Path(gettempdir()) / f"ninelives-tests-cache-{os.geteuid()}"
 """Kept between test runs, as a user's own cache is: what is prepared in it must survive that."""
 
