@@ -36,11 +36,10 @@ def newest_certain(expected: Expected, instant: datetime, axis: Axis) -> datetim
         axis: puts the ledger's stamps on the wall clock.
     """
     times = [
-        axis.wall(change.sent)
+        min(axis.wall(change.sent) for change in claim.last)
         for rows in expected.claims.values()
         for claim in rows.values()
-        for change in claim.acked[-1:]
-        if change.state is not None and axis.wall(change.at) <= instant and not claim.unsure
+        if _surely_kept(claim, instant, axis)
     ]
     times += [
         row.time
@@ -49,6 +48,13 @@ def newest_certain(expected: Expected, instant: datetime, axis: Axis) -> datetim
         if row.time is not None and row.time <= instant and key not in expected.claims.get(table, {})
     ]
     return max(times, default=None)
+
+
+def _surely_kept(claim: Claim, instant: datetime, axis: Axis) -> bool:
+    """Whether a row's newest content was there at the instant and has not been touched since."""
+    if claim.unsure or not claim.acked:
+        return False
+    return all(change.state is not None and axis.wall(change.at) <= instant for change in claim.last)
 
 
 def _surely_there(row: Row | None, claim: Claim, instant: datetime, axis: Axis) -> bool:
@@ -65,5 +71,4 @@ def _surely_gone(claim: Claim, instant: datetime, axis: Axis) -> bool:
     """Whether a row was deleted before the instant and never written again."""
     if claim.unsure - {"delete"} or not claim.acked:
         return False
-    last = claim.acked[-1]
-    return last.state is None and axis.wall(last.at) <= instant
+    return all(change.state is None and axis.wall(change.at) <= instant for change in claim.last)

@@ -19,33 +19,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.facts import Fingerprint
-from harness.journal.events import WitnessTaken
 from harness.journal.history import EPOCH
 from harness.journal.ledger import Call, Expected, Ledger, Write, expected
 from harness.journal.witness import Row
 from harness.objectives.losses import Losses, fingerprint, losses
 
 from .drills import at, content
+from .storms import KEYS, STORMS, Drop, Op, Storm, differences, taken
 
-Op = Literal["insert", "update", "delete"]
 Answer = Literal["acked", "refused", "broken-written", "broken-lost"]
-KEYS = ("a", "b", "c", "d")
 NEVER = float("inf")
-
-
-def taken(before: float, after: float) -> WitnessTaken:
-    return WitnessTaken(
-        service="db", file="w", sha256="", content=Fingerprint(tables=()), before=at(before), after=at(after)
-    )
-
-
-def differences(called_for: Expected, rows: dict[str, int]) -> dict[str, dict[str, Row]]:
-    keys = {*rows, *called_for.keys("orders")}
-    found = {
-        key: Row(rows.get(key), None) for key in keys if called_for.state("orders", key) != rows.get(key)
-    }
-    return {"orders": found}
 
 
 # --- one call after the other, counted by brute force ------------------------------------------------------
@@ -285,94 +268,6 @@ def test_the_true_state_of_the_service_is_never_a_loss(play: Play) -> None:
 # --- calls that overlap in any way ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Drop:
-    """One call of a storm: sent, written at some time (or never), and answered at some later time."""
-
-    key: str
-    op: Op
-    sent: float
-    wait: float
-    delay: float
-    written: bool
-    answered: bool
-
-
-@dataclass
-class Storm:
-    """Calls that overlap. The server takes each at one instant, which nobody sees."""
-
-    drops: list[Drop]
-    witness: tuple[float, float, float]
-    old: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        fresh = count(1000)
-        rows = {key: n for n, key in enumerate(self.old, start=1)}
-        self.true: list[tuple[float, dict[str, int]]] = [(0.0, dict(rows))]
-        seen: dict[str, int] | None = None
-        answers: dict[int, tuple[str, int | None]] = {}
-        order = sorted(range(len(self.drops)), key=lambda n: self.drops[n].sent + self.drops[n].wait)
-        before, snapshot, after = sorted(self.witness)
-        for number in order:
-            drop = self.drops[number]
-            if seen is None and drop.sent + drop.wait > snapshot:
-                seen = dict(rows)
-            answers[number] = self._take(drop, rows, next(fresh))
-            self.true.append((drop.sent + drop.wait, dict(rows)))
-        seen = dict(rows) if seen is None else seen
-        window = taken(before, after)
-        witness = {"orders": {key: Row(hash_, None) for key, hash_ in seen.items()}}
-        self.expected = expected(witness, self._ledger(answers), window)
-
-    def _take(self, drop: Drop, rows: dict[str, int], fresh: int) -> tuple[str, int | None]:
-        if (drop.key in rows) != (drop.op != "insert"):
-            return ("refused" if drop.answered else "broken"), None
-        if not drop.written:
-            return "broken", None
-        before = rows.get(drop.key)
-        if drop.op == "delete":
-            rows.pop(drop.key)
-        else:
-            rows[drop.key] = fresh
-        return ("acked" if drop.answered else "broken"), (before if drop.op == "delete" else fresh)
-
-    def _ledger(self, answers: dict[int, tuple[str, int | None]]) -> Ledger:
-        instants = [(drop.sent, 0, n) for n, drop in enumerate(self.drops)]
-        instants += [(drop.sent + drop.wait + drop.delay, 1, n) for n, drop in enumerate(self.drops)]
-        lines = {(kind, n): line for line, (_, kind, n) in enumerate(sorted(instants), start=1)}
-        calls = []
-        for n, drop in enumerate(self.drops):
-            state, hash_ = answers[n]
-            write = Write("orders", drop.key, drop.op, hash_ if state == "acked" else None)
-            ended = EPOCH.mono + drop.sent + drop.wait + drop.delay
-            calls.append(
-                Call(
-                    n, "u", state, (write,), EPOCH.mono + drop.sent, 0.0, ended, 0.0, lines[0, n], lines[1, n]
-                )  # type: ignore[arg-type]
-            )
-        return Ledger(tuple(sorted(calls, key=lambda call: call.sent_line)), 2 * len(calls))
-
-
-SECONDS = st.integers(0, 40).map(lambda tenths: tenths / 10)
-STORMS = st.builds(
-    Storm,
-    st.lists(
-        st.builds(
-            Drop,
-            st.sampled_from(KEYS[:2]),
-            st.sampled_from(("insert", "update", "delete")),
-            SECONDS,
-            st.sampled_from((0.05, 0.35, 1.15)),
-            st.sampled_from((0.01, 0.3, 1.1)),
-            st.sampled_from((True, True, True, False)),
-            st.sampled_from((True, True, True, False)),
-        ),
-        max_size=8,
-    ),
-    st.tuples(SECONDS, SECONDS, SECONDS),
-    st.sampled_from([(), ("a",), ("a", "b")]),
-)
 LATE_ANSWER = Storm(
     [Drop("a", "update", 1.0, 0.05, 1.1, True, True), Drop("a", "update", 1.1, 0.05, 0.01, True, True)],
     (0.0, 0.5, 0.9),
