@@ -36,6 +36,8 @@ INITDB_OPTIONS = (
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
+    # Every volume backup carries the WAL along: small segments make small copies, and ship sooner.
+    "--wal-segsize=1",
     "--no-sync",
     "--no-instructions",
 )
@@ -160,10 +162,11 @@ def _run_single_user(
 
 
 def _copy(sandbox: Sandbox, source: Path, target: Path) -> None:
+    """By ``cp``, which can share blocks; a ``cp`` without that option gives way to Python."""
     clone = ("cp", "-a", "-c") if sys.platform == "darwin" else ("cp", "-a", "--reflink=auto")
-    if sandbox.call([*clone, f"{source}/.", target]).returncode == 0:
-        return
     try:
+        if sandbox.call([*clone, f"{source}/.", target]).returncode == 0:
+            return
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
         sandbox.give(target)
     except (OSError, shutil.Error) as error:

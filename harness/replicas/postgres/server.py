@@ -43,6 +43,10 @@ USUAL_SETTINGS: Mapping[str, str] = {
     "password_encryption": "scram-sha-256",
     "max_connections": "300",
     "wal_level": "replica",
+    # Little WAL is kept, since every volume backup carries it along.
+    "min_wal_size": "4MB",
+    "max_wal_size": "256MB",
+    "wal_recycle": "off",
     "max_wal_senders": "10",
     "max_replication_slots": "10",
     "synchronous_commit": "on",
