@@ -57,6 +57,10 @@ SINGLE_USER_OPTIONS = (
 )
 
 
+class ClusterRefusedError(ProvisionError):
+    """A copy of the prepared cluster does not start, or does not take its roles."""
+
+
 def clone_cluster(sandbox: Sandbox, into: Path) -> None:
     """Copy the prepared cluster, by reflink where the file system can.
 
@@ -92,7 +96,7 @@ def set_up(
         database, credentials, grants: as for ``setup_statements``.
 
     Raises:
-        ProvisionError: a statement was refused.
+        ClusterRefusedError: no server starts from it, or a statement was refused.
     """
     with server_programs(sandbox) as programs:
         statements = setup_statements(database, credentials, grants)
@@ -155,7 +159,7 @@ def _run_single_user(
         stdin="".join(f"{statement};\n" for statement in statements),
     )
     if ran.returncode != 0:
-        raise ProvisionError(
+        raise ClusterRefusedError(
             f"PostgreSQL refused to set up {data}: {_last_lines(ran.stderr)}",
             hint="if the message names a role or database, rename that principal or service",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import DatabaseError, ProvisionError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import note_place
-from harness.replicas.postgres.cluster import clone_cluster, discard_cluster, set_up
+from harness.replicas.postgres.cluster import ClusterRefusedError, clone_cluster, discard_cluster, set_up
 from harness.replicas.postgres.roles import OWNER, database_name, grants_on, mint_credentials
 from harness.replicas.postgres.server import PORT_TRIES, PortTakenError, Server, ServerExitedError, Serving
 from harness.replicas.postgres.session import session
@@ -74,17 +74,11 @@ def _bring_up(
 ) -> Serving:
     try:
         return _serve_copy(place, spec, setting, choose_port)
-    except ServerExitedError:
+    except ClusterRefusedError:
         # Little can be wrong with a fresh copy but what it was copied from.
         discard_cluster(setting.sandbox)
         shutil.rmtree(place.path)
-    try:
-        return _serve_copy(place, spec, setting, choose_port)
-    except ServerExitedError as error:
-        raise ProvisionError(
-            f"the server of {place.service} does not start: {error}",
-            hint="see what its log says; `ninelives doctor` checks the machine",
-        ) from error
+    return _serve_copy(place, spec, setting, choose_port)
 
 
 def _serve_copy(
@@ -98,6 +92,11 @@ def _serve_copy(
         raise ProvisionError(
             f"{PORT_TRIES} ports in a row, {error} the last, were taken before {place.service} had them",
             hint="something takes every free port on this machine; end it and run the drill again",
+        ) from error
+    except ServerExitedError as error:
+        raise ClusterRefusedError(
+            f"the server of {place.service} does not start: {error}",
+            hint="see what its log says; `ninelives doctor` checks the machine",
         ) from error
     except DatabaseError as error:
         raise ProvisionError(error.message, hint=error.hint) from error
