@@ -44,8 +44,13 @@ def servers_on(directory: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def frozen(directory: Path, clock: Clock) -> Iterator[int]:
+def frozen(directory: Path, clock: Clock, patience: float = PATIENCE) -> Iterator[int]:
     """Stop every process of the servers on a volume; let them go on afterwards, whatever happened.
+
+    Args:
+        directory: of the volume.
+        clock: for waiting.
+        patience: seconds until every process must stand still.
 
     Yields:
         How many processes stand still.
@@ -57,9 +62,9 @@ def frozen(directory: Path, clock: Clock) -> Iterator[int]:
     try:
         for server in servers_on(directory):
             _stop(server, directory, stopped)
-        running = _wait_until(clock, stopped, _stands_still)
+        running = _wait_until(clock, stopped, _stands_still, patience)
         if running:
-            raise FreezeError(f"{_names(running)} did not stop within {PATIENCE:g} s")
+            raise FreezeError(f"{_names(running)} did not stop within {patience:g} s")
         yield len(stopped)
     finally:
         for process in reversed(stopped):
