@@ -1,0 +1,159 @@
+"""Child processes see nothing of the user's, and can be found by whoever cleans up."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from socket import socket
+
+import psutil
+import pytest
+
+from harness.errors import MissingToolError, ProvisionError
+from harness.sandbox import LOOPBACK, MARK, free_port, unprivileged_account
+
+PRINT_ENVIRONMENT = [sys.executable, "-c", "import os; print(sorted(os.environ))"]
+DECOYS = ("DATABASE_URL", "PGHOST", "AWS_ACCESS_KEY_ID", "RAILWAY_TOKEN", "SSH_AUTH_SOCK", "HTTPS_PROXY")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another account")
+
+
+@pytest.fixture(autouse=True)
+def decoys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DECOYS:
+        monkeypatch.setenv(name, "decoy")
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Ended after the test, whatever it does."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+class TestEnvironment:
+    def test_it_holds_what_a_child_needs_and_nothing_of_ours(self, sandbox):
+        assert sandbox.environment().keys() == {"PATH", "LC_ALL", "TZ", "HOME", "TMPDIR", MARK}
+        assert sandbox.environment()["HOME"] == str(sandbox.root)
+
+    def test_a_called_tool_sees_no_more_than_that(self, sandbox):
+        seen = sandbox.call(PRINT_ENVIRONMENT).stdout
+        for name in DECOYS:
+            assert name not in seen
+        assert MARK in seen
+
+    def test_a_started_server_sees_no_more_than_that(self, sandbox, started):
+        log = sandbox.root / "logs" / "server.log"
+        started.append(sandbox.start(PRINT_ENVIRONMENT, log=log, directory=sandbox.root))
+        started[0].wait(timeout=10)
+        assert MARK in log.read_text()
+        for name in DECOYS:
+            assert name not in log.read_text()
+
+    def test_what_is_given_comes_on_top(self, sandbox):
+        assert sandbox.environment({"PGPASSWORD": "x", "TZ": "Asia/Tokyo"})["TZ"] == "Asia/Tokyo"
+        assert sandbox.environment({"PGPASSWORD": "x"})["PGPASSWORD"] == "x"
+
+
+class TestCall:
+    def test_it_returns_code_and_output_and_judges_neither(self, sandbox):
+        script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+        ran = sandbox.call([sys.executable, "-c", script])
+        assert (ran.returncode, ran.stdout, ran.stderr) == (3, "out\n", "err\n")
+
+    def test_standard_input_is_what_it_is_given_and_else_empty(self, sandbox):
+        read = [sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"]
+        assert sandbox.call(read, stdin="ALTER ROLE\n").stdout == "'ALTER ROLE\\n'\n"
+        assert sandbox.call(read).stdout == "''\n"
+
+    def test_it_works_in_the_runs_directory_unless_told_otherwise(self, sandbox, tmp_path):
+        where = [sys.executable, "-c", "import os; print(os.getcwd())"]
+        assert sandbox.call(where).stdout.strip() == str(sandbox.root)
+        assert sandbox.call(where, directory=tmp_path).stdout.strip() == str(tmp_path)
+
+    def test_a_tool_that_is_not_there_is_an_error_with_a_hint(self, sandbox):
+        with pytest.raises(MissingToolError, match="no-such-tool") as caught:
+            sandbox.call(["no-such-tool"])
+        assert "doctor" in caught.value.hint
+
+    def test_a_tool_that_takes_too_long_is_killed(self, sandbox):
+        with pytest.raises(subprocess.TimeoutExpired):
+            sandbox.call([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.5)
+        marked = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+        assert not any("time.sleep(60)" in " ".join(p.cmdline()) for p in marked)
+
+    def test_output_that_is_not_text_does_not_stop_it(self, sandbox):
+        ran = sandbox.call([sys.executable, "-c", "import os; os.write(1, b'\\xff')"])
+        assert ran.stdout == "\N{REPLACEMENT CHARACTER}"
+
+
+class TestStart:
+    SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+
+    def test_a_server_is_found_by_mark_and_directory_and_survives_our_ctrl_c(self, sandbox, started):
+        log = sandbox.root / "server.log"
+        started.append(sandbox.start(self.SLEEP, log=log, directory=sandbox.root))
+        process = psutil.Process(started[0].pid)
+        assert process.environ()[MARK] == sandbox.run_id
+        assert process.cwd() == str(sandbox.root)
+        assert os.getsid(process.pid) == process.pid != os.getsid(0)
+
+    def test_both_outputs_are_appended_to_the_log(self, sandbox, started):
+        log = sandbox.root / "appended.log"
+        log.write_text("before\n")
+        script = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
+        started.append(sandbox.start([sys.executable, "-c", script], log=log, directory=sandbox.root))
+        started[0].wait(timeout=10)
+        assert log.read_text() == "before\nout\nerr\n"
+
+    def test_a_program_that_is_not_there_is_an_error(self, sandbox):
+        with pytest.raises(ProvisionError, match="cannot start no-such-server"):
+            sandbox.start(["no-such-server"], log=sandbox.root / "x.log", directory=sandbox.root)
+
+
+class TestAccount:
+    def test_there_is_one_only_when_we_are_root(self):
+        assert (unprivileged_account() is None) == (os.geteuid() != 0)
+
+    def test_without_one_nothing_changes_hands(self, sandbox, tmp_path):
+        replace(sandbox, account=None).give(tmp_path)
+        assert tmp_path.stat().st_uid == os.geteuid()
+
+    @as_root
+    def test_a_dropped_tool_is_nobody_and_in_no_group_of_ours(self, sandbox):
+        ran = sandbox.call(["id"], drop=True)
+        nobody = pwd.getpwnam("nobody")
+        assert ran.stdout.startswith(f"uid={nobody.pw_uid}(nobody) gid={nobody.pw_gid}")
+        assert "(root)" not in ran.stdout
+
+    @as_root
+    def test_a_tree_is_given_whole_and_links_are_not_followed(self, sandbox):
+        tree = sandbox.root / "tree"
+        (tree / "below").mkdir(parents=True)
+        outside = sandbox.root / "outside"
+        outside.touch()
+        (tree / "below" / "link").symlink_to(outside)
+        sandbox.give(tree)
+        assert {path.lstat().st_uid for path in (tree, *tree.rglob("*"))} == {sandbox.account.uid}
+        assert outside.stat().st_uid == 0
+
+    @as_root
+    def test_root_without_an_account_nobody_is_told_so(self, monkeypatch):
+        def unknown(name: str) -> None:
+            raise KeyError(name)
+
+        monkeypatch.setattr(pwd, "getpwnam", unknown)
+        with pytest.raises(MissingToolError, match="no account 'nobody'"):
+            unprivileged_account()
+
+
+def test_a_free_port_can_be_listened_on():
+    with socket() as server:
+        server.bind((LOOPBACK, free_port()))
+        server.listen()
