@@ -27,13 +27,15 @@ from typing import Literal, NamedTuple
 
 from harness.clock import Stamp
 from harness.facts import Fingerprint
-from harness.journal.ledger import Claim, Expected
+from harness.journal.ledger import Claim, Expected, Operation
 from harness.journal.witness import Rows, Tally
 
 Kind = Literal["right", "missing", "stale", "torn", "resurrected", "phantom", "explained"]
 
 GONE: tuple[Kind, ...] = ("missing", "stale", "torn", "resurrected")
 """The kinds of difference that mean that something acknowledged is not there."""
+
+WRITING: frozenset[Operation] = frozenset(("insert", "update"))
 
 NO_CLAIM = Claim((), frozenset())
 
@@ -211,7 +213,9 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
     )
     if _can_be_unsure(claim, state, right, once):
         return Difference("explained", ())
-    undone = _after(past, state)
+    unknown = state is not None and not once
+    # An unknown content may be an unsure write's, which followed all but the change that contradicts it.
+    undone = past[-1:] if unknown and claim.unsure & WRITING else _after(past, state)
     if state is None:
         return Difference("missing", undone)
     if right == {None}:

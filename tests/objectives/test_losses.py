@@ -166,6 +166,8 @@ def _counted(play: Play, found: dict[str, int]) -> tuple[Counter[str], list[floa
             continue
         contents = [content for content, _ in known.states]
         last = max((place for place, content in enumerate(contents) if content == state), default=-1)
+        if state is not None and last < 0 and known.unsure & {"insert", "update"}:
+            last = len(contents) - 2
         undone = [second for _, second in known.states[last + 1 :] if second != NEVER]
         if undone and all(second > harm for second in undone):
             kinds["after"] += 1
