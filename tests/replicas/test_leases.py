@@ -123,11 +123,11 @@ def test_the_reaping_process_itself_is_spared(lease):
         "from harness.facts import Lease; from harness.replicas.leases import reap; import sys;"
         "reap(Lease.model_validate_json(sys.argv[1])); print('survived')"
     )
-    repository = str(Path(__file__).parents[2])
+    modules = ":".join(sys.path)
     ran = subprocess.run(
         [sys.executable, "-c", script, lease.model_dump_json()],
         cwd=lease.directory,
-        env={MARK: lease.run_id, "PYTHONPATH": repository},
+        env={MARK: lease.run_id, "PYTHONPATH": modules},
         capture_output=True,
         text=True,
     )
