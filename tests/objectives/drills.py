@@ -6,9 +6,11 @@ from 20.0 to 20.5 after the start, the recovery starts at 30 and the first answe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -39,8 +41,9 @@ from harness.journal.events import (
     WorkloadStopped,
 )
 from harness.journal.history import EPOCH, History
-from harness.journal.ledger import Call, Ledger, Write, expected
-from harness.journal.witness import Row, Tally
+from harness.journal.ledger import Call, Ledger, Write, expected, read_ledger
+from harness.journal.witness import Row, Tally, digest_file, read_witness, write_differences, write_rows
+from harness.journal.writer import Journal
 from harness.scenario.models import LoadedScenario, Objectives, Scenario, Stack
 
 F = TypeVar("F", bound=Fact)
@@ -436,3 +439,60 @@ def idle_run() -> Run:
 def ago(**units: float) -> datetime:
     """A date so long before the start."""
     return EPOCH.wall - timedelta(**units)
+
+
+# --- the same run on disk ---------------------------------------------------------------------------------
+
+
+class _Scripted:
+    """A clock that tells the seconds of the events one after the other."""
+
+    def __init__(self, seconds: Iterable[float]) -> None:
+        self._stamps = iter([at(second) for second in seconds])
+
+    def stamp(self) -> Stamp:
+        return next(self._stamps)
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing waits here")
+
+
+def store(run: Run, folder: Path) -> Path:
+    """Write a run as a run folder, with ledger, witness and list of differences in their files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = run.shop.rows if run.recovered is None else run.recovered
+    seen = [("orders", key, row.hash or 0, row.time) for key, row in run.shop.witness.items()]
+    witness = write_rows(folder / "witness.jsonl", seen)
+    (folder / "ledger.jsonl").write_bytes(b"".join(_ledger_lines(run.shop.calls)))
+    called_for = expected(read_witness(folder / "witness.jsonl"), read_ledger(folder / "ledger.jsonl"))
+    there = [("orders", key, hash_, None) for key, hash_ in rows.items()]
+    differing = write_differences(folder / "recovered.jsonl", there, called_for)
+    digests = {
+        WitnessTaken: witness.sha256,
+        WorkloadStopped: digest_file(folder / "ledger.jsonl"),
+        ContentVerified: differing.sha256,
+    }
+    events = run.filled()
+    with Journal(folder, _Scripted(_second(event) for event in events)) as journal:
+        for event in events:
+            body = _body(event)
+            digest = digests.get(type(body))
+            journal.write(body.model_copy(update={"sha256": digest}) if digest else body)
+    return folder
+
+
+def _ledger_lines(calls: Iterable[Call]) -> list[bytes]:
+    lines = {}
+    for call in calls:
+        bare = [write[:3] for write in call.writes]
+        lines[call.sent_line] = [call.seq, "sent", call.sent, 0.0, call.user, bare]
+        if call.state == "acked":
+            lines[call.ended_line] = [
+                call.seq,
+                "acked",
+                call.ended,
+                0.0,
+                call.user,
+                [w[:4] for w in call.writes],
+            ]
+    return [json.dumps(lines[number]).encode() + b"\n" for number in sorted(lines)]

@@ -32,7 +32,7 @@ from harness.journal.events import (
     WitnessTaken,
     WorkloadStopped,
 )
-from harness.journal.history import History
+from harness.journal.history import History, read_history
 from harness.journal.record import Verdict, overall
 from harness.run.judge import judge
 from harness.scenario.load import load_scenario
@@ -48,6 +48,7 @@ from .drills import (
     idle_scenario,
     scenario,
     scripted,
+    store,
 )
 
 OBJECTIVES = names("objectives")
@@ -382,6 +383,42 @@ def test_rule_7_a_record_whose_clock_went_backwards_decides_nothing(name: str) -
     verdict = lookup("objectives", name)().judge(scenario(), run.history())
     assert verdict.value == "undecided"
     assert "the clock went backwards" in verdict.summary
+
+
+def spoiled_run() -> Run:
+    run = Run()
+    run.shop.write("late0", "update", 7000, 19.5)
+    run.recovered = {key: hash_ for key, hash_ in run.shop.rows.items() if key not in ("old1", "late4")}
+    return run
+
+
+def test_rule_7_a_stored_run_is_judged_as_it_was_recorded(tmp_path: Path) -> None:
+    run = spoiled_run()
+    stored = read_history(store(run, tmp_path))
+    assert stored.problem is None
+    assert judge(scenario(), stored) == judge(scenario(), run.history())
+    assert {verdict.value for verdict in judge(scenario(), stored)} == {"held", "breached"}
+
+
+@pytest.mark.parametrize("file", ["journal.jsonl", "ledger.jsonl", "witness.jsonl", "recovered.jsonl"])
+def test_rule_7_a_run_of_which_any_file_was_changed_cut_or_removed_decides_nothing(
+    tmp_path: Path, file: str
+) -> None:
+    path = store(spoiled_run(), tmp_path) / file
+    data = path.read_bytes()
+    middle = len(data) // 2
+    for spoiled in (
+        data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        data[:-1],
+        data[:middle],
+        data + b"\n",
+        b"",
+    ):
+        path.write_bytes(spoiled)
+        assert {verdict.value for verdict in judge(scenario(), read_history(tmp_path))} == {"undecided"}
+    if file != "journal.jsonl":
+        path.unlink()
+        assert {verdict.value for verdict in judge(scenario(), read_history(tmp_path))} == {"undecided"}
 
 
 def test_rule_7_every_verdict_cites_lines_of_the_journal_that_exist() -> None:
