@@ -11,8 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 
 from harness.cli import Verbs
+from harness.objectives import gates, losses
 from harness.scenario.discover import find_scenarios
 from harness.scenario.load import load_scenario
 from harness.scenario.schema import scenario_schema, stack_schema
@@ -54,7 +56,28 @@ def drivers() -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"scenarios": scenarios, "verbs": verbs, "drivers": drivers}
+def objectives() -> str:
+    """Every built-in objective with the first line of its class."""
+    rows = ["| objective | what must hold |", "|---|---|"]
+    for name in BUILT_IN["objectives"]:
+        first = (lookup("objectives", name).__doc__ or "").strip().partition("\n")[0]
+        rows.append(f"| [`{name}`](#{name}) | {first} |")
+    return "\n".join(rows)
+
+
+def table_of(module: ModuleType) -> str:
+    """The table in a module's docstring."""
+    return "\n".join(line for line in (module.__doc__ or "").splitlines() if line.startswith("|"))
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "scenarios": scenarios,
+    "verbs": verbs,
+    "drivers": drivers,
+    "objectives": objectives,
+    "gates": lambda: table_of(gates),
+    "losses": lambda: table_of(losses),
+}
 SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
     "docs/scenario.schema.json": scenario_schema,
     "docs/stack.schema.json": stack_schema,
