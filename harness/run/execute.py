@@ -33,6 +33,8 @@ def execute(ground: Ground) -> None:
                 ground.fields = read_fields(ground, ground.endpoints[ground.plan.target])
             points, inventory = list_points(ground), take_inventory(ground, "before")
         with phase(ground, "act"):
+            for service in ground.plan.replicas:
+                ground.check_marker(service)
             outcomes = act(ground)
         with phase(ground, "assess"):
             remains = assess(ground, inventory, points, outcomes)
