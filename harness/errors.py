@@ -98,7 +98,3 @@ class WorkloadError(HarnessError):
 
 class JournalError(HarnessError):
     """The journal cannot be written or read: a full disk, a missing file, an unknown version."""
-
-
-class InterruptedRunError(HarnessError):
-    """The run was interrupted (Ctrl-C or SIGTERM) and has been torn down."""
