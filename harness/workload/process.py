@@ -78,7 +78,7 @@ class Workload:
         self._orders = -1
         self._answers = -1
         self._heard = b""
-        self._ready = False
+        self._answered = False
 
     @property
     def pid(self) -> int:
@@ -140,17 +140,20 @@ class Workload:
         """End the child; the ledger is complete then. Idempotent.
 
         Returns:
-            Its exit code: 0 when all was well, negative when a signal ended it, and as
-            ``harness.workload.child`` says. 0 also when it was never started.
+            Its exit code: 0 when all was well, negative when a signal ended it (so when it was still
+            loading), else as ``harness.workload.child`` says. 0 also when it was never started.
         """
         if self._process is None:
             return 0
         self._close()
-        for end in (None, self._process.terminate, self._process.kill):
-            if end is not None:
-                end()
+        if self._answered:
             with suppress(subprocess.TimeoutExpired):
                 return self._process.wait(STOP_SECONDS)
+        # It is still loading, or does not listen: there is nothing of which the ledger would not know.
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(STOP_SECONDS)
+        self._process.kill()
         return self._process.wait()
 
     def alive(self) -> bool:
@@ -169,9 +172,8 @@ class Workload:
         return self._process
 
     def _await_ready(self) -> None:
-        if not self._ready:
+        if not self._answered:
             self._await("ready", READY_SECONDS)
-            self._ready = True
 
     def _order(self, line: str) -> None:
         self._child()
@@ -205,6 +207,7 @@ class Workload:
             if not chunk:
                 raise self._dead()
             self._heard += chunk
+        self._answered = True
         line, _, self._heard = self._heard.partition(b"\n")
         return line.decode()
 
