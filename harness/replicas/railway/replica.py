@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
-
-import httpx
 
 from harness.errors import ProvisionError
 from harness.facts import BACK_DOOR, OPERATOR, Credential, CredentialKind, Endpoint, Lease, Resource, Secret
@@ -34,6 +37,7 @@ KINDS: Mapping[str, CredentialKind] = {
 }
 
 
+@dataclass
 class RailwayReplica:
     """Railway's control plane with one project, whose volumes are directories of this machine.
 
@@ -43,6 +47,8 @@ class RailwayReplica:
         ProvisionError: the stack names an environment or a grant that the project does not have, or the
             process does not come up.
     """
+
+    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """Nothing: databases come after the volumes that they lie on."""
@@ -75,7 +81,7 @@ class RailwayReplica:
             if setting.sandbox.account
             else None,
         )
-        port = _start(lease, setting.sandbox, handover)
+        self._processes[lease], port = _start(lease, setting.sandbox, handover)
         endpoint = Endpoint(lease, "railway", LOOPBACK, port, model.project, None, root, credentials)
         _wait(endpoint)
         return endpoint
@@ -83,6 +89,9 @@ class RailwayReplica:
     def destroy(self, lease: Lease) -> None:
         """Leave no process and no file."""
         reap(lease)
+        process = self._processes.pop(lease, None)
+        if process is not None:
+            process.wait()
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker, as the control plane tells it.
@@ -185,12 +194,12 @@ def _make_room(lease: Lease, sandbox: Sandbox) -> Path:
     return root
 
 
-def _start(lease: Lease, sandbox: Sandbox, handover: Handover) -> int:
+def _start(lease: Lease, sandbox: Sandbox, handover: Handover) -> tuple[subprocess.Popen[bytes], int]:
     """Start the process on a socket that is bound here, so that its port cannot be lost."""
     file = handover.write(lease.directory)
     with socket.create_server((LOOPBACK, 0)) as listening:
         port = int(listening.getsockname()[1])
-        sandbox.start(
+        process = sandbox.start(
             [
                 sys.executable,
                 "-P",
@@ -203,7 +212,7 @@ def _start(lease: Lease, sandbox: Sandbox, handover: Handover) -> int:
             directory=lease.directory,
             pass_fds=(listening.fileno(),),
         )
-    return port
+    return process, port
 
 
 def _wait(endpoint: Endpoint) -> None:
@@ -226,15 +235,22 @@ def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS) -> Any:
         ProvisionError: it does not answer, or does not let us in.
     """
     secret = endpoint.credentials[BACK_DOOR].secret
+    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
     try:
-        with httpx.Client(trust_env=False, timeout=seconds) as client:
-            answer = client.get(
-                f"{endpoint.url}/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()}
-            )
-            answer.raise_for_status()
-            return answer.json()
-    except httpx.HTTPError as error:
-        raise ProvisionError(
-            f"the control plane {endpoint.service} does not tell its {what}: {error}",
-            hint="it was destroyed, or its process has died; its log lies in the lease's directory",
-        ) from error
+        connection.request("GET", f"/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()})
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, HTTPException) as error:
+        raise _silent(endpoint, what, str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        raise _silent(endpoint, what, f"{answer.status} {answer.reason}")
+    return json.loads(body)
+
+
+def _silent(endpoint: Endpoint, what: str, reason: str) -> ProvisionError:
+    return ProvisionError(
+        f"the control plane {endpoint.service} does not tell its {what}: {reason}",
+        hint="it was destroyed, or its process has died; its log lies in the lease's directory",
+    )
