@@ -28,6 +28,9 @@ from harness.seams.s3_client import open_client
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+UNVERSIONED = "null"
+"""The id of the only version of an object in a bucket that keeps none."""
+
 READ_BYTES = 1 << 20
 TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
 """Large files go up in parts of 16 MiB, two at a time: that is all that is ever held in memory."""
@@ -130,7 +133,7 @@ class ObjectStore:
             )
         return StoredVersion(
             key,
-            head.get("VersionId", "null"),
+            head.get("VersionId", UNVERSIONED),
             head["ContentLength"],
             _plain(head["ETag"]),
             head["LastModified"],
@@ -143,7 +146,7 @@ class ObjectStore:
             answer = self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=content, Metadata=dict(metadata), **extra
             )
-        return answer.get("VersionId", "null")
+        return answer.get("VersionId", UNVERSIONED)
 
     def remove(self, key: str, version: str) -> None:
         """Delete one version for good."""
@@ -197,9 +200,11 @@ class ObjectStore:
         pages = self._client.get_paginator("list_object_versions")
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
             for item in page.get("Versions", ()):
-                yield StoredVersion(
-                    item["Key"], item["VersionId"], item["Size"], _plain(item["ETag"]), item["LastModified"]
-                )
+                tag = _plain(item["ETag"])
+                if item["VersionId"] == UNVERSIONED and (not tag or "-" in tag):
+                    # Where no versions are kept, SeaweedFS lists the tag of its own chunks instead.
+                    tag = _plain(self._client.head_object(Bucket=self._bucket, Key=item["Key"])["ETag"])
+                yield StoredVersion(item["Key"], item["VersionId"], item["Size"], tag, item["LastModified"])
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:

@@ -1,0 +1,261 @@
+"""Base backups and a continuous archive of write-ahead log in an S3 service: restore to any instant.
+
+Base backups are taken with ``pg_basebackup``, which brings along the log that makes each consistent by
+itself. All log that is written from then on is received by ``pg_receivewal`` over a replication slot and
+shipped, piece by piece, by a process of its own (``wal_shipper``).
+
+What is missing decides what can be restored. A base backup without one of its files is no recovery point.
+A gap in the archive ends what the points before it cover: ``covers_until`` says up to where, and a restore
+goes exactly that far. Log that turns out, while it is read, not to be what was written is a RestoreError.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.backups.base_backup import BaseBackup, BaseBackupShelf, ServerFacts
+from harness.backups.client_tools import ClientTool, Failure
+from harness.backups.object_store import Retention, store_of
+from harness.backups.wal_archive import Piece, WalArchive, chain_from
+from harness.backups.wal_shipper import Access, Order
+from harness.backups.wal_shipping import WalShipping
+from harness.errors import BackupError, DatabaseError, RestoreError
+from harness.facts import Endpoint, RecoveryPoint
+from harness.scenario.models import PostgresPitr, Protection
+from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+
+ARCHIVE_DIRECTORY = "wal-archive"
+CREATE_SLOT = """
+    SELECT pg_create_physical_replication_slot(:slot, immediately_reserve => true)
+    WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = :slot)
+"""
+SERVER_FACTS = """
+    SELECT current_setting('server_version_num')::int,
+           (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')
+"""
+
+
+class PostgresPitrTool:
+    """Base backups every ``base_every``, of which the newest ``keep`` are kept, and all log since.
+
+    Args:
+        name: of the protection; its keys begin with it.
+        protection: of tool ``postgres-pitr``.
+        source: the service that is backed up; its operator may replicate.
+        database: how to ask it.
+        setting: has the S3 service among its peers.
+
+    Raises:
+        BackupError: a base backup could not be taken, log not be shipped, or the bucket not be listed.
+        RestoreError: something is missing or altered, or the server does not accept it.
+        MissingToolError: PostgreSQL's client programs are not installed.
+    """
+
+    def __init__(
+        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+    ) -> None:
+        if not isinstance(protection, PostgresPitr):
+            raise BackupError(
+                f"the protection {name} is not one of tool postgres-pitr",
+                hint="a protection with `tool: postgres-pitr` has `of` and `to`",
+            )
+        self._name = name
+        self._protection = protection
+        self._source = source
+        self._database = database
+        self._setting = setting
+        store = store_of(protection.to, setting)
+        self._shelf = BaseBackupShelf(store, name)
+        self._archive = WalArchive(store, name)
+        self._shipping = WalShipping(setting.sandbox, setting.clock)
+
+    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
+        """The newest ``keep`` base backups of the last ``span``; at its beginning if none falls into it.
+
+        The newest is ``base_every`` old, as it is at worst.
+        """
+        every, keep = self._protection.base_every, self._protection.keep
+        ages = [every * number for number in range(keep, 0, -1) if every * number <= span]
+        label = f"base backup of {self._source.service}"
+        return tuple(Due(now - age, label) for age in ages or [span])
+
+    def take(self, due: Due) -> RecoveryPoint:
+        """Take a base backup of the service as it is now, dated ``due.at``; shipping begins before it."""
+        if not self._shipping.runs:
+            self._begin_shipping()
+        server = self._server_facts()
+        with TemporaryDirectory(prefix="pg_basebackup-", dir=self._setting.sandbox.root) as directory:
+            target = Path(directory) / "backup"
+            self._tool("pg_basebackup").run(
+                [
+                    f"--pgdata={target}",
+                    "--format=tar",
+                    "--compress=client-gzip:1",
+                    "--wal-method=stream",
+                    "--checkpoint=fast",
+                    "--no-sync",
+                ],
+                server=self._source,
+            )
+            finished = self._now()
+            retention = Retention.of(self._protection.lock, due.at, finished)
+            prefix = self._shelf.add(target, due.at, finished, server, retention)
+        self._shipping.await_ready()
+        for point in self.points():
+            if point.location == prefix:
+                return point
+        raise BackupError(
+            f"the base backup {prefix} cannot be found again in {self._protection.to}",
+            hint="something deletes what is written there; look at its lifecycle rules",
+        )
+
+    def start(self) -> None:
+        """Begin to ship log; returns when it is being received. Does nothing while it runs."""
+        if not self._shipping.runs:
+            self._begin_shipping()
+        self._shipping.await_ready()
+
+    def stop(self) -> None:
+        """Ship what is left, and end shipping. Idempotent."""
+        self._shipping.stop()
+
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """One for each base backup that is complete; what goes furthest first, then what is newest."""
+        pieces = self._archive.pieces()
+        found = [self._point(backup, pieces) for backup in self._shelf.all()]
+        return tuple(sorted(found, key=lambda point: (point.covers_until, point.taken), reverse=True))
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """Restore everything that a point covers."""
+        return self.restore_to(point, into, mark, None)
+
+    def restore_to(
+        self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
+    ) -> Endpoint:
+        """Restore what the service held at an instant, so that what happened after it is undone.
+
+        Args:
+            point: from ``points``.
+            into: where to.
+            mark: as for ``restore``.
+            until: wall time of the live part; None for everything.
+
+        Raises:
+            RestoreError: as for ``restore``; or the log ends before ``until``.
+        """
+        mark("provision")
+        archive = into.lease.directory / ARCHIVE_DIRECTORY
+        archive.mkdir(mode=0o700)
+        mark("restore")
+        backup = self._find(point)
+        self._check_version(backup)
+        self._shelf.lay_out(backup, into.directory)
+        self._tool("pg_verifybackup", RestoreError).run(["--exit-on-error", "--quiet", into.directory])
+        chain = chain_from(self._archive.pieces(), backup.record.last_segment, backup.record.grid)
+        self._archive.fetch(chain, archive, backup.record.grid)
+        self._setting.sandbox.give(archive)
+        (into.directory / "recovery.signal").touch()
+        mark("replay")
+        endpoint = into.start(_recovery_settings(archive, until))
+        shutil.rmtree(archive)
+        return endpoint
+
+    def _begin_shipping(self) -> None:
+        try:
+            self._database.query(self._source, CREATE_SLOT, {"slot": self._slot})
+        except DatabaseError as error:
+            raise BackupError(
+                f"no replication slot can be made on {self._source.service}: {error.message}",
+                hint="the server must run with wal_level=replica, and have a slot left",
+            ) from error
+        lock = self._protection.lock
+        self._shipping.start(
+            Order(
+                protection=self._name,
+                source=Access.to(self._source),
+                place=Access.to(self._setting.peers[self._protection.to]),
+                slot=self._slot,
+                segment_size=self._server_facts().segment_size,
+                ship_every=self._protection.ship_every.total_seconds(),
+                lock_mode=lock.mode if lock else None,
+                lock_seconds=lock.for_.total_seconds() if lock else 0.0,
+                directory=str(self._setting.sandbox.root / "shippers" / self._name),
+                cache=str(self._setting.sandbox.cache),
+            )
+        )
+
+    def _server_facts(self) -> ServerFacts:
+        try:
+            ((version, segment_size),) = self._database.query(self._source, SERVER_FACTS, {})
+        except DatabaseError as error:
+            raise BackupError(
+                f"{self._source.service} cannot be backed up: {error.message}",
+                hint="the server must be up while it is backed up",
+            ) from error
+        return ServerFacts(self._source.service, int(str(version)), int(str(segment_size)))
+
+    def _point(self, backup: BaseBackup, pieces: tuple[Piece, ...]) -> RecoveryPoint:
+        chain = chain_from(pieces, backup.record.last_segment, backup.record.grid)
+        archived = self._archive.covers_until(chain)
+        finished = backup.record.finished
+        return RecoveryPoint(
+            id=backup.prefix,
+            protection=self._name,
+            service=backup.record.service,
+            kind="continuous",
+            taken=backup.record.taken,
+            covers_until=finished if archived is None else max(finished, archived),
+            place=self._protection.to,
+            location=backup.prefix,
+            size=backup.size + chain.size,
+            locked_until=self._shelf.locked_until(backup, self._now()),
+        )
+
+    def _find(self, point: RecoveryPoint) -> BaseBackup:
+        for backup in self._shelf.all():
+            if backup.prefix == point.location:
+                return backup
+        raise RestoreError(
+            f"the base backup {point.location} is not whole: one of its files is gone or altered",
+            hint="list the points again; an older base backup may be whole",
+        )
+
+    def _check_version(self, backup: BaseBackup) -> None:
+        """Raises RestoreError unless the backup is of the PostgreSQL release that we have."""
+        told = self._tool("pg_verifybackup", RestoreError).run(["--version"])
+        match = re.search(r"\(PostgreSQL\) (\d+)", told)
+        ours, theirs = int(match[1]) if match else 0, backup.record.server_version // 10000
+        if ours != theirs:
+            raise RestoreError(
+                f"{backup.prefix} is a backup of PostgreSQL {theirs}; here is PostgreSQL {ours}",
+                hint=f"a base backup only fits its own major release; install PostgreSQL {theirs}",
+            )
+
+    @property
+    def _slot(self) -> str:
+        return f"ninelives_{self._name.replace('-', '_')}"[:63]
+
+    def _now(self) -> datetime:
+        return self._setting.clock.stamp().wall
+
+    def _tool(self, name: str, failure: Failure = BackupError) -> ClientTool:
+        hint = "see what it says; does the server still run, and is there room on the disk?"
+        return ClientTool(name, self._setting.sandbox, failure, hint)
+
+
+def _recovery_settings(archive: Path, until: datetime | None) -> dict[str, str]:
+    """Settings of a server that replays an archive and then opens (PostgreSQL 18, section 19.5.5)."""
+    directory = shlex.quote(str(archive).replace("%", "%%"))
+    settings = {
+        "restore_command": f"cp {directory}/%f %p",
+        "recovery_target_timeline": "latest",
+        "recovery_target_action": "promote",
+    }
+    if until is not None:
+        settings["recovery_target_time"] = until.isoformat()
+    return settings
