@@ -16,6 +16,9 @@ from harness.scenario.slips import Slip, complaint, wrong_choices
 
 M = TypeVar("M", bound=BaseModel)
 
+MOST_SLIPS = 500
+"""More mistakes of one file than this are not looked into; hostile files have many."""
+
 
 @dataclass(frozen=True)
 class Built(Generic[M]):
@@ -58,7 +61,9 @@ def _attempt(kind: type[M], tree: JsonValue, known: Known) -> tuple[M | None, tu
         # Through JSON, because only there a strict model takes lists for tuples and text for dates.
         model = kind.model_validate_json(json.dumps(tree), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        details = [each for each in error.errors(include_url=False) if not _counts_bad_items(each)]
+        details = [
+            each for each in error.errors(include_url=False)[:MOST_SLIPS] if not _counts_bad_items(each)
+        ]
         complaints = [complaint(each, kind, tree) for each in details]
         return None, (*wrong.values(), *_without_echoes(complaints, wrong))
     return (None, tuple(wrong.values())) if wrong else (model, ())
@@ -98,7 +103,7 @@ def _mend_one(tree: JsonValue, slip: Slip) -> Iterator[KeyPath]:
         yield (*above, slip.rename)
     elif slip.stand_in is not None:
         mapping[last] = slip.stand_in
-        yield slip.finding.path
+        yield above if slip.telling else slip.finding.path
     elif slip.leave_out and (above or slip.finding.of_key):
         del mapping[last]
         if not slip.finding.of_key:

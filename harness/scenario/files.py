@@ -106,7 +106,7 @@ def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
             f"{named.file} is not a regular file",
             "name a file; folders, pipes and devices do not fit here",
         )
-    if not os.access(target, os.R_OK):
+    if not os.access(target, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return f"not allowed to read {named.file}", "give yourself the right to read it (chmod u+r)"
     return None
 
@@ -118,18 +118,14 @@ def _reason(error: Exception) -> str:
 def _defect_of_folder(folder: Path, mode: int, name: str) -> tuple[str, str] | None:
     if not stat.S_ISDIR(mode):
         return f"{name} is not a folder", "name the folder that holds the agent's files"
-    count = 0
     try:
-        for entry in _entries(folder):
-            count += 1
-            relative = Path(entry.path).relative_to(folder)
-            if count > MOST_FILES:
+        for count, entry in enumerate(_entries(folder)):
+            if count >= MOST_FILES:
                 return f"{name} holds more than {MOST_FILES} files", "keep what the agent needs to find"
-            if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
-                return (
-                    f"{relative} in {name} is no regular file",
-                    "links and pipes could lead out; copy the file",
-                )
+            defect = _defect_of_entry(entry, folder.resolve())
+            if defect:
+                there = Path(entry.path).relative_to(folder)
+                return f"{there} in {name} {defect}", "put a copy of a file in its place"
     except OSError as error:
         return f"{name} cannot be read: {_reason(error)}", "give yourself the right to read all of it"
     return None
@@ -228,6 +224,6 @@ def _leaves(named: Named, folder: Path) -> Iterator[str]:
 
 
 def _hash(path: Path) -> str:
-    if path.is_symlink() and not path.exists():
+    if path.is_symlink() and not path.is_file():
         return f"-> {path.readlink()}"
     return hashlib.sha256(read_bytes(path, FILE_LIMIT)).hexdigest()

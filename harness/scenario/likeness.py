@@ -14,7 +14,7 @@ from harness.scenario.building import build
 from harness.scenario.models import Scenario
 from harness.scenario.patch import merge_patch
 from harness.scenario.positions import Document, KeyPath, Mark, parse
-from harness.scenario.problems import Finding, Known, at_positions
+from harness.scenario.problems import Finding, Known, at_positions, removes_nothing
 from harness.scenario.sheet import Sheet
 from harness.scenario.source import nearest_file, read_text
 
@@ -43,7 +43,8 @@ def _over_other(document: Document, path: Path, name: str) -> Document:
     if isinstance(base.value, dict) and LIKE in base.value:
         hint = f"name the scenario that {name} itself is like"
         raise _refusal(document, f"{name} is itself like another; one step is all there is", hint)
-    return lay_over(base, document)
+    vain = at_positions(removes_nothing(base.value, document.value), document) if base.value else ()
+    return lay_over(base, replace(document, problems=(*document.problems, *vain)))
 
 
 def lay_over(base: Document, top: Document) -> Document:

@@ -16,11 +16,11 @@ from pydantic import JsonValue, ValidationError
 
 from harness.errors import Problem, ScenarioError
 from harness.scenario.files import digest, missing_files, named_by_scenario, named_by_stack, sql_texts
+from harness.scenario.likeness import read_scenario
 from harness.scenario.models import Agent, LoadedScenario, Scenario, Stack
 from harness.scenario.positions import value_at
 from harness.scenario.problems import BUILT_IN, Finding, Known
 from harness.scenario.scenario_rules import Case, scenario_findings
-from harness.scenario.likeness import read_scenario
 from harness.scenario.sheet import Sheet
 from harness.scenario.source import nearest_file
 from harness.scenario.stack_file import StackFile, read_stack

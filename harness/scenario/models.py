@@ -82,19 +82,22 @@ def format_duration(value: timedelta) -> str:
     return text or "0s"
 
 
-def parse_rate(value: Any, info: ValidationInfo | None = None) -> float:
-    """Turn ``50/s`` or ``600/m`` into events per second. Python code may give the number itself.
+def parse_rate(value: Any) -> float:
+    """Turn ``50/s`` or ``600/m`` into events per second, to the millionth.
 
     Raises:
         ValueError: the text is not a number above zero, a slash and ``s`` or ``m``.
     """
-    if isinstance(value, float) and not (info and info.mode == "json"):
-        return value
     match = re.fullmatch(RATE, value) if isinstance(value, str) else None
     rate = round(float(match[0][:-2]) / SECONDS[match[2]], 6) if match else 0.0
     if rate <= 0:
         raise PydanticCustomError("rate", "a rate above zero such as 50/s or 600/m")
     return rate
+
+
+def _read_rate(value: Any, info: ValidationInfo) -> float:
+    """Python code may give the number itself; a file may not."""
+    return value if isinstance(value, float) and info.mode == "python" else parse_rate(value)
 
 
 def format_rate(rate: float) -> str:
@@ -116,7 +119,7 @@ Period = Annotated[
 ]
 Rate = Annotated[
     float,
-    BeforeValidator(parse_rate),
+    BeforeValidator(_read_rate),
     PlainSerializer(format_rate, return_type=str),
     WithJsonSchema({"type": "string", "pattern": RATE, "examples": ["50/s"]}),
 ]

@@ -1,8 +1,12 @@
-"""JSON merge patches (RFC 7396): how a guard changes the stack."""
+"""JSON merge patches (RFC 7396): how a guard changes the stack, and a scenario another."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import JsonValue
+
+from harness.scenario.positions import KeyPath
 
 
 def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
@@ -20,3 +24,14 @@ def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
         else:
             merged[key] = merge_patch(merged.get(key), value)
     return merged
+
+
+def vain_removals(
+    target: JsonValue, patch: JsonValue, path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, list[str]]]:
+    """Each null in a patch that removes nothing, as a misspelt name does, with the names that are there."""
+    there = target if isinstance(target, dict) else {}
+    for key, value in patch.items() if isinstance(patch, dict) else ():
+        if value is None and key not in there:
+            yield (*path, key), list(there)
+        yield from vain_removals(there.get(key), value, (*path, key))

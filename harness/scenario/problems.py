@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from pydantic import JsonValue
 
 from harness.errors import Problem
+from harness.scenario.patch import vain_removals
 from harness.scenario.positions import Document, KeyPath, dotted
 
 MOST_NAMED = 12
@@ -86,6 +87,19 @@ def nearest(word: str, words: Iterable[str], otherwise: str = "there is none to 
         return f"did you mean {near[0]!r}?"
     more = ", ..." if len(choices) > MOST_NAMED else ""
     return f"there are: {', '.join(choices[:MOST_NAMED])}{more}" if choices else otherwise
+
+
+def removes_nothing(target: JsonValue, patch: JsonValue, root: KeyPath = ()) -> Iterator[Finding]:
+    """What to say of each null in a patch that removes nothing.
+
+    Args:
+        target: what is patched.
+        patch: the patch.
+        root: where the patch stands in its file.
+    """
+    for path, there in vain_removals(target, patch):
+        hint = nearest(str(path[-1]), there, "there is nothing to remove here")
+        yield Finding((*root, *path), f"removes {path[-1]!r}, which is not there", hint, of_key=True)
 
 
 def shown(value: JsonValue) -> str:

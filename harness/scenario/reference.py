@@ -12,7 +12,9 @@ def key_tables() -> str:
     """Markdown: one table for each kind of mapping, the stack's first, in the order in which they are met."""
     sections: list[str] = []
     seen: set[str] = set()
-    for title, schema in (("the stack file", stack_schema()), ("the scenario file", scenario_schema())):
+    scenario = scenario_schema()
+    whole = {**scenario["$defs"]["Scenario"], **{key: scenario[key] for key in ("description", "$defs")}}
+    for title, schema in (("the stack file", stack_schema()), ("the scenario file", whole)):
         sections.append(_section(title, schema))
         for name in _met(schema, schema["$defs"]):
             if name not in seen:

@@ -24,20 +24,23 @@ VARIANT = ("like", "id", "title")
 
 
 def scenario_schema() -> Schema:
-    """What a scenario file may hold: a whole scenario, or what differs from the one that it is like."""
+    """What a scenario file may hold: all of a scenario, or what differs from the one that it is like."""
     schema = _schema(Scenario, "Ninelives scenario")
+    definitions = schema.pop("$defs")
     whole = {key: schema.pop(key) for key in ("type", "properties", "required", "additionalProperties")}
-    patches = _Patches(schema["$defs"])
-    variant = patches.object_of(whole["properties"], "What differs from the scenario that this one is like.")
-    names = {key: whole["properties"][key] for key in VARIANT}
-    variant = {**variant, "properties": {**variant["properties"], **names}, "required": list(VARIANT)}
-    made = {"WholeScenario": whole, "ScenarioVariant": variant, **patches.made}
-    schema["$defs"] = dict(sorted({**schema["$defs"], **made}.items()))
+    patches = _Patches(definitions)
+    part = {
+        **patches.object_of(whole["properties"], "What differs; null removes."),
+        "required": ["like", "id", "title"],
+    }
+    definitions = {**definitions, **patches.made, "Scenario": whole, "ScenarioPatch": part}
     return {
         **schema,
+        "type": "object",
         "if": {"required": ["like"]},
-        "then": {"$ref": REFERENCE + "ScenarioVariant"},
-        "else": {"$ref": REFERENCE + "WholeScenario"},
+        "then": {"$ref": REFERENCE + "ScenarioPatch"},
+        "else": {"$ref": REFERENCE + "Scenario"},
+        "$defs": dict(sorted(definitions.items())),
     }
 
 

@@ -27,6 +27,7 @@ class Slip:
         finding: what is said of it.
         rename: the key that was probably meant.
         stand_in: a value that would do.
+        telling: what else stands in the mapping depends on this value.
         leave_out: the key can be left out.
     """
 
@@ -34,6 +35,7 @@ class Slip:
     rename: str | None = None
     stand_in: JsonValue = None
     leave_out: bool = False
+    telling: bool = False
 
 
 # --- names of drivers -------------------------------------------------------------------------------
@@ -103,7 +105,12 @@ def complaint(details: ErrorDetails, kind: type[BaseModel], tree: JsonValue) -> 
     finding = Finding(place.path, message, _hint(details, value, place), of_key=place.of_key)
     if place.of_key:
         return Slip(finding)
-    return Slip(finding, stand_in=_stand_in(details), leave_out=place.owner is not None)
+    return Slip(
+        finding,
+        stand_in=_stand_in(details),
+        leave_out=place.owner is not None,
+        telling=details["type"] == "literal_error" and place.owner is not None,
+    )
 
 
 def _unknown_key(path: KeyPath, keys: Iterable[str]) -> Slip:
@@ -119,7 +126,7 @@ _STAND_INS: Mapping[str, JsonValue] = {
     "int_type": 1,
     "greater_than_equal": 1,
     "less_than_equal": 1,
-    "bool_type": False,
+    "bool_type": True,
     "string_type": "x",
     "string_too_short": "x",
     "string_too_long": "x",

@@ -14,8 +14,8 @@ from harness.scenario.building import Built, build
 from harness.scenario.files import missing_files, named_by_stack, planted_findings
 from harness.scenario.models import Stack
 from harness.scenario.patch import merge_patch
-from harness.scenario.positions import KeyPath, value_at
-from harness.scenario.problems import Finding, Known, nearest
+from harness.scenario.positions import KeyPath
+from harness.scenario.problems import Finding, Known, removes_nothing
 from harness.scenario.sheet import Sheet, read_sheet
 from harness.scenario.stack_rules import PATCHABLE, stack_findings
 
@@ -99,8 +99,10 @@ class StackFile:
             tree = merge_patch(tree, self._patch(name))
         built = build(Stack, tree, self.known)
         before = {_gist(finding) for finding in self._base_findings}
-        found = (*built.findings, *_findings(built.model, self.folder, self.known))
-        return built, [finding for finding in found if _gist(finding) not in before]
+        more = _findings(built.model, self.folder, self.known)
+        found = (*built.findings, *(finding for finding in more if not built.is_doubtful(finding.path)))
+        certain = [finding for finding in found if not self.sheet.built.is_doubtful(finding.path)]
+        return built, [finding for finding in certain if _gist(finding) not in before]
 
     def _patch(self, name: str) -> dict[str, JsonValue]:
         guard = self.base.guards[name] if self.base else None
@@ -113,7 +115,7 @@ class StackFile:
     def _idle(self, name: str) -> Iterator[Finding]:
         """What a guard was meant to do and does not."""
         path: KeyPath = ("guards", name, "patch")
-        vain = tuple(_vain_removals(self.sheet.built.tree, self._patch(name), path, ()))
+        vain = tuple(removes_nothing(self.sheet.built.tree, self._patch(name), path))
         yield from vain
         written = self.base.guards[name].patch if self.base else {}
         if not vain and written == self._patch(name) and self._patched([name])[0].model == self.base:
@@ -157,14 +159,3 @@ def _depth(written: Container[KeyPath], root: KeyPath, path: KeyPath) -> int:
     """How many parts of a path are written below a root."""
     lengths = range(len(path), 0, -1)
     return next((length for length in lengths if (*root, *path[:length]) in written), 0)
-
-
-def _vain_removals(target: JsonValue, patch: JsonValue, root: KeyPath, path: KeyPath) -> Iterator[Finding]:
-    """Each null in a patch that removes nothing, which is what a misspelt name does."""
-    for key, value in patch.items() if isinstance(patch, dict) else ():
-        siblings = value_at(target, path)
-        names = siblings if isinstance(siblings, dict) else {}
-        if value is None and key not in names:
-            hint = nearest(key, names, "there is nothing to remove here")
-            yield Finding((*root, *path, key), f"removes {key!r}, which is not there", hint, of_key=True)
-        yield from _vain_removals(target, value, root, (*path, key))

@@ -1,0 +1,1 @@
+SELECT to_json(r) FROM reservations AS r WHERE updated_at BETWEEN :from AND :to;
