@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from harness.backups.object_store import ObjectStore
@@ -83,11 +83,10 @@ class Ground:
         return lease
 
     def release_all(self) -> None:
-        """Destroy every replica of the run, the newest first, and say so."""
-        while self.leases:
-            lease = self.leases.pop()
-            self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)
-            self.journal.write(Released(service=lease.service))
+        """Destroy every replica of the run, the newest first, and say so. One that fails stops no other."""
+        with ExitStack() as each:
+            while self.leases:
+                each.callback(self._release, self.leases.pop(0))
 
     def check_marker(self, service: str) -> None:
         """Ask a replica whose it is.
@@ -108,6 +107,10 @@ class Ground:
     def store(self, service: str) -> ObjectStore:
         """The operator's view of an S3 service."""
         return ObjectStore(self.endpoints[service])
+
+    def _release(self, lease: Lease) -> None:
+        self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)
+        self.journal.write(Released(service=lease.service))
 
     def _kind(self, service: str) -> str:
         model = self.plan.loaded.stack.services.get(service)

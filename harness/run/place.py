@@ -18,7 +18,7 @@ import psutil
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.errors import HarnessError, ProvisionError
+from harness.errors import HarnessError, LeftoverError, ProvisionError
 from harness.facts import Lease
 from harness.sandbox import Sandbox, unprivileged_account
 
@@ -85,7 +85,9 @@ def name_run(scenario_id: str, now: datetime) -> str:
 
 @contextmanager
 def workplace(place: Place, run_id: str) -> Iterator[Sandbox]:
-    """The working directory of one run; gone when the block is left.
+    """The working directory of one run; gone when the block is left, unless a replica could not be destroyed.
+
+    What is left then is found through this directory by the next ``sweep``.
 
     Raises:
         ProvisionError: it cannot be made, or the directory for all runs belongs to somebody else.
@@ -99,10 +101,23 @@ def workplace(place: Place, run_id: str) -> Iterator[Sandbox]:
         raise ProvisionError(
             f"cannot work in {root}: {error}", hint="free some space, or choose another place with --work"
         ) from error
+    all_gone = True
     try:
         yield Sandbox(run_id=run_id, root=root, cache=place.cache, account=unprivileged_account())
+    except BaseException as error:
+        all_gone = not any(isinstance(cause, LeftoverError) for cause in _with_causes(error))
+        raise
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        if all_gone:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, the one that was being dealt with when it was raised, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__context__
 
 
 def note_lease(sandbox: Sandbox, lease: Lease) -> None:

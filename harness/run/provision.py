@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from graphlib import TopologicalSorter
 
 from harness.facts import Endpoint, Lease
@@ -28,10 +28,17 @@ def provisioned(ground: Ground) -> Iterator[None]:
             ground.tools = {name: _tool(ground, name) for name in ground.plan.backups}
         yield
     finally:
-        with phase(ground, "teardown"):
+        _take_down(ground)
+
+
+def _take_down(ground: Ground) -> None:
+    """Nothing may stay, whatever else fails: a tool that does not stop, a journal that takes nothing more."""
+    with ExitStack() as in_any_case:
+        in_any_case.callback(ground.release_all)
+        with phase(ground, "teardown"), ExitStack() as steps:
+            steps.callback(ground.release_all)
             for tool in ground.tools.values():
-                tool.stop()
-            ground.release_all()
+                steps.callback(tool.stop)
 
 
 def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:

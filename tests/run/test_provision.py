@@ -1,0 +1,132 @@
+"""Whatever fails, nothing of a run stays; and what cannot be removed can be found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.errors import BackupError, JournalError, LeftoverError, ProvisionError
+from harness.facts import Endpoint, Lease
+from harness.journal.events import Released
+from harness.journal.history import read_history
+from harness.journal.writer import Journal
+from harness.run.ground import Ground
+from harness.run.place import Place, abandoned_runs, workplace
+from harness.run.provision import provisioned
+
+
+class StubReplica:
+    """A replica without a server: a folder, and notes of what was asked of it."""
+
+    def __init__(self, notes: list[str], *, fails: str = "") -> None:
+        self._notes, self._fails = notes, fails
+
+    def provision(self, lease: Lease, _: object) -> Endpoint:
+        self._notes.append(f"provision {lease.service}")
+        if self._fails == "provision":
+            raise ProvisionError("it does not start", hint="none")
+        return Endpoint(lease, "stub", "127.0.0.1", 1, "", None, lease.directory, {})
+
+    def destroy(self, lease: Lease) -> None:
+        self._notes.append(f"destroy {lease.service}")
+        if self._fails == "destroy":
+            raise LeftoverError(f"{lease.service} does not die", hint="none")
+
+    def describe(self, _: Endpoint) -> dict[str, str]:
+        return {}
+
+    def read_marker(self, endpoint: Endpoint) -> str:
+        return endpoint.lease.marker
+
+
+def ground_of(journal: Journal, sandbox: Any, **replicas: StubReplica) -> Ground:
+    services = {name: SimpleNamespace(kind="postgres") for name in replicas}
+    loaded = SimpleNamespace(stack=SimpleNamespace(services=services), folder=Path())
+    plan: Any = SimpleNamespace(
+        replicas=replicas, requires=dict.fromkeys(replicas, ()), backups={}, loaded=loaded
+    )
+    return Ground(plan, sandbox, journal, SystemClock())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(reports=tmp_path / "reports", work=tmp_path / "work", cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "reports" / "run", SystemClock())
+
+
+def test_replicas_are_destroyed_newest_first_each_with_its_line(place: Place, journal: Journal) -> None:
+    notes: list[str] = []
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, one=StubReplica(notes), two=StubReplica(notes))
+        with provisioned(ground):
+            ground.lease("one", "proof")
+    assert notes[-3:] == ["destroy one@proof", "destroy two", "destroy one"]
+    released = [entry.body.service for entry in read_history(journal.folder).of(Released)]
+    assert released == ["one@proof", "two", "one"]
+
+
+def test_one_replica_that_does_not_come_up_takes_all_others_down(place: Place, journal: Journal) -> None:
+    notes: list[str] = []
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(
+            journal, sandbox, one=StubReplica(notes), two=StubReplica(notes, fails="provision")
+        )
+        with pytest.raises(ProvisionError), provisioned(ground):
+            pytest.fail("the drill went on")
+    assert {"destroy one", "destroy two"} <= set(notes)
+
+
+def test_one_replica_that_does_not_die_spares_no_other(place: Place, journal: Journal) -> None:
+    notes: list[str] = []
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, one=StubReplica(notes), two=StubReplica(notes, fails="destroy"))
+        with pytest.raises(LeftoverError, match="two does not die"), provisioned(ground):
+            pass
+    assert "destroy one" in notes
+
+
+def test_a_tool_that_does_not_stop_spares_no_replica(place: Place, journal: Journal) -> None:
+    notes: list[str] = []
+
+    def stuck() -> None:
+        raise BackupError("it hangs", hint="none")
+
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, one=StubReplica(notes))
+        stopping: Any = SimpleNamespace(stop=lambda: notes.append("stop"))
+        hanging: Any = SimpleNamespace(stop=stuck)
+        with pytest.raises(BackupError), provisioned(ground):
+            ground.tools = {"a": stopping, "b": hanging, "c": stopping}
+    assert notes[1:] == ["stop", "stop", "destroy one"]
+
+
+def test_a_journal_that_takes_nothing_more_spares_no_replica(place: Place, journal: Journal) -> None:
+    notes: list[str] = []
+    with workplace(place, "run") as sandbox:
+        ground = ground_of(journal, sandbox, one=StubReplica(notes), two=StubReplica(notes))
+        with pytest.raises(JournalError), provisioned(ground):
+            journal.close()
+    assert notes[-2:] == ["destroy two", "destroy one"]
+
+
+def test_a_run_that_left_something_keeps_its_leases_for_the_sweep(place: Place, journal: Journal) -> None:
+    def play() -> None:
+        with workplace(place, "run") as sandbox:
+            replicas = {"first": StubReplica([]), "stays": StubReplica([], fails="destroy")}
+            with provisioned(ground_of(journal, sandbox, **replicas)):
+                journal.close()
+
+    # The last thing to fail is the journal, when it is told that the first replica is gone.
+    with pytest.raises(JournalError):
+        play()
+    (place.work / "run" / "owner.json").unlink()
+    (found,) = abandoned_runs(place)
+    assert [lease.service for lease in found.leases] == ["first", "stays"]
