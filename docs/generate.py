@@ -17,6 +17,7 @@ from harness.cli import Verbs
 from harness.objectives import gates, losses
 from harness.scenario.discover import find_scenarios
 from harness.scenario.load import load_scenario
+from harness.scenario.reference import key_tables
 from harness.scenario.schema import scenario_schema, stack_schema
 from harness.seams.lookup import BUILT_IN, lookup
 
@@ -77,6 +78,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "objectives": objectives,
     "gates": lambda: table_of(gates),
     "losses": lambda: table_of(losses),
+    "keys": key_tables,
 }
 SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
     "docs/scenario.schema.json": scenario_schema,

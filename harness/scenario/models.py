@@ -432,7 +432,9 @@ class PastHistory(Model):
     rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         description="rows of the main table over the whole span"
     )
-    slice: RelativePath = Field(description="SQL file that inserts one slice, given :from, :to and :rows")
+    slice: RelativePath = Field(
+        description="SQL file that inserts one slice, given :from, :to, :rows and :now"
+    )
     exports: tuple[Export, ...] = Field((), description="records that third parties keep")
 
 
