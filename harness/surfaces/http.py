@@ -18,6 +18,7 @@ log says was changed outweighs the answer: then it is ``done``.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Literal
 
@@ -207,10 +208,12 @@ def token_header(credential: Credential) -> dict[str, str]:
 def deaf_client() -> httpx.Client:
     """A client that hears nothing of proxies, ``.netrc`` or certificates in the environment.
 
-    Each request gets a connection of its own: a service may be gone at any moment.
+    Replicas speak plain HTTP, so it trusts no certificate at all; loading the usual ones takes longer than
+    most calls. Each request gets a connection of its own: a service may be gone at any moment.
     """
     return httpx.Client(
         trust_env=False,
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         follow_redirects=False,
         timeout=TIMEOUT,
         limits=httpx.Limits(max_keepalive_connections=0),
