@@ -21,7 +21,8 @@ number leave the objective undecided; so do points of which nobody said whether 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -49,6 +50,9 @@ from harness.objectives.rpo import verified_content, what_must_come_back
 from harness.scenario.models import BackupSurvival, LoadedScenario, PostgresPitr, PostgresService
 
 NAME = "backup-survival"
+MOST_WHYS = 3
+"""Copies of which a breach says why they do not count."""
+
 IMPOSSIBLE = 10**6
 """More copies than any stack keeps."""
 
@@ -105,7 +109,7 @@ def _measure(asked: BackupSurvival, scenario: LoadedScenario, history: History) 
     if len(sufficient) < asked.copies <= len(sufficient) + doubtful:
         whys = [copy.why for copy in copies if copy.standing == "unproven"]
         whys += [f"nobody looked whether {point} is still there" for point in fates.unaccounted]
-        raise CannotSayError("; ".join(whys[:3]), lines)
+        raise CannotSayError("; ".join(whys[:MOST_WHYS]), lines)
     held = len(sufficient) >= asked.copies
     figures = _figures(asked, copies, fates)
     return verdict(NAME, "held" if held else "breached", _summary(asked, copies, fates), figures, lines)
@@ -164,7 +168,7 @@ def _examine(
     lines = (seen.n, *(e.n for e in tries), *(e.n for e in compared))
 
     def copy(standing: Standing, why: str, by_counts: bool = False) -> Copy:
-        return Copy(point, standing, f"{point.id} {why}" if why else "", by_counts, lines)
+        return Copy(point, standing, f"{_called(point)} {why}" if why else "", by_counts, lines)
 
     failed = next((e for e in tries if not e.body.ok), None)
     if failed is not None:
@@ -183,6 +187,11 @@ def _examine(
             return copy(holds.standing, holds.why)
         by_counts = by_counts or holds.by_counts
     return copy("sufficient", "", by_counts)
+
+
+def _called(point: RecoveryPoint) -> str:
+    """A copy's name for people; its id is for programs."""
+    return f"{point.protection} of {point.taken:%Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True)
@@ -319,11 +328,15 @@ def _figures(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> tu
     )
 
 
-def _summary(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> str:
+def _summary(asked: BackupSurvival, copies: Sequence[Copy], fates: _Fates) -> str:
     sufficient = sum(copy.standing == "sufficient" for copy in copies)
     text = (
         f"{plural(sufficient, 'sufficient copy', 'sufficient copies')} left of {len(fates.known):,}, "
         f"{asked.copies:,} asked for"
     )
-    whys = [copy.why for copy in copies if copy.why]
-    return f"{text}; {'; '.join(whys[:3])}." if whys else f"{text}."
+    others = Counter(copy.standing for copy in copies if copy.why)
+    if sufficient >= asked.copies:
+        notes = [f"{count:,} {standing}" for standing, count in others.items()]
+    else:
+        notes = [copy.why for copy in copies if copy.why][:MOST_WHYS]
+    return "; ".join((text, *notes)) + "."

@@ -96,10 +96,11 @@ def rows(name: str, value: int) -> Figure:
 
 
 def said(value: float | timedelta) -> str:
-    """A time for a sentence: ``90d``, ``1m30s``, ``40ms``; seconds are dropped above an hour."""
-    time = value if isinstance(value, timedelta) else timedelta(seconds=value)
-    total = time.total_seconds()
-    step = 60.0 if total >= 3600 else 1.0 if total >= 60 else 0.1 if total >= 1 else 0.001
+    """A time for a sentence: ``90d``, ``1m30s``, ``4.6s``, ``40ms``; as fine as its size asks for."""
+    total = value.total_seconds() if isinstance(value, timedelta) else value
+    if 1 <= total < 60:
+        return f"{total:.1f}".removesuffix(".0") + "s"
+    step = 3600 if total >= 86400 else 60 if total >= 3600 else 1 if total >= 60 else 0.001
     return format_duration(timedelta(seconds=round(total / step) * step))
 
 

@@ -155,7 +155,7 @@ def test_a_copy_that_failed_to_restore_once_does_not_count() -> None:
     verdict = judge(run)
     assert verdict.value == "breached"
     assert count(verdict, "broken") == 1
-    assert "a does not restore: cut" in verdict.summary
+    assert "dumps of 2025-12-31 18:00 does not restore: cut" in verdict.summary
 
 
 def test_a_restore_before_the_agent_was_done_proves_nothing() -> None:
