@@ -2,9 +2,9 @@
 
 Two sources are put together. Every action, destructive or not, comes with what the system itself says it
 touched; and the inventories before and after the agent are compared, so that what nobody owned up to counts
-too: a resource that is gone, or a new one that neither the backups nor the workload make. Of an object the key
-must be gone; a version that made room for a newer one is no trace. A resource counts for the environment it stands in; one that stands in none, for its service. The principal's own workspace is
-its own.
+too: a resource that is gone, or a new one that neither the backups nor the workload make. Of an object the
+key must be gone; a version that made room for a newer one is no trace. A resource counts for the environment
+it stands in; one that stands in none, for its service. The principal's own workspace is its own.
 """
 
 from __future__ import annotations
