@@ -21,6 +21,7 @@ CREATE TABLE bookings (
     seats integer NOT NULL CHECK (seats > 0),
     price numeric(10, 2),
     note text,
+    distance double precision,
     extras jsonb,
     stamp bigint,
     booked_at timestamptz NOT NULL DEFAULT now(),
@@ -53,6 +54,13 @@ CREATE TABLE dies_at_commit (id uuid PRIMARY KEY);
 CREATE CONSTRAINT TRIGGER die AFTER INSERT ON dies_at_commit
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();
 """
+ODD_SESSIONS = """
+ALTER ROLE application SET TimeZone TO 'Asia/Tokyo';
+ALTER ROLE application SET DateStyle TO 'German';
+ALTER ROLE application SET extra_float_digits TO 0;
+"""
+"""Settings under which a row's text, and so its hash, would be another."""
+
 KEYS = {
     "bookings": "id",
     "payments": "id",
@@ -89,7 +97,9 @@ def shared(sandbox: Sandbox, setting: Setting, replica: PostgresReplica) -> Iter
         run_id=sandbox.run_id, service="bookings", kind="postgres", directory=sandbox.root / "bookings"
     )
     try:
-        yield replica.provision(lease, setting)
+        endpoint = replica.provision(lease, setting)
+        replica.execute(endpoint, ODD_SESSIONS, {})
+        yield endpoint
     finally:
         replica.destroy(lease)
 

@@ -28,7 +28,7 @@ class Customer(LedgerUser):
     def book(self):
         booking, now = self.key(), datetime.now(UTC)
         with self.transaction("book") as tx:
-            tx.insert("bookings", booking, seats=self.random.randint(1, 9), price=19.99, note="window",
+            tx.insert("bookings", booking, seats=self.random.randint(1, 9), price=19.99, note="window", distance=0.1 + 0.2,
                       extras={"meal": True, "list": [1, None]}, stamp=2**40, booked_at=now)
             tx.insert("payments", self.key(), booking_id=booking)
         if tx.acknowledged:
@@ -313,9 +313,11 @@ def test_no_acknowledged_row_is_lost_when_the_server_is_killed_and_the_workload_
             key: there.get(key) for key in there.keys() - unsure
         }
 
+    before = len(read_ledger(ledger).calls)
     workload.go()
     wait_for_acknowledgements(ledger, 100)
     assert workload.stop() == 0, workload.last_words()
+    assert {call.state for call in read_ledger(ledger).calls[before:]} == {"acked"}, "no old line is used"
     vessel.discard()
 
 

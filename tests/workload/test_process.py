@@ -59,7 +59,7 @@ SystemClock().sleep(60)
 
 
 def test_nothing_is_sent_before_go_and_only_what_is_under_way_after_pause(
-    database: Endpoint, make: Make, ledger: Path
+    database: Endpoint, replica: PostgresReplica, make: Make, ledger: Path
 ) -> None:
     workload = make(database, BOOK, users=4, rate=400)
     workload.pause()
@@ -72,6 +72,8 @@ def test_nothing_is_sent_before_go_and_only_what_is_under_way_after_pause(
     kept = read_ledger(ledger)
     assert len(kept.calls) - sent <= 4
     assert not kept.indeterminate
+    lines = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ninelives workload'"
+    assert replica.query(database, lines, {}) == [(0,)], "no old line is kept for after the recovery"
     workload.go()
     wait_for_acknowledgements(ledger, 20)
     assert workload.alive()
