@@ -28,8 +28,9 @@ class Customer(LedgerUser):
     def book(self):
         booking, now = self.key(), datetime.now(UTC)
         with self.transaction("book") as tx:
-            tx.insert("bookings", booking, seats=self.random.randint(1, 9), price=19.99, note="window", distance=0.1 + 0.2,
-                      extras={"meal": True, "list": [1, None]}, stamp=2**40, booked_at=now)
+            tx.insert("bookings", booking, seats=self.random.randint(1, 9), price=19.99, note="window",
+                      distance=0.1 + 0.2, extras={"meal": True, "list": [1, None]},
+                      stamp=2**40, booked_at=now)
             tx.insert("payments", self.key(), booking_id=booking)
         if tx.acknowledged:
             self.booked.append(booking)
