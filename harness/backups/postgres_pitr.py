@@ -115,10 +115,10 @@ class PostgresPitrTool:
         )
 
     def start(self) -> None:
-        """Begin to ship log; returns when it is being received. Does nothing while it runs."""
+        """Begin to ship log, unless it runs already; returns when everything written so far is archived."""
         if not self._shipping.runs:
             self._begin_shipping()
-        self._shipping.await_ready()
+        self._shipping.await_caught_up()
 
     def stop(self) -> None:
         """Ship what is left, and end shipping. Idempotent."""

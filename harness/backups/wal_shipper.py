@@ -47,6 +47,7 @@ from harness.seams.postgres_client import Connection, connect
 from harness.seams.postgres_tools import binary
 
 READY_FILE = "ready"
+COVERS_FILE = "covers"
 WAL_DIRECTORY = "wal"
 RECEIVER_LOG = "receivewal.log"
 ROUND_SECONDS = 0.25
@@ -345,7 +346,7 @@ class Shipper:
         self._settled: dict[str, int] = {}
         self._last: Stamp | None = None
         self._noted: Stamp | None = None
-        self._noted_covers: datetime | None = None
+        self._covers: datetime | None = None
 
     def ship(self, covers: datetime | None, *, everything: bool) -> None:
         """Ship what has been received so far.
@@ -372,7 +373,10 @@ class Shipper:
                 if path.suffix:
                     self._ship_file(path, self._shipped)
             self._last = now
-            self._note(covers, now, self._shipped)
+            if covers is not None and covers != self._covers:
+                self._covers = covers
+                self._tell(covers)
+                self._note(covers, now, self._shipped)
 
     def _is_time(self, now: Stamp) -> bool:
         return self._last is None or now.since(self._last) >= self._order.ship_every - ROUND_SECONDS
@@ -383,14 +387,19 @@ class Shipper:
         chains = {segment: contiguous(found) for segment, found in pieces.items()}
         return {segment: chain[-1].end for segment, chain in chains.items() if chain}
 
-    def _note(self, covers: datetime | None, now: Stamp, shipped: dict[str, int]) -> None:
-        if covers is None or covers == self._noted_covers:
-            return
+    def _tell(self, covers: datetime) -> None:
+        """Tell the harness, which waits for it before the agent acts."""
+        fresh = self._directory.with_name(f"{COVERS_FILE}.new")
+        fresh.write_text(covers.isoformat())
+        fresh.rename(self._directory.with_name(COVERS_FILE))
+
+    def _note(self, covers: datetime, now: Stamp, shipped: dict[str, int]) -> None:
+        """Tell whoever reads the archive later."""
         if self._noted is not None and now.since(self._noted) < POSITION_SECONDS:
             return
         end = max((self._grid.begin(segment) + end for segment, end in shipped.items()), default=0)
         self._archive.note_position(Position(covers_until=covers, lsn=end))
-        self._noted, self._noted_covers = now, covers
+        self._noted = now
 
     def _ship_file(self, path: Path, shipped: dict[str, int]) -> None:
         segment, size = path.stem, self._order.segment_size

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.backups import wal_shipper
-from harness.backups.wal_shipper import READY_FILE, RECEIVER_LOG, Order
+from harness.backups.wal_shipper import COVERS_FILE, READY_FILE, RECEIVER_LOG, Order
 from harness.clock import Clock
 from harness.errors import BackupError
 from harness.sandbox import Sandbox
 
 LOG_FILE = "shipper.log"
-READY_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 TAIL_LINES = 6
@@ -47,7 +49,8 @@ class WalShipping:
         """Start it; it may not have begun to receive when this returns."""
         self._directory = Path(order.directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._directory / READY_FILE).unlink(missing_ok=True)
+        for name in (READY_FILE, COVERS_FILE):
+            (self._directory / name).unlink(missing_ok=True)
         reading, writing = os.pipe()
         try:
             self._process = self._sandbox.start(
@@ -66,44 +69,53 @@ class WalShipping:
 
     def await_ready(self) -> None:
         """Wait until it receives."""
+        self._await((self._directory / READY_FILE).exists, "does not begin")
+
+    def await_caught_up(self) -> None:
+        """Wait until everything that the server has acknowledged by now is in the archive."""
+        asked = self._clock.stamp().wall
+        self._await(lambda: self._covers() >= asked, "does not keep up")
+
+    def _await(self, condition: Callable[[], bool], complaint: str) -> None:
         began = self._clock.stamp()
-        while not (self._directory / READY_FILE).exists():
+        while not condition():
             self.check()
-            if self._clock.stamp().since(began) > READY_SECONDS:
+            if self._clock.stamp().since(began) > PATIENCE_SECONDS:
                 raise BackupError(
-                    f"WAL shipping does not begin after {READY_SECONDS:.0f} s: {self._last_words()}",
-                    hint="does the server accept replication connections of its operator?",
+                    f"WAL shipping {complaint} within {PATIENCE_SECONDS:.0f} s: {self._last_words()}",
+                    hint="does the server accept its operator's replication connections, and S3 its objects?",
                 )
             self._clock.sleep(POLL_SECONDS)
+
+    def _covers(self) -> datetime:
+        told = self._directory / COVERS_FILE
+        return datetime.fromisoformat(told.read_text()) if told.exists() else datetime.min.replace(tzinfo=UTC)
 
     def check(self) -> None:
         """Raises BackupError if it has ended by itself."""
         if self._process is not None and self._process.poll() is not None:
-            code = self._process.returncode
-            self._forget()
-            raise BackupError(
-                f"the WAL shipper ended by itself with exit code {code}: {self._last_words()}",
-                hint=f"its log is {self._directory / LOG_FILE}",
-            )
+            raise self._failure(self._process.returncode)
 
     def stop(self) -> None:
         """Have it ship what it has received, and end. Idempotent."""
         if self._process is None:
             return
-        self.check()
-        process = self._process
-        process.terminate()
+        self._process.terminate()
         try:
-            code = process.wait(STOP_SECONDS)
+            code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-        self._forget()
+            self._process.kill()
+            code = self._process.wait()
         if code != 0:
-            raise BackupError(
-                f"the WAL shipper could not ship everything it had received: {self._last_words()}",
-                hint="is the S3 service still up? What it could not ship lies in its directory",
-            )
+            raise self._failure(code)
+        self._forget()
+
+    def _failure(self, code: int) -> BackupError:
+        self._forget()
+        return BackupError(
+            f"the WAL shipper ended with exit code {code}, perhaps not all is shipped: {self._last_words()}",
+            hint=f"is the S3 service still up? What it received and did not ship lies in {self._directory}",
+        )
 
     def _forget(self) -> None:
         self._process = None

@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 
 from harness.backups.pg_dump import PgDumpTool
 from harness.errors import BackupError, RestoreError
-from harness.facts import RecoveryPoint
+from harness.facts import BACK_DOOR, RecoveryPoint
 from harness.scenario.models import PgDump
 from harness.seams.drivers import Due
+from harness.seams.s3_client import open_client
 
 from .conftest import Estate
 
@@ -211,9 +212,20 @@ def test_a_dump_that_lost_its_metadata_is_judged_by_pg_restore(estate: Estate) -
 
 def test_a_bucket_that_is_gone_holds_no_points(estate: Estate) -> None:
     tool = make_tool(estate, to="plain")
-    tool._store._bucket = "no-such-bucket"
-    with pytest.raises(BackupError, match="cannot read"):
-        tool.points()
+    point = tool.take(days_ago(1))
+    plain = estate.setting.peers["plain"]
+    owner = open_client(plain, plain.credentials[BACK_DOOR])
+    for item in owner.list_objects_v2(Bucket="plain")["Contents"]:
+        owner.delete_object(Bucket="plain", Key=item["Key"])
+    owner.delete_bucket(Bucket="plain")
+    try:
+        assert tool.points() == ()
+        with pytest.raises(RestoreError, match="is no longer in plain"):
+            tool.restore(point, estate.vessel(), estate.mark)
+        with pytest.raises(BackupError, match="cannot write"):
+            tool.take(days_ago(0))
+    finally:
+        owner.create_bucket(Bucket="plain")
 
 
 def test_nothing_is_left_behind_by_taking_and_restoring(

@@ -469,8 +469,9 @@ def test_shipping_goes_on_where_it_was_after_a_stop_and_a_lost_receiver(
     assert shippers(estate) == []
     estate.book(11, 10)
     switch_segment(estate)
-    estate.book(21, 10)
+    estate.book(21, 5)
     tool.start()
+    estate.book(26, 5)
     tool.start()
     assert len(shippers(estate)) == 2
     estate.book(31, 10)
@@ -482,6 +483,20 @@ def test_shipping_goes_on_where_it_was_after_a_stop_and_a_lost_receiver(
     restored = tool.restore(tool.points()[0], estate.vessel(), estate.mark)
     assert estate.same_content(restored)
     assert estate.count(restored) == 50
+
+
+def test_start_returns_when_everything_written_so_far_is_in_the_archive(
+    estate: Estate, make_tool: Callable[..., PostgresPitrTool]
+) -> None:
+    tool = make_tool(ship_every="2s")
+    tool.take(days_ago(7))
+    estate.book(1, 40)
+    tool.start()
+    for process in shippers(estate):
+        process.kill()
+    with pytest.raises(BackupError):
+        tool.stop()
+    assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 40
 
 
 def test_secrets_are_neither_in_arguments_nor_in_files_of_the_shipper(
@@ -507,7 +522,7 @@ def test_a_shipper_that_dies_is_noticed(estate: Estate, make_tool: Callable[...,
     shipper = next(each for each in shippers(estate) if each.name() != "pg_receivewal")
     shipper.kill()
     until(lambda: is_over(shipper))
-    with pytest.raises(BackupError, match="ended by itself with exit code -9"):
+    with pytest.raises(BackupError, match="ended with exit code -9"):
         tool.stop()
     tool.stop()
     for left in receivers(estate):
@@ -587,9 +602,11 @@ def test_a_store_that_is_gone_keeps_the_log_and_is_told_at_the_stop(
     tool.stop()
     gone = {**estate.setting.peers, "vault": replace(vault, port=free_port())}
     monkeypatch.setattr(tool, "_setting", replace(estate.setting, peers=gone))
-    tool.start()
+    tool._begin_shipping()
     estate.book(11, 10)
-    with pytest.raises(BackupError, match="could not ship everything"):
+    log = estate.setting.sandbox.root / "shippers" / tool._name / "shipper.log"
+    until(lambda: "from vault" in log.read_text())
+    with pytest.raises(BackupError, match=r"ended with exit code 1, .*vault"):
         tool.stop()
     monkeypatch.setattr(tool, "_setting", estate.setting)
     tool.take(days_ago(1))
