@@ -232,8 +232,9 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(stage: Place) -> Seen:
     onlooker = Onlooker()
-    record = play(load_scenario(KIOSK / "deleted-orders.yaml"), stage, onlooker)
-    return Seen(record, onlooker)
+    drilled = play(load_scenario(KIOSK / "deleted-orders.yaml"), stage, onlooker)
+    assert drilled.fault is None
+    return Seen(drilled.record, onlooker)
 
 
 # --- times --------------------------------------------------------------------------------------------
