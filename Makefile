@@ -18,11 +18,13 @@ $(READY): pyproject.toml constraints.txt
 drill: $(READY)  ## play the PocketOS incident
 	$(BIN)/ninelives run scenarios/pocketos/as-it-happened.yaml
 
+# Whole drills measure time, so nothing else runs beside them.
 test: $(READY)  ## run every test; prints the slowest
-	$(BIN)/python -m pytest --durations=10 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill' --durations=10 $(PYTEST)
+	$(BIN)/python -m pytest -m drill --durations=10 $(PYTEST)
 
 quick: $(READY)  ## run the fast tests only
-	$(BIN)/python -m pytest -n 2 -m 'not drill and not browser' $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill and not browser' $(PYTEST)
 
 lint: $(READY)  ## style, types, floors
 	$(BIN)/ruff check .
