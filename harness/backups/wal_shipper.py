@@ -376,10 +376,14 @@ class Shipper:
             if covers is not None and covers != self._covers:
                 self._covers = covers
                 self._tell(covers)
-                self._note(covers, now, self._shipped)
+                if everything or self._is_time_to_note(now):
+                    self._note(covers, now, self._shipped)
 
     def _is_time(self, now: Stamp) -> bool:
         return self._last is None or now.since(self._last) >= self._order.ship_every - ROUND_SECONDS
+
+    def _is_time_to_note(self, now: Stamp) -> bool:
+        return self._noted is None or now.since(self._noted) >= POSITION_SECONDS
 
     def _shipped_before(self) -> dict[str, int]:
         """How far each segment lies in the archive already."""
@@ -395,8 +399,6 @@ class Shipper:
 
     def _note(self, covers: datetime, now: Stamp, shipped: dict[str, int]) -> None:
         """Tell whoever reads the archive later."""
-        if self._noted is not None and now.since(self._noted) < POSITION_SECONDS:
-            return
         end = max((self._grid.begin(segment) + end for segment, end in shipped.items()), default=0)
         self._archive.note_position(Position(covers_until=covers, lsn=end))
         self._noted = now

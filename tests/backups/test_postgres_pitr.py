@@ -248,8 +248,13 @@ def test_what_is_hidden_or_overwritten_in_the_vault_is_still_restored(
     tool = copy()
     before = tool.points()
     client = estate.client("vault")
-    for number, (key, _) in enumerate(objects(estate, f"{tool._name}/")):
-        if number % 2:
+    for number, (key, version) in enumerate(objects(estate, f"{tool._name}/")):
+        if key.endswith("backup.json"):
+            record = client.get_object(Bucket="bookings-vault", Key=key, VersionId=version)["Body"].read()
+            forged = record.replace(b'"timeline":1', b'"timeline":7')
+            assert forged != record
+            client.put_object(Bucket="bookings-vault", Key=key, Body=forged)
+        elif number % 2:
             client.put_object(Bucket="bookings-vault", Key=key, Body=b"{}")
         else:
             client.delete_object(Bucket="bookings-vault", Key=key)
@@ -323,12 +328,16 @@ def test_altered_log_does_not_count_as_log(
     estate: Estate, archive: Archive, copy: Callable[..., PostgresPitrTool]
 ) -> None:
     tool = copy("plain")
+    whole = tool.points()[0]
     client = estate.client("plain")
     key, _ = objects(estate, f"{tool._name}/wal/", "plain")[-1]
     content = client.get_object(Bucket="plain", Key=key)["Body"].read()
-    for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[: len(content) // 2], b""):
+    for damaged in (content[: len(content) // 2], b"", content[:-1] + bytes([content[-1] ^ 1])):
         client.put_object(Bucket="plain", Key=key, Body=damaged)
-        assert tool.points()[0].covers_until < archive.before_the_drop
+        cut = tool.points()[0]
+        assert cut.size == whole.size - len(content)
+        assert cut.covers_until < whole.covers_until
+    assert estate.count(tool.restore(cut, estate.vessel(), estate.mark)) >= 330
 
 
 def test_log_that_changes_between_listing_and_reading_is_a_restore_error(
