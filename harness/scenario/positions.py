@@ -98,7 +98,12 @@ class Document:
 def dotted(path: KeyPath) -> str:
     """A path as people write it: ``agent.steps[2].on``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return shortened(text.removeprefix("."))
+
+
+def shortened(text: str, limit: int = 300) -> str:
+    """Text for a message; of one that nobody would read to its end, the beginning and the end."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}...{text[-limit // 4 :]}"
 
 
 def value_at(tree: JsonValue, path: KeyPath) -> JsonValue:
@@ -321,7 +326,7 @@ def _mark(event: Event) -> Mark:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    return repr(shortened(text, 40))
 
 
 _SYNTAX_HINTS = {

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from harness.errors import Problem
 from harness.scenario.patch import vain_removals
-from harness.scenario.positions import Document, KeyPath, dotted
+from harness.scenario.positions import Document, KeyPath, dotted, shortened
 
 MOST_NAMED = 12
 MOST_COMPARED = 1000
@@ -76,7 +76,8 @@ def at_positions(findings: Iterable[Finding], document: Document) -> tuple[Probl
 def _at_position(finding: Finding, document: Document) -> Problem:
     mark = document.mark(finding.path, of_key=finding.of_key)
     file = mark.file or document.file
-    return Problem(file, mark.line, mark.column, dotted(finding.path), finding.message, finding.hint)
+    message, hint = shortened(finding.message), shortened(finding.hint)
+    return Problem(file, mark.line, mark.column, dotted(finding.path), message, hint)
 
 
 def nearest(word: str, words: Iterable[str], otherwise: str = "there is none to choose from") -> str:

@@ -42,7 +42,7 @@ VERBS = {
 SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3"}
 """The kind of service that each surface with a service talks to."""
 
-PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+PLACEHOLDER = re.compile(r"\$\{([^}]{0,100})\}")
 JSON_PATH = re.compile(
     r"\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[-?[0-9]{1,9}\]|\[\?[A-Za-z_][A-Za-z0-9_.-]*=[^\]]*\])*"
 )
@@ -221,7 +221,7 @@ def _unsaved(value: JsonValue, saved: set[str], path: KeyPath) -> Iterator[Findi
         for index, child in enumerate(value):
             yield from _unsaved(child, saved, (*path, index))
     elif isinstance(value, str):
-        for name in PLACEHOLDER.findall(value):
+        for name in dict.fromkeys(PLACEHOLDER.findall(value)):
             if name not in saved:
                 yield _not_saved(name, saved, path)
 

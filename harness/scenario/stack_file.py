@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from harness.errors import Problem
 from harness.scenario.building import Built, build
 from harness.scenario.files import missing_files, named_by_stack, planted_findings
-from harness.scenario.models import Stack
+from harness.scenario.models import Stack, TokenGrant
 from harness.scenario.patch import merge_patch
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, removes_nothing
@@ -61,9 +61,7 @@ class StackFile:
         return (
             *self.sheet.problems,
             *self.sheet.at(self._base_findings),
-            *self.sheet.at(
-                finding for name in self._guards for finding in (*self._alone(name), *self._idle(name))
-            ),
+            *self.sheet.at(finding for name in self._guards for finding in self._of_guard(name)),
         )
 
     def guarded(self, names: Sequence[str]) -> Guarded:
@@ -108,9 +106,11 @@ class StackFile:
         guard = self.base.guards[name] if self.base else None
         return {key: value for key, value in guard.patch.items() if key in PATCHABLE} if guard else {}
 
-    def _alone(self, name: str) -> Iterator[Finding]:
+    def _of_guard(self, name: str) -> Iterator[Finding]:
         for finding in self._patched([name])[1]:
             yield self._placed(finding, [name], "")
+        yield from self._idle(name)
+        yield from self._unmarked(name)
 
     def _idle(self, name: str) -> Iterator[Finding]:
         """What a guard was meant to do and does not."""
@@ -122,6 +122,19 @@ class StackFile:
             yield Finding(
                 path, "changes nothing", "write what is different in the stack when the guard is on"
             )
+
+    def _unmarked(self, name: str) -> Iterator[Finding]:
+        """A guard that nobody sells and that is passed off as one that can be had."""
+        stack = self._patched([name])[0].model
+        if (
+            stack
+            and self.base
+            and not self.base.guards[name].hypothetical
+            and _scoped(stack) - _scoped(self.base)
+        ):
+            message = "missing: no provider offers tokens for single operations"
+            hint = "say so in a sentence; reports repeat it next to every result"
+            yield Finding(("guards", name, "hypothetical"), message, hint, of_key=True)
 
     def _placed(self, finding: Finding, names: Sequence[str], suffix: str) -> Finding:
         """The finding at the patch that brought it about, or where it shows if no patch is there."""
@@ -149,6 +162,16 @@ def _findings(stack: Stack | None, folder: Path, known: Known) -> Iterator[Findi
         yield from stack_findings(stack, known)
         yield from missing_files(named_by_stack(stack), folder)
         yield from planted_findings(stack, folder)
+
+
+def _scoped(stack: Stack) -> set[tuple[str, str]]:
+    """Each grant that is a token for single operations."""
+    return {
+        (principal, service)
+        for principal, model in stack.principals.items()
+        for service, grant in model.grants.items()
+        if isinstance(grant, TokenGrant) and grant.token == "scoped"  # noqa: S105 - a kind of token, not one
+    }
 
 
 def _gist(finding: Finding) -> tuple[KeyPath, str]:

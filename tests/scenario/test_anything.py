@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,19 @@ def test_a_misspelt_key_is_told_at_its_place_with_the_right_one(
     assert "did you mean" in problems[0].hint or "there are" in problems[0].hint
     if len(key) > 3:
         assert key in problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 300_000, "${" * 150_000, "${a}" * 75_000, "(" * 300_000, "a/" * 150_000]
+)
+@pytest.mark.parametrize("key", ["title", "id", "with", "save", "slice", "rate", "guards"])
+def test_long_values_are_told_shortly_and_soon(copy: Copy, key: str, text: str) -> None:
+    tree = good_tree("drill.yaml")
+    step = tree["agent"]["steps"][0]
+    spots = {"with": step["with"], "save": step.setdefault("save", {}), "slice": tree["history"]}
+    spots.get(key, tree["workload"] if key == "rate" else tree)[key] = [text] if key == "guards" else text
+    began = time.monotonic()
+    problems = copy.problems("drill.yaml", written(tree).encode())
+    assert time.monotonic() - began < 5
+    for problem in problems:
+        assert len(str(problem)) < 2000
