@@ -5,21 +5,23 @@ product is imported before a scenario is really drilled.
 
 A subtest passes when its verdict is the expected one (held, unless the scenario says otherwise). An
 unexpected breach, or an expected one that did not come, fails. An unexpected *undecided* is an error, as
-is a fault of the harness: neither says anything about the stack.
+is a fault of the harness: neither says anything about the stack. An item of which nothing worse can be said
+is an error too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.reports import TestReport
-from _pytest.subtests import SubtestContext, SubtestReport
 
 if TYPE_CHECKING:
+    from _pytest.subtests import SubtestReport
+
     from harness.journal.record import Verdict
     from harness.run.drill import Drilled
     from harness.run.place import Place
@@ -38,13 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect YAML files that have the top-level key of a scenario."""
-    if file_path.suffix not in {".yaml", ".yml"}:
+    if file_path.suffix not in {".yaml", ".yml"} or not _is_scenario(file_path):
         return None
-    with file_path.open("rb") as file:
-        if SCENARIO_KEYS.search(file.read(65536)) is None:
-            return None
     collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
     return collector
+
+
+def _is_scenario(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return SCENARIO_KEYS.search(file.read(65536)) is not None
+    except OSError:
+        return False  # somebody else's file that we may not read
 
 
 class ScenarioFile(pytest.File):
@@ -52,18 +59,18 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Load the file; its problems are the collection error."""
-        from harness.errors import ScenarioError
+        from harness.errors import HarnessError
         from harness.scenario.load import load_scenario
 
         try:
             loaded = load_scenario(self.path)
-        except ScenarioError as error:
+        except HarnessError as error:
             raise self.CollectError(str(error)) from None
         yield ScenarioItem.from_parent(self, name=loaded.id, loaded=loaded)
 
 
 class ScenarioItem(pytest.Item):
-    """One drill. The drill itself is the set-up; judging it is the test."""
+    """One drill. The drill and its judging are the set-up; that nothing surprises is the test."""
 
     def __init__(self, *, loaded: Any, **rest: Any) -> None:
         super().__init__(**rest)
@@ -71,43 +78,46 @@ class ScenarioItem(pytest.Item):
         self.drilled: Drilled | None = None
 
     def setup(self) -> None:
-        """Play the drill; a fault of the harness is an error of the set-up."""
+        """Play the drill and report each objective as a subtest; an error when that decides nothing."""
+        from harness.errors import HarnessError
         from harness.run.drill import drill
 
         self.drilled = drill(self.loaded, _place(self.config))
+        if isinstance(self.drilled.fault, HarnessError):
+            pytest.fail(f"{self.drilled.fault}\n  see {self.drilled.folder}", pytrace=False)
         if self.drilled.fault is not None:
             raise self.drilled.fault
+        for verdict in self.drilled.record.verdicts:
+            self._report(verdict)
+        if {verdict.value for verdict in self.drilled.record.surprises} == {"undecided"}:
+            self._fail(self.drilled)
 
     def runtest(self) -> None:
-        """Report each objective as a subtest, and fail when one is not as expected."""
+        """Fail when a verdict is not as expected."""
         assert self.drilled is not None
-        record = self.drilled.record
-        expect = self.loaded.scenario.expect
-        for verdict in record.verdicts:
-            self.ihook.pytest_runtest_logreport(
-                report=_report(self, verdict, expect.get(verdict.objective, "held"))
-            )
-        if record.surprises:
-            names = ", ".join(f"{verdict.objective} {verdict.value}" for verdict in record.surprises)
-            raise NotAsExpectedError(f"not as expected: {names}\n  see {self.drilled.folder}/index.html")
+        if self.drilled.record.surprises:
+            self._fail(self.drilled)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
-        """The message alone; a traceback through the harness helps nobody."""
-        if isinstance(excinfo.value, NotAsExpectedError) or hasattr(excinfo.value, "hint"):
-            return str(excinfo.value)
-        return str(super().repr_failure(excinfo, style))
+    def _fail(self, drilled: Drilled) -> None:
+        names = ", ".join(f"{verdict.objective} {verdict.value}" for verdict in drilled.record.surprises)
+        pytest.fail(f"not as expected: {names}\n  see {drilled.folder}/index.html", pytrace=False)
+
+    def _report(self, verdict: Verdict) -> None:
+        report = _report(self, verdict, self.loaded.scenario.expect.get(verdict.objective, "held"))
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            self.ihook.pytest_runtest_logreport(report=report)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, f"scenario {self.name}"
 
 
-class NotAsExpectedError(Exception):
-    """The run's verdicts differ from what its scenario expects."""
-
-
 def _report(item: ScenarioItem, verdict: Verdict, expected: str) -> SubtestReport:
+    # Private, as pytest has no public way to report a subtest; a session without drills never gets here.
+    from _pytest.reports import TestReport
+    from _pytest.subtests import SubtestContext, SubtestReport
+
     passed = verdict.value == expected
-    undecided = verdict.value == "undecided"
     text = f"{verdict.objective} {verdict.value}, expected {expected}: {verdict.summary}"
     report = TestReport(
         nodeid=item.nodeid,
@@ -115,8 +125,9 @@ def _report(item: ScenarioItem, verdict: Verdict, expected: str) -> SubtestRepor
         keywords={},
         outcome="passed" if passed else "failed",
         longrepr=None if passed else text,
-        when="setup" if undecided and not passed else "call",  # pytest calls a failed set-up an error
-        sections=[("verdict", text)],
+        # pytest calls a failed set-up an error.
+        when="setup" if verdict.value == "undecided" and not passed else "call",
+        sections=[("verdict", text)] if passed else [],
     )
     context = SubtestContext(msg=verdict.objective, kwargs={})
     return SubtestReport._new(report, context, captured_output=None, captured_logs=None)
