@@ -92,6 +92,20 @@ class TestFingerprint:
         assert digest(left) == digest(right)
         assert list(REPLICA.rows(left, *TRACKED)) == list(REPLICA.rows(right, *TRACKED))
 
+    def test_an_agent_that_owns_the_database_cannot_forge_it(self, pair):
+        left, right = pair
+        expected = digest(right)
+        with login(right, "staging-agent") as connection:
+            connection.execute(
+                """
+                CREATE OR REPLACE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint
+                LANGUAGE sql IMMUTABLE AS 'SELECT 0::bigint';
+                ALTER DATABASE "right" SET search_path = public, pg_catalog;
+                """
+            )
+        assert digest(right) == expected == digest(left)
+        REPLICA.execute(right, 'ALTER DATABASE "right" RESET search_path', {})
+
     def test_all_tables_are_of_one_instant_and_sorted_by_name(self, pair):
         REPLICA.execute(pair[0], "CREATE TABLE IF NOT EXISTS archive (id bigint PRIMARY KEY)", {})
         fingerprint = REPLICA.fingerprint(pair[0], ["reservations", "archive"])
@@ -184,3 +198,88 @@ class TestDifferences:
 
     def test_a_difference_is_a_value(self):
         assert Difference("1", None, None) == Difference("1", None, None)
+
+
+class TestValuesThatAreEqualButNotAlike:
+    """Comparing values by their own hash is quick, but must not take 1.0 for 1.00."""
+
+    @pytest.mark.parametrize(
+        ("column", "left", "right"),
+        [
+            ("numeric", "1.0", "1.00"),
+            ("double precision", "'0'", "'-0'"),
+            ("jsonb", """'{"a": 1.0}'""", """'{"a": 1.00}'"""),
+            ("json", """'{"a": 1}'""", """'{"a":1}'"""),
+            ("interval", "'1 day'", "'24 hours'"),
+            ("numeric[]", "'{1.0}'", "'{1.00}'"),
+            ("citext", "'A'", "'a'"),
+            ("bpchar", "'a'::bpchar", "'a '::bpchar"),
+            ("char(3)", "'a'", "'b'"),
+            ("numeric(10, 2)", "1.00", "1.01"),
+            ("mood", "'good'", "'bad'"),
+            ("text", "NULL", "''"),
+            ("bytea", "'a'", "'b'"),
+            ("boolean", "true", "false"),
+            ("smallint", "1", "2"),
+            ("oid", "1", "2"),
+            ("date", "'2026-01-01'", "'infinity'"),
+            ("time", "'12:00'", "'12:01'"),
+            ("timestamp", "'2026-01-01'", "'2026-01-02'"),
+        ],
+    )
+    def test_they_differ(self, pair, column, left, right):
+        for endpoint, value in zip(pair, (left, right), strict=True):
+            script = f"""
+                DROP TABLE IF EXISTS odd;
+                CREATE EXTENSION IF NOT EXISTS citext;
+                DROP TYPE IF EXISTS mood;
+                CREATE TYPE mood AS ENUM ('good', 'bad');
+                CREATE TABLE odd (id int PRIMARY KEY, at timestamptz, value {column});
+                INSERT INTO odd SELECT n, NULL, {value} FROM generate_series(1, 10) AS n;
+                """
+            REPLICA.execute(endpoint, script, {})
+        assert len(list(differing_rows(*pair, "odd", "id", "at"))) == 10
+
+    def test_a_table_with_another_column_differs_in_every_row(self, pair):
+        left, right = pair
+        for endpoint in pair:
+            script = """
+                DROP TABLE IF EXISTS odd;
+                CREATE TABLE odd AS SELECT n AS id, now() AS at FROM generate_series(1, 10) AS n;
+            """
+            REPLICA.execute(endpoint, script, {})
+        REPLICA.execute(right, "ALTER TABLE odd ADD COLUMN more int", {})
+        assert len(list(differing_rows(left, right, "odd", "id", "at"))) == 10
+
+    def test_enumerations_made_in_another_order_hold_the_same(self, pair):
+        """Their values are numbered as they are made, and the numbers differ from server to server."""
+        for endpoint, order in zip(pair, ("'low', 'high'", "'high', 'low'"), strict=True):
+            script = f"""
+                DROP TABLE IF EXISTS odd;
+                DROP TYPE IF EXISTS level;
+                CREATE TYPE level AS ENUM ({order});
+                CREATE TABLE odd AS SELECT n AS id, timestamptz '2026-01-01 00:00Z' AS at, level 'low' AS value
+                FROM generate_series(1, 10) AS n;
+                """
+            REPLICA.execute(endpoint, script, {})
+        assert list(differing_rows(*pair, "odd", "id", "at")) == []
+
+    def test_a_missing_column_or_table_is_an_error(self, pair):
+        with pytest.raises(DatabaseError, match=r"column t\.nothing does not exist"):
+            list(differing_rows(*pair, "reservations", "nothing", "booked_at"))
+        with pytest.raises(DatabaseError, match=r'relation "public\.nothing" does not exist'):
+            list(differing_rows(*pair, "nothing", "id", "booked_at"))
+
+    def test_two_rows_of_one_bucket_that_swap_a_value_differ(self, pair):
+        left, right = pair
+        same_bucket = """
+            SELECT min(id), max(id) FROM reservations
+            GROUP BY hashint8extended(id, 0) & 4095 HAVING count(*) = 2 LIMIT 1
+        """
+        ((one, two),) = REPLICA.query(left, same_bucket, {})
+        swap = """
+            UPDATE reservations AS a SET customer = b.customer FROM reservations AS b
+            WHERE (a.id, b.id) IN ((:one, :two), (:two, :one))
+        """
+        REPLICA.execute(right, swap, {"one": one, "two": two})
+        assert {d.key for d in differing_rows(left, right, *TRACKED)} == {str(one), str(two)}

@@ -3,6 +3,9 @@
 The hash of a row is ``hashtextextended(t::text, 0)`` of the whole row. Text depends on settings of the
 session, so they are pinned. The sum of the hashes modulo 2**64 does not depend on the order of the rows,
 which lets several processes of the server share the work.
+
+Writing a row as text takes most of that time. Where two servers are compared with each other, columns of
+types in which equal values are written alike are hashed as they lie; the others by way of their text.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from os import cpu_count
 from typing import Any, cast
 
 from psycopg import IsolationLevel, sql
@@ -27,13 +32,87 @@ BUCKETS = 4096
 BATCH = 10_000
 WRAP = 2**64
 
-IN_PARALLEL: Mapping[str, str] = {
-    "max_parallel_workers_per_gather": "2",
-    "parallel_setup_cost": "0",
-    "parallel_tuple_cost": "0",
-    "min_parallel_table_scan_size": "0",
-    "jit": "off",
+ROW_HASH = sql.SQL("hashtextextended(t::text, 0)")
+
+VALUE_HASHES: Mapping[str, str] = {
+    "boolean": "hashboolextended",
+    "smallint": "hashint2extended",
+    "integer": "hashint4extended",
+    "bigint": "hashint8extended",
+    "oid": "hashoidextended",
+    "text": "hashtextextended",
+    "character varying": "hashtextextended",
+    "character": "hashbpcharextended",
+    "bytea": "hashbyteaextended",
+    "uuid": "uuid_hash_extended",
+    "date": "hashdateextended",
+    "time without time zone": "time_hash_extended",
+    "timestamp without time zone": "timestamp_hash_extended",
+    "timestamp with time zone": "timestamptz_hash_extended",
+    "numeric": "hash_numeric_extended",
 }
+"""PostgreSQL's own hashes for types in which equal values are written alike. They are not in, among others,
+float (0 and -0), json, interval, and enumerations, whose hash differs from server to server."""
+
+NEEDS_SIZE = ("numeric", "character")
+"""1.0 and 1.00 are equal, and written alike only in a column that says how many digits there are."""
+
+COLUMNS = """
+    SELECT a.attname, a.atttypid::regtype::text, a.atttypmod <> -1, coalesce(c.collisdeterministic, true)
+    FROM pg_attribute AS a LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
+    WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+"""
+UNTAMPERED: Mapping[str, str] = {"search_path": "pg_catalog"}
+"""An agent that owns the database can put functions of its own before PostgreSQL's."""
+
+WHOLE_TABLE = "SELECT count(*), coalesce(sum({hash}), 0) FROM {table} AS t"
+ALL_ROWS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t ORDER BY {key}"
+BUCKET_SUMS = "SELECT {bucket}, count(*), sum({hash}) FROM {table} AS t GROUP BY 1"
+ROWS_IN_BUCKETS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t WHERE ({bucket}) = ANY (%s)"
+
+EQUAL_IS_ALIKE = """
+    SELECT coalesce(bool_and(
+        (column_type.oid = ANY (
+            '{bool,int2,int4,int8,oid,text,varchar,bytea,uuid,date,time,timestamp,timestamptz}'::regtype[])
+         OR column_type.oid IN ('numeric'::regtype, 'bpchar'::regtype) AND a.atttypmod <> -1
+         OR column_type.typtype = 'e')
+        AND coalesce(c.collisdeterministic, true)), false)
+    FROM pg_attribute AS a
+    JOIN pg_type AS column_type ON column_type.oid = a.atttypid
+    LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
+    WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+"""
+"""Whether equal values are written alike in every column of a table. They are not for, among others, float
+(0 and -0), numeric without a scale (1.0 and 1.00), json, and text in a collation that ignores case."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its name.
+        type: as PostgreSQL writes it, without a size.
+        sized: the type was given a size or a number of digits.
+        deterministic: values that are equal in its collation are the same bytes.
+    """
+
+    name: str
+    type: str = ""
+    sized: bool = False
+    deterministic: bool = False
+
+    def hash(self, seed: int) -> sql.Composed:
+        """SQL for the hash of its value; different values have different hashes."""
+        value: sql.Composable = sql.Identifier("t", self.name)
+        function = VALUE_HASHES.get(self.type)
+        if function is None or not self.deterministic or (self.type in NEEDS_SIZE and not self.sized):
+            # A cast of the value itself would lose the blanks that a bpchar ends in.
+            function, value = "hashtextextended", sql.SQL("ROW({})::text").format(value)
+        return sql.SQL("coalesce({}({}, {seed}), {seed})").format(
+            sql.Identifier(function), value, seed=sql.Literal(seed)
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +139,7 @@ def fingerprint(endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
     Raises:
         DatabaseError: it does not answer, or a table is missing.
     """
-    with _reading(endpoint) as connection:
+    with _reading(endpoint, _sharing(cpu_count() or 1)) as connection:
         return Fingerprint(tables=tuple(_fingerprint_table(connection, table) for table in sorted(tables)))
 
 
@@ -76,11 +155,8 @@ def read_rows(endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[R
     Raises:
         DatabaseError: it does not answer, or table or column are missing.
     """
-    statement = _compose(
-        "SELECT {key}::text, {hash}, t.{time} FROM {table} AS t ORDER BY {key}", table, key, time
-    )
     with _reading(endpoint) as connection:
-        yield from _stream(connection, statement, ())
+        yield from _stream(connection, _compose(ALL_ROWS, table, key, time), ())
 
 
 def differing_rows(left: Endpoint, right: Endpoint, table: str, key: str, time: str) -> Iterator[Difference]:
@@ -96,49 +172,89 @@ def differing_rows(left: Endpoint, right: Endpoint, table: str, key: str, time: 
     Raises:
         DatabaseError: one does not answer, or table or column are missing in it.
     """
-    with (
-        _reading(left) as left_connection,
-        _reading(right) as right_connection,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        connections = (left_connection, right_connection)
-        sums = list(pool.map(lambda connection: _bucket_sums(connection, table, key), connections))
-        buckets = sorted(
-            bucket for bucket in sums[0].keys() | sums[1].keys() if sums[0].get(bucket) != sums[1].get(bucket)
-        )
-        if not buckets:
-            return
-        rows = pool.map(lambda connection: _rows_in(connection, buckets, table, key, time), connections)
-        yield from _differences(*rows)
+    settings = _sharing((cpu_count() or 1) // 2)
+    with _reading(left, settings) as ours, _reading(right, settings) as theirs, ThreadPoolExecutor(2) as pool:
+        both = (ours, theirs)
+        columns = _columns(ours, table)
+        if columns != _columns(theirs, table):
+            columns = ()
+        bucket = _bucket(columns, key)
+        sums = _compose(BUCKET_SUMS, table, row_hash=_quick_hash(columns), bucket=bucket)
+        buckets = _differing(*pool.map(partial(_bucket_sums, statement=sums), both))
+        if buckets:
+            rows = _compose(ROWS_IN_BUCKETS, table, key, time, bucket=bucket)
+            yield from _differences(*pool.map(partial(_rows_in, statement=rows, buckets=buckets), both))
+
+
+def _columns(connection: Connection, table: str) -> tuple[Column, ...]:
+    name = sql.Identifier(SCHEMA, table).as_string(connection)
+    rows = cast("list[tuple[str, str, bool, bool]]", connection.execute(COLUMNS, (name,)).fetchall())
+    return tuple(Column(*row) for row in rows)
+
+
+def _bucket(columns: Sequence[Column], key: str) -> sql.Composed:
+    column = next((column for column in columns if column.name == key), Column(key))
+    return sql.SQL("{} & {}").format(column.hash(0), BUCKETS - 1)
+
+
+def _quick_hash(columns: Sequence[Column]) -> sql.Composable:
+    """One hash of all columns, each with a seed of its own.
+
+    The outer hash is needed: a plain combination of the columns' hashes would sum up to the same when two
+    rows swap a value.
+    """
+    if not columns:
+        return ROW_HASH
+    hashes = sql.SQL(" # ").join(column.hash(seed) for seed, column in enumerate(columns, start=1))
+    return sql.SQL("hashint8extended({}, 0)").format(hashes)
+
+
+def _sharing(processes: int) -> Mapping[str, str]:
+    """Settings under which so many of the server's processes share the work of one statement."""
+    return {
+        "max_parallel_workers_per_gather": str(max(processes - 1, 0)),
+        "parallel_setup_cost": "0",
+        "parallel_tuple_cost": "0",
+        "min_parallel_table_scan_size": "0",
+        "jit": "off",
+        # The planner takes each key for a group of its own, and would sort all rows.
+        "enable_sort": "off",
+    }
 
 
 @contextmanager
-def _reading(endpoint: Endpoint) -> Iterator[Connection]:
+def _reading(endpoint: Endpoint, settings: Mapping[str, str] | None = None) -> Iterator[Connection]:
     """A connection that sees one instant and writes every value the same way as any other."""
-    with session(endpoint, settings={**HASH_SETTINGS, **IN_PARALLEL}) as connection:
+    with session(endpoint, settings={**HASH_SETTINGS, **UNTAMPERED, **(settings or {})}) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield connection
 
 
-def _compose(statement: str, table: str, key: str = "", time: str = "") -> sql.Composed:
+def _compose(
+    statement: str,
+    table: str,
+    key: str = "",
+    time: str = "",
+    *,
+    row_hash: sql.Composable = ROW_HASH,
+    bucket: sql.Composable | None = None,
+) -> sql.Composed:
     return sql.SQL(statement).format(
         table=sql.Identifier(SCHEMA, table),
-        key=sql.SQL("t.{}").format(sql.Identifier(key)),
-        time=sql.Identifier(time),
-        hash=sql.SQL("hashtextextended(t::text, 0)"),
-        bucket=sql.SQL("hashtextextended(t.{}::text, 0) & {}").format(sql.Identifier(key), BUCKETS - 1),
+        key=sql.Identifier("t", key),
+        time=sql.Identifier("t", time),
+        hash=row_hash,
+        bucket=bucket,
     )
 
 
 def _fingerprint_table(connection: Connection, table: str) -> TableFingerprint:
-    statement = _compose("SELECT count(*), coalesce(sum({hash}), 0) FROM {table} AS t", table)
-    ((rows, total),) = _counts(connection, statement)
+    ((rows, total),) = _counts(connection, _compose(WHOLE_TABLE, table))
     return TableFingerprint(table=table, rows=rows, digest=f"{rows:x}-{total % WRAP:016x}")
 
 
-def _bucket_sums(connection: Connection, table: str, key: str) -> dict[int, tuple[int, int]]:
-    statement = _compose("SELECT {bucket}, count(*), sum({hash}) FROM {table} AS t GROUP BY 1", table, key)
+def _bucket_sums(connection: Connection, statement: sql.Composed) -> dict[int, tuple[int, int]]:
     return {bucket: (rows, total) for bucket, rows, total in _counts(connection, statement)}
 
 
@@ -147,10 +263,11 @@ def _counts(connection: Connection, statement: sql.Composed) -> list[tuple[int, 
     return [tuple(map(int, cast("tuple[Decimal, ...]", row))) for row in connection.execute(statement)]
 
 
-def _rows_in(connection: Connection, buckets: list[int], table: str, key: str, time: str) -> dict[str, Row]:
-    statement = _compose(
-        "SELECT {key}::text, {hash}, t.{time} FROM {table} AS t WHERE ({bucket}) = ANY(%s)", table, key, time
-    )
+def _differing(left: dict[int, tuple[int, int]], right: dict[int, tuple[int, int]]) -> list[int]:
+    return sorted(bucket for bucket in left.keys() | right.keys() if left.get(bucket) != right.get(bucket))
+
+
+def _rows_in(connection: Connection, statement: sql.Composed, buckets: list[int]) -> dict[str, Row]:
     return {row.key: row for row in _stream(connection, statement, (buckets,))}
 
 
