@@ -39,10 +39,10 @@ def execute(ground: Ground) -> None:
         with phase(ground, "assess"):
             remains = assess(ground, inventory, points, outcomes)
         with phase(ground, "recover"):
-            recovery = recover(ground, world, remains, outcomes)
+            recovery = recover(ground, world, remains, outcomes, witness)
         with phase(ground, "verify"):
             stop(ground, world)
             if recovery.serves:
                 verify(ground, witness)
         with phase(ground, "prove"):
-            prove(ground, remains, recovery.copy)
+            prove(ground, remains, recovery, outcomes, witness)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.facts import Endpoint, Outcome
-from harness.journal.events import Recovered, RecoveryStarted
+from harness.journal.events import Recovered, RecoveryStarted, WitnessTaken
 from harness.run.assess import Copy, Remains
+from harness.run.compare import compare_copy
 from harness.run.ground import Ground
 from harness.run.reconstruct import reconstruct
-from harness.run.restore import Stopwatch, compare, restore, vessel
+from harness.run.restore import Stopwatch, restore, vessel
 from harness.run.traffic import Traffic
 from harness.scenario.models import PostgresService
 
@@ -29,7 +30,9 @@ class Recovery:
     copy: Copy | None = None
 
 
-def recover(ground: Ground, traffic: Traffic, remains: Remains, outcomes: Sequence[Outcome]) -> Recovery:
+def recover(
+    ground: Ground, traffic: Traffic, remains: Remains, outcomes: Sequence[Outcome], witness: WitnessTaken
+) -> Recovery:
     """Recover the drill's service, if it is damaged, even if it looks hopeless."""
     service, recipe = ground.plan.target, ground.plan.loaded.scenario.recover
     needed = service in remains.damaged
@@ -43,7 +46,7 @@ def recover(ground: Ground, traffic: Traffic, remains: Remains, outcomes: Sequen
     watch("provision")
     traffic.workload.pause()
     ground.plan.database(service).fence(ground.endpoints[service])
-    restored = _restore_newest(ground, remains, watch, _just_before_harm(service, outcomes))
+    restored = _restore_newest(ground, remains, watch, just_before_harm(service, outcomes), witness)
     endpoint, copy = restored or (None, None)
     if recipe.reconstruct is not None:
         endpoint = endpoint or _empty(ground, watch)
@@ -57,14 +60,16 @@ def recover(ground: Ground, traffic: Traffic, remains: Remains, outcomes: Sequen
 
 
 def _restore_newest(
-    ground: Ground, remains: Remains, watch: Stopwatch, until: datetime | None
+    ground: Ground, remains: Remains, watch: Stopwatch, until: datetime | None, witness: WitnessTaken
 ) -> tuple[Endpoint, Copy] | None:
-    """Fall back from the newest copy to the next, until one restores."""
+    """Fall back from the newest copy to the next, until one restores; look at it before it changes."""
     for number, copy in enumerate(remains.copies_of(ground.plan.target), start=1):
         watch("provision")
         into = vessel(ground, ground.plan.target, f"recovery-{number}", replace=True)
         endpoint = restore(ground, copy, into, "recovery", watch, until)
         if endpoint is not None:
+            watch("verify")
+            compare_copy(ground, copy, endpoint, witness)
             return endpoint, copy
     return None
 
@@ -88,8 +93,6 @@ def _put_to_work(
     ground.endpoints[service] = endpoint
     watch("verify")
     ground.check_marker(service)
-    if copy is not None:
-        compare(ground, copy, endpoint)
     watch("reconnect")
     traffic.workload.go()
     answered = traffic.wait_for_first_acknowledgement()
@@ -105,7 +108,7 @@ def _put_to_work(
     )
 
 
-def _just_before_harm(service: str, outcomes: Sequence[Outcome]) -> datetime | None:
+def just_before_harm(service: str, outcomes: Sequence[Outcome]) -> datetime | None:
     """The instant to which a continuous copy has to go back, when the harm itself is in it.
 
     A volume that is deleted leaves no trace in the WAL; rows that are deleted through SQL do.

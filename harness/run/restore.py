@@ -8,9 +8,8 @@ from typing import Literal
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import Endpoint
-from harness.journal.events import ContentCompared, RestoreTried
+from harness.journal.events import RestoreTried
 from harness.run.assess import Copy
-from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.seams.drivers import PointInTime, Vessel
 
@@ -87,30 +86,6 @@ def restore(
     if endpoint is None:
         into.discard()
     return endpoint
-
-
-def compare(ground: Ground, copy: Copy, endpoint: Endpoint) -> None:
-    """Record what a restored copy holds, beside what its source held when it was taken."""
-    service = copy.point.service
-    ground.journal.write(
-        ContentCompared(
-            point_id=copy.point.id,
-            taken=ground.taken.get(copy.point.id),
-            restored=content(ground, service, endpoint),
-            newest=newest_write(ground, service, endpoint),
-        )
-    )
-
-
-def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
-    """Time of the newest write in the tracked tables; None when they are empty."""
-    database = ground.plan.database(service)
-    times = [
-        row[0]
-        for table, (_, time) in tracked(ground, service).items()
-        for row in database.query(endpoint, f"SELECT max({time}) FROM {table}", {})  # noqa: S608 - identifiers by pattern
-    ]
-    return max((time for time in times if isinstance(time, datetime)), default=None)
 
 
 def _try(

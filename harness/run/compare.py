@@ -1,0 +1,85 @@
+"""Records how the content of a service, or of a copy of it, differs from what witness and ledger call for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from harness.facts import Endpoint
+from harness.journal.events import ContentCompared, ContentVerified, WitnessTaken
+from harness.journal.ledger import expected, read_ledger
+from harness.journal.witness import RowRead, Written, read_witness, write_differences
+from harness.run.assess import Copy
+from harness.run.backfill import content, tracked
+from harness.run.ground import Ground
+from harness.run.traffic import LEDGER
+
+RECOVERED = "recovered.jsonl"
+WITHOUT_ORIGINAL = ("continuous", "undo")
+"""Kinds of copies that were not taken at one instant, so that nothing was read then to compare them with."""
+
+
+def compare_service(ground: Ground, witness: WitnessTaken) -> None:
+    """Compare the service as it is now; the workload has been stopped."""
+    service = ground.plan.target
+    written = _write_differences(ground, service, ground.endpoints[service], witness, RECOVERED)
+    ground.journal.write(
+        ContentVerified(
+            service=service,
+            content=written.content,
+            file=RECOVERED,
+            sha256=written.sha256,
+            rows=written.rows,
+        )
+    )
+
+
+def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: WitnessTaken) -> None:
+    """Compare a restored copy with what its source held when it was taken; nobody writes to either now.
+
+    Args:
+        ground: the run.
+        copy: what was restored.
+        endpoint: where it answers.
+        witness: of the service, for copies that were not taken at one instant.
+    """
+    service, file, sha256 = copy.point.service, "", ""
+    if copy.point.kind in WITHOUT_ORIGINAL:
+        file = f"{endpoint.lease.service.replace('@', '-')}.jsonl"
+        sha256 = _write_differences(ground, service, endpoint, witness, file).sha256
+    ground.journal.write(
+        ContentCompared(
+            point_id=copy.point.id,
+            taken=ground.taken.get(copy.point.id),
+            restored=content(ground, service, endpoint),
+            newest=newest_write(ground, service, endpoint),
+            file=file,
+            sha256=sha256,
+        )
+    )
+
+
+def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
+    """Time of the newest write in the tracked tables; None when they are empty."""
+    database = ground.plan.database(service)
+    times = [
+        row[0]
+        for table, (_, time) in tracked(ground, service).items()
+        for row in database.query(endpoint, f"SELECT max({time}) FROM {table}", {})  # noqa: S608 - identifiers by pattern
+    ]
+    return max((time for time in times if isinstance(time, datetime)), default=None)
+
+
+def _write_differences(
+    ground: Ground, service: str, endpoint: Endpoint, witness: WitnessTaken, file: str
+) -> Written:
+    folder = ground.journal.folder
+    calls_for = expected(read_witness(folder / witness.file), read_ledger(folder / LEDGER), witness)
+    return write_differences(folder / file, _rows(ground, service, endpoint), calls_for)
+
+
+def _rows(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[RowRead]:
+    database = ground.plan.database(service)
+    for table, (key, time) in sorted(tracked(ground, service).items()):
+        for row in database.rows(endpoint, table, key, time):
+            yield table, row.key, row.hash, row.time
