@@ -130,6 +130,8 @@ class Sandbox:
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool to its end and return its exit code and output; the caller judges the code.
 
+        It gets a session of its own too: Ctrl-C in a terminal reaches the harness, which decides.
+
         Args:
             command, directory, environment, drop: as for ``start``; ``directory`` defaults to ``root``.
             timeout: seconds, after which it is killed.
@@ -150,6 +152,7 @@ class Sandbox:
                 env=self.environment(environment),
                 timeout=timeout,
                 check=False,
+                start_new_session=True,
                 **self._identity(drop),
             )
         except FileNotFoundError as error:

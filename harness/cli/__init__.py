@@ -7,8 +7,10 @@ import sys
 import click
 
 import harness
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, explain
+from harness.cli.streams import outlive_readers
 from harness.errors import HarnessError, RequestError, ScenarioError
+from harness.interrupts import gentle_interrupts, ignore_interrupts
 
 
 class Verbs(click.Group):
@@ -50,24 +52,29 @@ def group() -> None:
 
 def main() -> None:
     """Entry point. Every error that a user can meet ends as a message with a hint and a documented code."""
+    with gentle_interrupts():
+        outlive_readers()
+        code = _answer()
+        if code is Exit.INTERRUPTED:
+            ignore_interrupts()
+    sys.exit(int(code))
+
+
+def _answer() -> Exit:
     try:
-        code = group.main(standalone_mode=False)
-    except click.UsageError as error:
+        return Exit(group.main(standalone_mode=False) or Exit.AS_EXPECTED)
+    except click.ClickException as error:
         error.show()
-        code = Exit.USAGE
+        return Exit.USAGE
     except ScenarioError as error:
         click.echo(error, err=True)
-        code = Exit.USAGE
-    except RequestError as error:
-        click.echo(f"error: {error}", err=True)
-        code = Exit.USAGE
+        return Exit.USAGE
     except HarnessError as error:
         click.echo(f"error: {error}", err=True)
-        code = Exit.FAULT
+        return Exit.USAGE if isinstance(error, RequestError) else Exit.FAULT
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = Exit.FAULT
-    sys.exit(int(code or 0))
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - an exit code of 1 would say that something was breached
+        click.echo(f"error: {explain(error)}", err=True)
+        return Exit.FAULT

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.interrupts import gentle_interrupts
 from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.run import load_all
@@ -37,14 +36,13 @@ def command(paths: tuple[Path, ...], place: Place) -> Exit:
         with follow(scenario) as listener:
             return drill(scenario, place, (listener,))
 
-    with gentle_interrupts():
-        sweep(place)
-        checker = Checker(play)
-        ok = True
-        for file in files:
-            checked = checker.check(file)
-            click.echo(describe(checked))
-            ok = ok and checked.ok
+    sweep(place)
+    checker = Checker(play)
+    ok = True
+    for file in files:
+        checked = checker.check(file)
+        click.echo(describe(checked))
+        ok = ok and checked.ok
     return Exit.AS_EXPECTED if ok else Exit.BREACHED
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from traceback import format_exception
 
+from harness.errors import HarnessError
 from harness.run.drill import Drilled
 
 
@@ -28,13 +30,22 @@ def exit_of(drilled: Drilled) -> Exit:
         return Exit.INTERRUPTED
     if drilled.fault is not None:
         return Exit.FAULT
-    surprises = {verdict.value for verdict in drilled.record.surprises}
-    if not surprises:
+    if drilled.record.as_expected:
         return Exit.AS_EXPECTED
-    return Exit.UNDECIDED if surprises == {"undecided"} else Exit.BREACHED
+    surprises = {verdict.value for verdict in drilled.record.surprises}
+    return Exit.UNDECIDED if surprises <= {"undecided"} else Exit.BREACHED
 
 
 def worst(codes: Iterable[Exit]) -> Exit:
     """The code that stands for several runs."""
     present = set(codes)
     return next(code for code in WORST_FIRST if code in present)
+
+
+def explain(fault: BaseException) -> str:
+    """A fault in words, with what to do about it."""
+    if isinstance(fault, HarnessError):
+        return str(fault)
+    name = type(fault).__name__
+    trace = "".join(format_exception(fault)).rstrip()
+    return f"{name}: {fault}\n  hint: this is a defect of ninelives; please report it, with this:\n{trace}"

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit
-from harness.run.drill import REPORTS
+from harness.run.drill import REPORTS, render
 from harness.run.judge import judge_run
-from harness.seams.lookup import lookup, names
+from harness.seams.lookup import names
 
 
 @click.command("report")
@@ -25,8 +25,6 @@ from harness.seams.lookup import lookup, names
 def command(run: Path, formats: tuple[str, ...], out: Path | None) -> Exit:
     """Write reports of the stored run in the folder RUN, from its files alone."""
     record = judge_run(run)
-    folder = out or run
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in formats or REPORTS:
-        click.echo(lookup("reporters", name)().render(record, folder))
+    for path in render(record, out or run, formats or REPORTS):
+        click.echo(path)
     return Exit.AS_EXPECTED

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.exits import Exit, exit_of, worst
-from harness.cli.interrupts import gentle_interrupts
+from harness.cli.exits import Exit, exit_of, explain, worst
 from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.summary import show
@@ -34,18 +33,17 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
     4 fault of the harness, 130 interrupted.
     """
     loaded = load_all(find_scenarios(paths or (Path("scenarios"),)))
-    with gentle_interrupts():
-        for swept in sweep(place):
-            click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
-        codes = []
-        for scenario in loaded:
-            drilled = _drill(scenario, place, progress=not (as_json or quiet))
-            show(drilled.record, drilled.folder, as_json=as_json)
-            if drilled.fault is not None:
-                click.echo(_explain(drilled), err=True)
-            codes.append(exit_of(drilled))
-            if codes[-1] is Exit.INTERRUPTED:
-                break
+    for swept in sweep(place):
+        click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
+    codes = []
+    for scenario in loaded:
+        drilled = _drill(scenario, place, progress=not (as_json or quiet))
+        show(drilled.record, drilled.folder, as_json=as_json)
+        if drilled.fault is not None:
+            click.echo(_explain(drilled.fault), err=True)
+        codes.append(exit_of(drilled))
+        if codes[-1] is Exit.INTERRUPTED:
+            break
     return worst(codes)
 
 
@@ -74,7 +72,7 @@ def _drill(scenario: LoadedScenario, place: Place, *, progress: bool) -> Drilled
         return drill(scenario, place, (listener,))
 
 
-def _explain(drilled: Drilled) -> str:
-    if isinstance(drilled.fault, KeyboardInterrupt):
+def _explain(fault: BaseException) -> str:
+    if isinstance(fault, KeyboardInterrupt):
         return "interrupted; everything has been torn down"
-    return f"error: {drilled.fault}"
+    return f"error: {explain(fault)}"

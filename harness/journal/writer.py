@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from harness.clock import Clock
 from harness.errors import JournalError
 from harness.facts import Fact
+from harness.interrupts import deferred_interrupts
 from harness.journal.events import Event, Line
 
 JOURNAL_FILE = "journal.jsonl"
@@ -85,9 +86,11 @@ class Journal:
                 read back.
         """
         with self._lock:
-            line, data = self._next(event)
-            self._append(data)
-            self._n, self._prev = line.n, sha256(data).hexdigest()
+            # A line that was written and not counted would be followed by one with the same number.
+            with deferred_interrupts():
+                line, data = self._next(event)
+                self._append(data)
+                self._n, self._prev = line.n, sha256(data).hexdigest()
             for listener in self._listeners:
                 listener(line)
             return line

@@ -6,19 +6,21 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import harness
 from harness.clock import SystemClock
-from harness.errors import HarnessError
+from harness.errors import HarnessError, JournalError
+from harness.interrupts import deferred_interrupts, gentle_interrupts
 from harness.journal.events import Line, RunEnded, RunStarted
 from harness.journal.record import RunRecord
 from harness.journal.writer import Journal
 from harness.run.execute import execute
-from harness.run.ground import Ground
-from harness.run.judge import SCENARIO, judge_run
+from harness.run.ground import Ground, tell
+from harness.run.judge import judge_run
 from harness.run.place import Place, name_run, point_latest, run_folder, workplace
-from harness.run.plan import plan
+from harness.run.plan import Plan, plan
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
 
@@ -50,44 +52,78 @@ def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = 
         listeners: are shown every journal line as it is written.
 
     Returns:
-        The judged run. A fault of the harness does not raise: it leaves every verdict undecided.
+        The judged run. A fault of the harness, or Ctrl-C, does not raise: it leaves every verdict undecided.
 
     Raises:
-        HarnessError: the run could not even begin, or its reports could not be written.
+        HarnessError: the run could not even begin.
     """
     planned = plan(loaded)
     clock = SystemClock()
-    began, cpu = clock.stamp(), clock.cpu()
-    run_id = name_run(loaded.id, began.wall)
-    folder = run_folder(place, run_id)
-    (folder / SCENARIO).write_text(loaded.model_dump_json(by_alias=True))
-    fault: BaseException | None = None
-    with Journal(folder, clock, listeners) as journal:
-        journal.write(
-            RunStarted(
-                run_id=run_id,
-                scenario=loaded.id,
-                digest=loaded.digest,
-                version=harness.__version__,
-                provider="embedded",
-                machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-            )
-        )
+    resolved = loaded.model_dump_json(by_alias=True)
+    folder = run_folder(place, name_run(loaded.id, clock.stamp().wall), resolved)
+    with gentle_interrupts():
+        with Journal(folder, clock, listeners) as journal:
+            journal.write(_start(folder, loaded, resolved))
+            fault = _play(planned, place, journal, clock)
+        record = judge_run(folder)
         try:
-            with workplace(place, run_id) as sandbox:
-                execute(Ground(planned, sandbox, journal, clock))
+            with deferred_interrupts():
+                render(record, folder)
+                point_latest(place, folder.name)
         except (HarnessError, KeyboardInterrupt) as error:
-            fault = error
-        except Exception as error:  # noqa: BLE001 - it is in the journal; the run is judged as undecided
-            fault = error
-        journal.write(RunEnded(seconds=clock.stamp().since(began), harness_cpu=clock.cpu() - cpu))
-        journal.sync()
-    record = judge_run(folder)
-    render(record, folder)
-    point_latest(place, run_id)
+            fault = fault or error
     return Drilled(record, folder, fault)
 
 
-def render(record: RunRecord, folder: Path) -> tuple[Path, ...]:
-    """Write every report of a run into its folder."""
-    return tuple(lookup("reporters", name)().render(record, folder) for name in REPORTS)
+def render(record: RunRecord, folder: Path, reports: Sequence[str] = REPORTS) -> tuple[Path, ...]:
+    """Write reports of a run into a folder.
+
+    Args:
+        record: the run.
+        folder: made if it is not there.
+        reports: names of reporters.
+
+    Raises:
+        HarnessError: one cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(lookup("reporters", name)().render(record, folder) for name in reports)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write reports into {folder}: {error}",
+            hint="free some space, or have them written elsewhere with `ninelives report --out`",
+        ) from error
+
+
+def _start(folder: Path, loaded: LoadedScenario, resolved: str) -> RunStarted:
+    return RunStarted(
+        run_id=folder.name,
+        scenario=loaded.id,
+        digest=loaded.digest,
+        version=harness.__version__,
+        provider="embedded",
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        resolved_sha256=sha256(resolved.encode()).hexdigest(),
+    )
+
+
+def _play(planned: Plan, place: Place, journal: Journal, clock: SystemClock) -> BaseException | None:
+    """Play the drill; returns what stopped it, which is in the journal then, if that still takes anything."""
+    began, cpu = clock.stamp(), clock.cpu()
+    told: list[BaseException] = []
+    fault: BaseException | None = None
+    try:
+        with workplace(place, journal.folder.name) as sandbox:
+            execute(Ground(planned, sandbox, journal, clock, told=told))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the run is judged as undecided
+        fault = error
+    try:
+        with deferred_interrupts():
+            if fault is not None and fault not in told:
+                tell(journal, None, fault)
+            journal.write(RunEnded(seconds=clock.stamp().since(began), harness_cpu=clock.cpu() - cpu))
+            journal.sync()
+    except (JournalError, KeyboardInterrupt) as error:
+        fault = fault or error
+    return fault

@@ -44,6 +44,7 @@ class Ground:
         tools: the backup tool of each protection, once its source is there.
         taken: what the source held when each recovery point was taken, by the point's id.
         fields: hashes of every field just before the harm, by table and key; for a reconstruction.
+        told: what went wrong and is in the journal.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class Ground:
     tools: dict[str, BackupTool] = field(default_factory=dict)
     taken: dict[str, Fingerprint] = field(default_factory=dict)
     fields: dict[str, Fields] = field(default_factory=dict)
+    told: list[BaseException] = field(default_factory=list)
 
     def setting(self) -> Setting:
         """What a replica is given when it is provisioned now."""
@@ -117,6 +119,15 @@ class Ground:
         return model.kind if model is not None else "files"
 
 
+def tell(journal: Journal, phase: Phase | None, error: BaseException) -> None:
+    """Write down what went wrong."""
+    if isinstance(error, KeyboardInterrupt):
+        journal.write(Interrupted(phase=phase))
+        return
+    detail, hint = (error.message, error.hint) if isinstance(error, HarnessError) else (str(error)[:500], "")
+    journal.write(FaultSeen(phase=phase, kind=type(error).__name__, detail=detail, hint=hint))
+
+
 @contextmanager
 def phase(ground: Ground, name: Phase) -> Iterator[None]:
     """One phase of the run: bracketed in the journal, on disk when it ends, however it ends."""
@@ -125,16 +136,9 @@ def phase(ground: Ground, name: Phase) -> Iterator[None]:
     try:
         yield
         ok = True
-    except KeyboardInterrupt:
-        ground.journal.write(Interrupted(phase=name))
-        raise
-    except HarnessError as error:
-        ground.journal.write(
-            FaultSeen(phase=name, kind=type(error).__name__, detail=error.message, hint=error.hint)
-        )
-        raise
-    except Exception as error:
-        ground.journal.write(FaultSeen(phase=name, kind=type(error).__name__, detail=str(error)[:500]))
+    except BaseException as error:
+        tell(ground.journal, name, error)
+        ground.told.append(error)
         raise
     finally:
         ground.journal.write(PhaseEnded(phase=name, ok=ok))

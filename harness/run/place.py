@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir
 
-import psutil
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import HarnessError, LeftoverError, ProvisionError
 from harness.facts import Lease
+from harness.interrupts import deferred_interrupts
+from harness.journal.history import SCENARIO_FILE
+from harness.replicas import leases
 from harness.sandbox import Sandbox, unprivileged_account
 
-OWNER_FILE = "owner.json"
+OWNER_FILE = "owner"
+"""Locked for as long as the run lives, with its process id in it for people."""
+
+LOCK_FILE = "lock"
 LEASES_FILE = "leases.jsonl"
 ROOT_CACHE = Path("/var/cache/ninelives")
 
@@ -55,29 +59,6 @@ def usual_place(reports: Path, work: Path | None = None, cache: Path | None = No
     )
 
 
-class Owner(BaseModel):
-    """Who works in a working directory. A process id alone could have been given to another."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run_id: str
-    pid: int
-    started: float
-
-    @classmethod
-    def of_this_process(cls, run_id: str) -> Owner:
-        process = psutil.Process()
-        return cls(run_id=run_id, pid=process.pid, started=process.create_time())
-
-    def alive(self) -> bool:
-        """Whether that very process still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 1
-        except psutil.Error:
-            return False
-
-
 def name_run(scenario_id: str, now: datetime) -> str:
     """A run's id: time, scenario, and four random digits, so that two runs at once differ."""
     return f"{now:%Y%m%dT%H%M%SZ}-{scenario_id.replace('/', '-')}-{token_hex(2)}"
@@ -91,16 +72,10 @@ def workplace(place: Place, run_id: str) -> Iterator[Sandbox]:
 
     Raises:
         ProvisionError: it cannot be made, or the directory for all runs belongs to somebody else.
+        LeftoverError: a process of the run does not die.
     """
-    root = _own_directory(place.work) / run_id
-    try:
-        root.mkdir(mode=0o711)
-        (root / OWNER_FILE).write_text(Owner.of_this_process(run_id).model_dump_json())
-        place.cache.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ProvisionError(
-            f"cannot work in {root}: {error}", hint="free some space, or choose another place with --work"
-        ) from error
+    root = own_directory(place.work) / run_id
+    owner = _settle(place, root)
     all_gone = True
     try:
         yield Sandbox(run_id=run_id, root=root, cache=place.cache, account=unprivileged_account())
@@ -108,8 +83,56 @@ def workplace(place: Place, run_id: str) -> Iterator[Sandbox]:
         all_gone = not any(isinstance(cause, LeftoverError) for cause in _with_causes(error))
         raise
     finally:
-        if all_gone:
-            shutil.rmtree(root, ignore_errors=True)
+        with deferred_interrupts():
+            try:
+                # Each replica killed its own; a tool or a start that was cut short belongs to none.
+                leases.stop(Lease(run_id=run_id, service="run", kind="run", directory=root))
+                if all_gone:
+                    clear(root)
+            finally:
+                os.close(owner)
+
+
+def _settle(place: Place, root: Path) -> int:
+    """Make a run's directory, and hold the lock that says it lives.
+
+    Returns:
+        The open file; the lock goes when it is closed, or with the process, however that ends.
+    """
+    try:
+        place.cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with sweeping(place), deferred_interrupts():
+            root.mkdir(mode=0o711)
+            owner = os.open(root / OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            os.write(owner, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        raise ProvisionError(
+            f"cannot work in {root}: {error}", hint="free some space, or choose another place with --work"
+        ) from error
+    return owner
+
+
+@contextmanager
+def sweeping(place: Place) -> Iterator[None]:
+    """One at a time: whoever sweeps, or makes a directory that must not be swept before it is locked."""
+    lock = os.open(place.work / LOCK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def clear(root: Path) -> None:
+    """Remove a run's directory, as far as that goes. What tells that it is one goes last."""
+    for path in root.iterdir() if root.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != OWNER_FILE:
+            with suppress(OSError):
+                path.unlink()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
@@ -138,18 +161,34 @@ class Abandoned:
 
 
 def abandoned_runs(place: Place) -> tuple[Abandoned, ...]:
-    """The working directories whose run is dead, oldest first."""
-    if not place.work.is_dir():
+    """The working directories whose run is dead, oldest first. Whatever else lies beside them is not ours.
+
+    Raises:
+        ProvisionError: the directory for all runs belongs to somebody else.
+    """
+    if not os.path.lexists(place.work):
         return ()
-    found = []
-    for root in sorted(path for path in place.work.iterdir() if path.is_dir() and not path.is_symlink()):
-        try:
-            owner = Owner.model_validate_json((root / OWNER_FILE).read_bytes())
-        except (OSError, ValidationError):
-            owner = None
-        if owner is None or not owner.alive():
-            found.append(Abandoned(root, root.name, _read_leases(root)))
-    return tuple(found)
+    roots = sorted(owner.parent for owner in own_directory(place.work).glob(f"*/{OWNER_FILE}"))
+    return tuple(
+        Abandoned(root, root.name, _read_leases(root))
+        for root in roots
+        if not root.is_symlink() and not _is_alive(root)
+    )
+
+
+def _is_alive(root: Path) -> bool:
+    """Whether a process holds the run's lock, which none can leave behind, and no other inherits."""
+    try:
+        owner = os.open(root / OWNER_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True  # it has just gone
+    try:
+        fcntl.flock(owner, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(owner)
+    return False
 
 
 def _read_leases(root: Path) -> tuple[Lease, ...]:
@@ -160,15 +199,15 @@ def _read_leases(root: Path) -> tuple[Lease, ...]:
     leases = []
     for line in lines:
         try:
-            lease = Lease.model_validate(json.loads(line))
+            lease = Lease.model_validate_json(line)
         except ValueError:
             continue  # the run died while it wrote this line, so nothing of that lease exists
-        if lease.directory.is_relative_to(root):
+        if lease.directory.resolve().is_relative_to(root.resolve()):
             leases.append(lease)
     return tuple(leases)
 
 
-def _own_directory(work: Path) -> Path:
+def own_directory(work: Path) -> Path:
     """Make the directory for all runs, or check that nobody else owns the one that is there."""
     try:
         work.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -184,8 +223,13 @@ def _own_directory(work: Path) -> Path:
     return work
 
 
-def run_folder(place: Place, run_id: str) -> Path:
-    """Make the folder that keeps the evidence.
+def run_folder(place: Place, run_id: str, scenario: str) -> Path:
+    """Make the folder that keeps the evidence, with the scenario in it.
+
+    Args:
+        place: has the folder for all of them.
+        run_id: names it.
+        scenario: as resolved for the run, in JSON.
 
     Raises:
         HarnessError: it cannot be made.
@@ -193,6 +237,7 @@ def run_folder(place: Place, run_id: str) -> Path:
     folder = place.reports / run_id
     try:
         folder.mkdir(parents=True)
+        (folder / SCENARIO_FILE).write_text(scenario)
     except OSError as error:
         raise HarnessError(
             f"cannot make the run folder {folder}: {error}",
@@ -202,7 +247,17 @@ def run_folder(place: Place, run_id: str) -> Path:
 
 
 def point_latest(place: Place, run_id: str) -> None:
-    """Let ``reports/latest`` point at a run. Replaced in one step; two runs at once do not clash."""
+    """Let ``reports/latest`` point at a run. Replaced in one step; two runs at once do not clash.
+
+    Raises:
+        HarnessError: it cannot be replaced.
+    """
     fresh = place.reports / f".latest-{token_hex(4)}"
-    fresh.symlink_to(run_id)
-    fresh.replace(place.reports / "latest")
+    try:
+        fresh.symlink_to(run_id)
+        fresh.replace(place.reports / "latest")
+    except OSError as error:
+        raise HarnessError(
+            f"cannot let {place.reports / 'latest'} point at {run_id}: {error}",
+            hint="remove what is in the way, and free some space; the run itself is whole",
+        ) from error

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from graphlib import TopologicalSorter
 
 from harness.facts import Endpoint, Lease
+from harness.interrupts import deferred_interrupts
 from harness.journal.events import Provisioned
 from harness.run.ground import Ground, phase
 from harness.seams.drivers import BackupTool
@@ -35,7 +36,7 @@ def _take_down(ground: Ground) -> None:
     """Nothing may stay, whatever else fails: a tool that does not stop, a journal that takes nothing more."""
     with ExitStack() as in_any_case:
         in_any_case.callback(ground.release_all)
-        with phase(ground, "teardown"), ExitStack() as steps:
+        with phase(ground, "teardown"), deferred_interrupts(), ExitStack() as steps:
             steps.callback(ground.release_all)
             for tool in ground.tools.values():
                 steps.callback(tool.stop)

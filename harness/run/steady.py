@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors import WorkloadError
 from harness.journal.events import SteadyStateChecked, WitnessTaken
 from harness.journal.ledger import read_ledger
 from harness.journal.witness import write_rows
@@ -22,12 +23,17 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
         answered all the while.
     """
     wanted = ground.plan.loaded.scenario.workload
-    traffic.wait_for_first_acknowledgement()
     began = ground.clock.stamp()
-    ground.clock.sleep(wanted.steady.total_seconds())
+    detail = ""
+    try:
+        traffic.wait_for_first_acknowledgement()
+        began = ground.clock.stamp()
+        ground.clock.sleep(wanted.steady.total_seconds())
+    except WorkloadError as error:
+        detail = error.message
     seconds = ground.clock.stamp().since(began)
     acknowledged, failed = read_ledger(traffic.ledger).count_since(began.mono)
-    detail = traffic.complaint()
+    detail = detail or traffic.complaint()
     if not detail and failed:
         detail = f"{failed} writes failed"
     if not detail and acknowledged < LEAST_SHARE * wanted.rate * seconds:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
 from harness.facts import Lease
-from harness.replicas.leases import reap
-from harness.run.place import Abandoned, Place, abandoned_runs
+from harness.replicas.leases import stop
+from harness.run.place import Abandoned, Place, abandoned_runs, clear, sweeping
 from harness.seams.lookup import lookup
 
 
@@ -23,13 +22,20 @@ def sweep(place: Place) -> tuple[Swept, ...]:
     """Destroy every replica of every dead run, then whatever else lies in its directory.
 
     A run that is alive is left alone.
+
+    Raises:
+        LeftoverError: something cannot be removed; it stays where the next sweep finds it.
+        ProvisionError: the directory for all runs belongs to somebody else.
     """
-    return tuple(_sweep_one(run) for run in abandoned_runs(place))
+    if not abandoned_runs(place):
+        return ()
+    with sweeping(place):
+        return tuple(_sweep_one(run) for run in abandoned_runs(place))
 
 
 def _sweep_one(run: Abandoned) -> Swept:
     for lease in reversed(run.leases):
         lookup("replicas", lease.kind)().destroy(lease)
-    reap(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
-    shutil.rmtree(run.root, ignore_errors=True)
+    stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
+    clear(run.root)
     return Swept(run.run_id, len(run.leases))

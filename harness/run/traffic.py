@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.clock import Clock, Stamp
 from harness.errors import WorkloadError
+from harness.interrupts import deferred_interrupts
 from harness.journal.events import WorkloadStarted, WorkloadStopped
 from harness.journal.ledger import read_ledger
 from harness.journal.witness import digest_file
@@ -22,6 +23,9 @@ from harness.workload.process import Workload
 LEDGER = "ledger.jsonl"
 PATIENCE = 30.0
 """Seconds that the workload gets to acknowledge a write: its start, or a reconnect."""
+
+SILENCE = 5.0
+"""Seconds without an answer of the service after which no write can be expected."""
 
 
 @dataclass
@@ -49,26 +53,34 @@ class Traffic:
             When it was, as the child stamped it.
 
         Raises:
-            WorkloadError: the child died, or none came within ``PATIENCE`` seconds.
+            WorkloadError: the child died, none came within ``PATIENCE`` seconds, or the service has not
+                answered for ``SILENCE`` seconds.
         """
-        began = self.clock.stamp()
-        while self.clock.stamp().since(began) < PATIENCE:
+        began = answering = self.clock.stamp()
+        while self.clock.stamp().since(began) < PATIENCE and self.clock.stamp().since(answering) < SILENCE:
             acknowledged = read_ledger(self.ledger).first_acknowledged_since(began.mono)
             if acknowledged is not None:
                 now = self.clock.stamp()
                 return Stamp(mono=acknowledged, wall=now.wall - timedelta(seconds=now.mono - acknowledged))
             if not self.workload.alive():
                 break
+            if self.prober.up is not False:
+                answering = self.clock.stamp()
             self.clock.sleep(0.02)
         raise WorkloadError(
-            "the workload has no write acknowledged", hint=f"its last words: {self.workload.last_words()}"
+            self.complaint() or f"the workload has no write acknowledged{self._last_words()}",
+            hint="run the drill again; if it stays so, look at the locustfile",
         )
 
     def complaint(self) -> str:
         """What is wrong right now; empty when all is well."""
         if not self.workload.alive():
-            return f"the workload died: {self.workload.last_words()}"
+            return f"the workload died{self._last_words()}"
         return "" if self.prober.up else "the service does not answer"
+
+    def _last_words(self) -> str:
+        words = self.workload.last_words()
+        return f"; its last words: {words}" if words else ""
 
 
 @contextmanager
@@ -102,7 +114,8 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
         with prober:
             yield world
     finally:
-        stop(ground, world)
+        with deferred_interrupts():
+            stop(ground, world)
 
 
 def stop(ground: Ground, traffic: Traffic) -> None:

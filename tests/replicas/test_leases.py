@@ -232,6 +232,17 @@ class TestServer:
         reap(endpoint.lease)
         assert not servers & _owners_of_shared_memory()
 
+    @pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="tells by Linux's /proc")
+    def test_no_shared_memory_is_left_of_a_frozen_server(self, endpoint):
+        """As it is while its volume is copied, and the copying was cut short."""
+        self._busy(endpoint)
+        processes = servers_in(endpoint.path)
+        for process in processes:
+            process.suspend()
+        reap(endpoint.lease)
+        assert not {process.pid for process in processes} & _owners_of_shared_memory()
+        assert servers_in(endpoint.path) == []
+
     def _busy(self, endpoint: Endpoint) -> tuple[psutil.Process, psutil.Process]:
         """The server and one backend of it that computes, and so does not notice a dead server."""
         connection = login(endpoint, "application")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
+from unittest.mock import patch
 
 import pytest
 
@@ -13,14 +16,16 @@ from harness.errors import ProvisionError
 from harness.facts import Lease
 from harness.run.place import (
     OWNER_FILE,
-    Owner,
+    Abandoned,
     Place,
     abandoned_runs,
+    clear,
     name_run,
     note_lease,
     point_latest,
     workplace,
 )
+from harness.run.sweep import Swept, sweep
 
 
 @pytest.fixture
@@ -35,36 +40,107 @@ def test_a_living_run_is_not_abandoned(place: Place) -> None:
     assert not sandbox.root.exists()
 
 
+DIE_AT_WORK = """
+import os, signal, sys
+from pathlib import Path
+from harness.facts import Lease
+from harness.run.place import Place, note_lease, workplace
+
+work = Path(sys.argv[1])
+with workplace(Place(work / "reports", work, work / "cache"), "dead") as sandbox:
+    note_lease(sandbox, Lease(run_id="dead", service="db", kind="postgres", directory=sandbox.root / "db"))
+    with (sandbox.root / "leases.jsonl").open("a") as leases:
+        leases.write('{"run_id": "dead", "serv')
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die_at_work(place: Place) -> Path:
+    """A run's working directory, left by a process that was killed; it had a lease, and half of another."""
+    subprocess.run([sys.executable, "-c", DIE_AT_WORK, place.work], check=False)
+    return place.work / "dead"
+
+
 def test_a_dead_run_is_found_with_its_leases(place: Place) -> None:
-    root = place.work / "dead"
-    root.mkdir(parents=True)
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = Owner.of_this_process("dead").model_copy(update={"pid": child.pid})
-    child.kill()
-    child.wait()
-    (root / OWNER_FILE).write_text(owner.model_dump_json())
+    root = die_at_work(place)
     lease = Lease(run_id="dead", service="db", kind="postgres", directory=root / "db")
-    (root / "leases.jsonl").write_text(lease.model_dump_json() + '\n{"run_id": "dead", "serv')
-    (found,) = abandoned_runs(place)
-    assert found.run_id == "dead"
-    assert found.leases == (lease,)
+    assert abandoned_runs(place) == (Abandoned(root, "dead", (lease,)),)
 
 
-def test_a_process_id_that_was_given_to_another_process_counts_as_dead(place: Place) -> None:
-    root = place.work / "older"
-    root.mkdir(parents=True)
-    ours = Owner.of_this_process("older")
-    (root / OWNER_FILE).write_text(ours.model_copy(update={"started": ours.started - 100}).model_dump_json())
-    assert [run.run_id for run in abandoned_runs(place)] == ["older"]
+def test_only_the_dead_are_swept(place: Place) -> None:
+    root = die_at_work(place)
+    with workplace(place, "alive") as sandbox:
+        assert [swept.run_id for swept in sweep(place)] == ["dead"]
+        assert sandbox.root.is_dir()
+    assert not root.exists()
 
 
-def test_a_lease_that_points_outside_of_the_run_is_not_acted_upon(place: Place, tmp_path: Path) -> None:
-    root = place.work / "forged"
-    root.mkdir(parents=True)
-    lease = Lease(run_id="forged", service="db", kind="postgres", directory=tmp_path / "precious")
+def test_a_folder_that_is_no_run_is_never_swept(place: Place) -> None:
+    die_at_work(place)
+    (place.work / "thesis").mkdir()
+    (place.work / "thesis" / "chapter-1").write_text("It was a dark and stormy night.")
+    sweep(place)
+    assert (place.work / "thesis" / "chapter-1").exists()
+    assert not (place.work / "dead").exists()
+
+
+def test_a_run_that_has_just_begun_is_never_taken_for_a_dead_one(place: Place) -> None:
+    begun, stop = [], Event()
+
+    def begin() -> None:
+        for number in range(20):
+            with workplace(place, f"run-{number}") as sandbox:
+                begun.append(sandbox.root.is_dir() and (sandbox.root / OWNER_FILE).exists())
+        stop.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(begin)
+        swept: list[Swept] = []
+        while not stop.is_set() and not beginning.done():
+            swept += sweep(place)
+        beginning.result()
+    assert (swept, begun) == ([], [True] * 20)
+
+
+def test_what_is_left_of_a_directory_that_was_being_removed_is_found(place: Place) -> None:
+    root = die_at_work(place)
+    (root / "db").mkdir()
+    removed: list[Path] = []
+
+    def die_half_way(path: Path, **_: object) -> None:
+        removed.append(path)
+        raise KeyboardInterrupt
+
+    with patch("harness.run.place.shutil.rmtree", die_half_way), pytest.raises(KeyboardInterrupt):
+        clear(root)
+    assert removed
+    assert [run.run_id for run in abandoned_runs(place)] == ["dead"]
+
+
+@pytest.mark.parametrize("directory", ["{outside}", "{root}/../../precious"])
+def test_a_lease_that_points_outside_of_the_run_is_not_acted_upon(
+    place: Place, tmp_path: Path, directory: str
+) -> None:
+    root = die_at_work(place)
+    outside = Path(directory.format(outside=tmp_path / "precious", root=root))
+    lease = Lease(run_id="forged", service="db", kind="postgres", directory=outside)
     (root / "leases.jsonl").write_text(lease.model_dump_json() + "\n")
     (found,) = abandoned_runs(place)
     assert found.leases == ()
+
+
+def test_what_belongs_to_somebody_else_is_not_swept(place: Place, tmp_path: Path) -> None:
+    die_at_work(place)
+    link = Place(place.reports, tmp_path / "link", place.cache)
+    link.work.symlink_to(place.work)
+    with pytest.raises(ProvisionError, match="not a directory of ours"):
+        sweep(link)
+
+
+def test_processes_that_belong_to_no_replica_end_with_the_run(place: Place) -> None:
+    with workplace(place, "run") as sandbox:
+        stray = sandbox.start(["sleep", "600"], log=sandbox.root / "log", directory=sandbox.root)
+    assert stray.wait(10) != 0
 
 
 def test_a_lease_is_on_disk_when_it_has_been_noted(place: Place) -> None:
