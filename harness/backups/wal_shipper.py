@@ -54,7 +54,7 @@ ROUND_SECONDS = 0.25
 RECONNECT_SECONDS = 0.5
 POSITION_SECONDS = 2.0
 CATCH_UP_SECONDS = 2.0
-FLUSH_SECONDS = 5.0
+FLUSH_SECONDS = 3.0
 SETTLED = timedelta(seconds=1)
 """A file that has not changed for so long needs no second look until it changes; file systems give the
 time of a change in ticks, so a younger one might have changed within the tick that was seen."""

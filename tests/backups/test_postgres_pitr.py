@@ -38,7 +38,7 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     began = CLOCK.stamp()
     while not condition():
         assert CLOCK.stamp().since(began) < seconds, "it did not happen"
-        CLOCK.sleep(0.05)
+        CLOCK.sleep(0.1)
 
 
 def new_name() -> str:
@@ -111,12 +111,13 @@ class Archive:
     before_the_drop: datetime
     content_then: Fingerprint
     commits: tuple[datetime, ...]
+    objects: tuple[tuple[str, bytes, dict[str, str]], ...]
 
 
 @pytest.fixture(scope="module")
 def archive(servers: Estate) -> Archive:
     servers.empty()
-    tool = make(servers, "master")
+    tool = make(servers, "master", ship_every="5s")
     servers.book(1, 300)
     older, newer = tool.take(days_ago(14)), tool.take(days_ago(7))
     commits = []
@@ -133,7 +134,17 @@ def archive(servers: Estate) -> Archive:
     schema = (servers.setting.folder / "schema.sql").read_text()
     payments = schema[schema.index("CREATE TABLE payments") :]
     servers.replica.execute(servers.bookings, f"SET ROLE data_owner; {payments}", {})
-    return Archive("master", older, newer, before, content, tuple(commits))
+    return Archive(
+        "master", older, newer, before, content, tuple(commits), tuple(read_all(servers, "master/"))
+    )
+
+
+def read_all(estate: Estate, prefix: str) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    """Key, content and metadata of every version, oldest first within a key."""
+    client, bucket = estate.client("vault"), estate.bucket("vault")
+    for key, version in reversed(objects(estate, prefix)):
+        found = client.get_object(Bucket=bucket, Key=key, VersionId=version)
+        yield key, found["Body"].read(), found["Metadata"]
 
 
 @pytest.fixture
@@ -142,14 +153,12 @@ def copy(estate: Estate, archive: Archive) -> Callable[..., PostgresPitrTool]:
 
     def call(place: str = "vault") -> PostgresPitrTool:
         name = new_name()
-        source, target = estate.client("vault"), estate.client(place)
-        for key, version in objects(estate, f"{archive.name}/"):
-            found = source.get_object(Bucket=estate.bucket("vault"), Key=key, VersionId=version)
-            target.put_object(
+        for key, content, metadata in archive.objects:
+            estate.client(place).put_object(
                 Bucket=estate.bucket(place),
                 Key=name + key.removeprefix(archive.name),
-                Body=found["Body"].read(),
-                Metadata=found["Metadata"],
+                Body=content,
+                Metadata=metadata,
             )
         return make(estate, name, to=place)
 
@@ -605,22 +614,23 @@ def test_a_store_that_is_gone_keeps_the_log_and_is_told_at_the_stop(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool = make_tool()
-    vault = estate.setting.peers["vault"]
-    tool.start()
-    estate.book(1, 10)
+    tool.take(days_ago(7))
     tool.stop()
+    vault = estate.setting.peers["vault"]
     gone = {**estate.setting.peers, "vault": replace(vault, port=free_port())}
     monkeypatch.setattr(tool, "_setting", replace(estate.setting, peers=gone))
+    away = server_time(estate)
     tool._begin_shipping()
-    estate.book(11, 10)
+    estate.book(1, 10)
     log = estate.setting.sandbox.root / "shippers" / tool._name / "shipper.log"
-    until(lambda: "from vault" in log.read_text())
+    until(lambda: "from vault" in log.read_text() and receivers(estate))
     with pytest.raises(BackupError, match=r"ended with exit code 1, .*vault"):
         tool.stop()
+    assert tool.points()[0].covers_until < away
     monkeypatch.setattr(tool, "_setting", estate.setting)
-    tool.take(days_ago(1))
+    tool.start()
     tool.stop()
-    assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 20
+    assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 10
 
 
 def test_a_server_that_is_gone_is_a_backup_error(
