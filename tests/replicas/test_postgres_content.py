@@ -258,7 +258,8 @@ class TestValuesThatAreEqualButNotAlike:
                 DROP TABLE IF EXISTS odd;
                 DROP TYPE IF EXISTS level;
                 CREATE TYPE level AS ENUM ({order});
-                CREATE TABLE odd AS SELECT n AS id, timestamptz '2026-01-01 00:00Z' AS at, level 'low' AS value
+                CREATE TABLE odd AS
+                SELECT n AS id, timestamptz '2026-01-01 00:00Z' AS at, level 'low' AS value
                 FROM generate_series(1, 10) AS n;
                 """
             REPLICA.execute(endpoint, script, {})

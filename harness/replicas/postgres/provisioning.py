@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import DatabaseError, ProvisionError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import note_place
+from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import ClusterRefusedError, clone_cluster, discard_cluster, set_up
 from harness.replicas.postgres.roles import OWNER, database_name, grants_on, mint_credentials
 from harness.replicas.postgres.server import PORT_TRIES, PortTakenError, Server, ServerExitedError, Serving
@@ -49,6 +50,8 @@ def provision(
     lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
     if spec.volume is not None:
         note_place(lease, place.path)
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+    spread_out(place.path.parent)
     serving = _bring_up(place, spec, setting, choose_port)
     if spec.schema_ is not None:
         _create_schema(serving.endpoint, setting.folder / spec.schema_)

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.errors import DatabaseError, RestoreError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import reap
+from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import clone_cluster, set_up
 from harness.replicas.postgres.provisioning import DATA
 from harness.replicas.postgres.roles import grants_on
@@ -42,7 +43,9 @@ class PostgresVessel:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        spread_out(self.lease.directory)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         self.setting.sandbox.give(self.directory)
 
     @property
