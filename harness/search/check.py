@@ -104,13 +104,15 @@ class Checker:
 
 
 def _what_is_played(scenario: LoadedScenario) -> str:
-    """Everything of a scenario that its run depends on: not its name, nor what it expects."""
-    played = scenario.scenario.model_copy(
-        update={"id": "x", "title": "", "incident": None, "guards": (), "controls": (), "expect": {}}
-    )
-    return "\n".join(
-        model.model_dump_json(by_alias=True) for model in (played, scenario.stack, scenario.objectives)
-    )
+    """Everything of a scenario that its run depends on: not its name, nor what it expects.
+
+    Its folder stands for the files that it names and that are not in the models: locustfile and workspace.
+    """
+    names: dict[str, object] = {"id": "x", "title": "", "like": None, "guards": ()}
+    words: dict[str, object] = {"incident": None, "controls": (), "expect": {}}
+    played = scenario.scenario.model_copy(update={**names, **words})
+    models = (played, scenario.stack, scenario.objectives)
+    return "\n".join((str(scenario.folder.resolve()), *(m.model_dump_json(by_alias=True) for m in models)))
 
 
 def _complain_idle(record: RunRecord, _: LoadedScenario) -> Iterator[str]:
