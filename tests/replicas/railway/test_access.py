@@ -77,12 +77,21 @@ def test_a_project_token_reaches_nothing_above_its_project(plane: ControlPlane, 
 
 def test_a_project_token_cannot_reach_another_environment(plane: ControlPlane) -> None:
     production = plane.volume(environment="production")
-    for query in (
-        "query ($id: String!) { volumeInstance(id: $id) { id } }",
-        "mutation ($id: String!) { volumeInstanceBackupCreate(volumeInstanceId: $id) { workflowId } }",
+    for query, id in (
+        ("query ($id: String!) { volumeInstance(id: $id) { id } }", "id"),
+        (
+            "mutation ($id: String!) { volumeInstanceBackupCreate(volumeInstanceId: $id) { workflowId } }",
+            "id",
+        ),
+        ("query ($id: String!) { environment(id: $id) { id } }", "environmentId"),
+        ("query ($id: String!) { environmentStagedChanges(environmentId: $id) { id } }", "environmentId"),
+        ("query ($id: String!) { service(id: $id) { id } }", "serviceId"),
+        ("mutation ($id: String!) { serviceUpdate(id: $id, input: {}) { id } }", "serviceId"),
     ):
-        assert plane.ask(query, "staging", id=production["id"]).message == "Not Authorized"
-        assert plane.ask(query, "production", id=production["id"]).errors == []
+        assert plane.ask(query, "staging", id=production[id]).message == "Not Authorized"
+        assert plane.ask(query, "production", id=production[id]).errors == []
+    delete = "mutation ($id: String!) { environmentDelete(id: $id) }"
+    assert plane.ask(delete, "staging", id=production["environmentId"]).message == "Not Authorized"
 
 
 def test_a_project_token_cannot_delete_a_volume_that_other_environments_have(plane: ControlPlane) -> None:

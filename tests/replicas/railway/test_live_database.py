@@ -78,8 +78,10 @@ class Writers:
             assert not thread.is_alive()
 
     def await_rows(self, number: int) -> None:
+        began = CLOCK.stamp()
         while len(self.acknowledged) < number:
             assert any(thread.is_alive() for thread in self._threads)
+            assert CLOCK.stamp().since(began) < 60, "the server acknowledges nothing"
             CLOCK.sleep(0.005)
 
     def _write(self) -> None:
