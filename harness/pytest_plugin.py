@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.run.drill import Drilled
     from harness.run.place import Place
 
-SCENARIO_KEYS = re.compile(rb"^(?:stack|like):[ \t]*\S", re.MULTILINE)
+SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like):[ \t]*\S)", re.MULTILINE | re.DOTALL)
 """Same as in harness.scenario.discover, which must not be imported here; a test holds them together."""
 
 
@@ -49,7 +49,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def _is_scenario(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return SCENARIO_KEYS.search(file.read(65536)) is not None
+            return SCENARIO_KEYS.match(file.read(65536)) is not None
     except OSError:
         return False  # somebody else's file that we may not read
 
@@ -60,10 +60,10 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Load the file; its problems are the collection error."""
         from harness.errors import HarnessError
-        from harness.scenario.load import load_scenario
+        from harness.run.loading import load
 
         try:
-            loaded = load_scenario(self.path)
+            loaded = load(self.path)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         yield ScenarioItem.from_parent(self, name=loaded.id, loaded=loaded)
@@ -155,9 +155,9 @@ def ninelives_drill(ninelives_place: Place) -> Callable[..., Drilled]:
         HarnessError: the run could not begin.
     """
     from harness.run.drill import drill
-    from harness.scenario.load import load_scenario
+    from harness.run.loading import load
 
     def play(path: Path, guards: tuple[str, ...] | None = None) -> Drilled:
-        return drill(load_scenario(Path(path), guards=guards), ninelives_place)
+        return drill(load(Path(path), guards=guards), ninelives_place)
 
     return play

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,12 +21,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.errors import BackupError, HarnessError, RestoreError
 from harness.facts import OPERATOR, Endpoint
-from harness.scenario.models import Lock
-from harness.seams.drivers import Setting
 from harness.seams.s3_client import open_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    # For types only: the shipper's process starts in half the time without them.
+    from harness.scenario.models import Lock
+    from harness.seams.drivers import Setting
 
 UNVERSIONED = "null"
 """The id of the only version of an object in a bucket that keeps none."""
@@ -46,9 +48,12 @@ class Retention:
     @classmethod
     def of(cls, lock: Lock | None, taken: datetime, now: datetime) -> Retention | None:
         """The lock of something taken at ``taken``; None without one, or when it has run out already."""
-        if lock is None or taken + lock.for_ <= now:
-            return None
-        return cls(lock.mode.upper(), taken + lock.for_)
+        return None if lock is None else cls.lasting(lock.mode, lock.for_, taken, now)
+
+    @classmethod
+    def lasting(cls, mode: str, length: timedelta, taken: datetime, now: datetime) -> Retention | None:
+        """A lock from ``taken`` on; None when it has run out already, which S3 would not accept."""
+        return cls(mode.upper(), taken + length) if taken + length > now else None
 
     def as_arguments(self) -> dict[str, Any]:
         """For a call that puts an object."""

@@ -42,7 +42,6 @@ from harness.clock import Clock, Stamp, SystemClock
 from harness.errors import BackupError
 from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
 from harness.sandbox import LOOPBACK, Sandbox
-from harness.scenario.models import Lock
 from harness.seams.postgres_client import Connection, connect
 from harness.seams.postgres_tools import binary
 
@@ -148,12 +147,11 @@ class Order:
         content |= {name: Access(**content[name]) for name in ("source", "place")}
         return cls(**content)
 
-    @property
-    def lock(self) -> Lock | None:
-        """The protection's lock."""
+    def retention(self, received: datetime, now: datetime) -> Retention | None:
+        """The lock of a piece that came at ``received``."""
         if self.lock_mode is None:
             return None
-        return Lock.model_validate({"mode": self.lock_mode, "for": timedelta(seconds=self.lock_seconds)})
+        return Retention.lasting(self.lock_mode, timedelta(seconds=self.lock_seconds), received, now)
 
 
 class Control:
@@ -420,7 +418,7 @@ class Shipper:
         end = start + len(content) if path.suffix else size
         received, now = datetime.fromtimestamp(changed / 1e9, UTC), self._clock.stamp().wall
         if end > start:
-            retention = Retention.of(self._order.lock, received, now)
+            retention = self._order.retention(received, now)
             self._archive.write(segment, start, end, content, received, retention)
             shipped[segment] = end
         elif now - received > SETTLED:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
 
 from harness.cli.exits import Exit
@@ -28,7 +29,7 @@ def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
         scenario = loaded.scenario
         breached = [name for name, value in scenario.expect.items() if value == "breached"]
         console.print(f"[bold]{scenario.id}[/]")
-        console.print(Padding(scenario.title, (0, 0, 0, 2)))
+        console.print(Padding(escape(scenario.title), (0, 0, 0, 2)))
         console.print(
             Padding(
                 f"guards: {', '.join(scenario.guards) or 'none'}; "

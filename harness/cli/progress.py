@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from harness.clock import Stamp
@@ -42,7 +43,7 @@ def follow(scenario: LoadedScenario) -> Iterator[Callable[[Line], None]]:
         The listener to hand to ``drill``.
     """
     console = Console(stderr=True, highlight=False)
-    console.print(f"[bold]{scenario.id}[/]  {scenario.scenario.title}", soft_wrap=True)
+    console.print(f"[bold]{scenario.id}[/]  {escape(scenario.scenario.title)}", soft_wrap=True)
     progress = Progress(console)
     try:
         yield progress

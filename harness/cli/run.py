@@ -12,10 +12,10 @@ from harness.cli.progress import follow
 from harness.cli.summary import show
 from harness.errors import Problem, ScenarioError
 from harness.run.drill import Drilled, drill
+from harness.run.loading import load
 from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
-from harness.scenario.load import load_scenario
 from harness.scenario.models import LoadedScenario
 
 
@@ -57,7 +57,7 @@ def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     problems: list[Problem] = []
     for file in files:
         try:
-            loaded.append(load_scenario(file))
+            loaded.append(load(file))
         except ScenarioError as error:
             problems.extend(error.problems)
     if problems:

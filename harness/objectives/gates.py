@@ -8,6 +8,7 @@ stumbled may have caused what it saw.
 | whole record | the journal is cut off, out of order or changed, or a file beside it is missing or changed |
 | undisturbed | the run was interrupted, or something of the harness or its tools failed |
 | finished | a phase began and did not end, or did not do its work |
+| workload well | its process ended otherwise than it was told to, or its locustfile raised |
 | one clock | the wall clock was set by more than a second, or the machine slept, while the run lasted |
 | steady state | it was not checked before the agent acted, did not hold, or not one write was acknowledged |
 | ours | a replica did not show the run's marker, or was not asked before harm was aimed at it |
@@ -36,6 +37,7 @@ from harness.journal.events import (
     PhaseStarted,
     ServiceSeen,
     SteadyStateChecked,
+    WorkloadStopped,
 )
 from harness.journal.history import Entry, History
 from harness.objectives.harm import deeds, landed
@@ -95,6 +97,13 @@ def _finished(_: LoadedScenario, history: History) -> Reason | None:
             return Reason(
                 f"phase {started.body.phase} did not do its work {end.body.detail}".rstrip(), (end.n,)
             )
+    return None
+
+
+def _workload_well(_: LoadedScenario, history: History) -> Reason | None:
+    for stopped in history.of(WorkloadStopped):
+        if stopped.body.exit_code != 0:
+            return Reason(f"the workload ended with exit code {stopped.body.exit_code}", (stopped.n,))
     return None
 
 
@@ -225,6 +234,7 @@ GATES: tuple[Gate, ...] = (
     _whole_record,
     _undisturbed,
     _finished,
+    _workload_well,
     _one_clock,
     _steady_state,
     _ours,

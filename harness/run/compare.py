@@ -65,7 +65,7 @@ def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime |
     times = [
         row[0]
         for table, (_, time) in tracked(ground, service).items()
-        for row in database.query(endpoint, f"SELECT max({time}) FROM {table}", {})  # noqa: S608 - identifiers by pattern
+        for row in database.query(endpoint, f'SELECT max("{time}") FROM public."{table}"', {})  # noqa: S608 - identifiers by pattern
     ]
     return max((time for time in times if isinstance(time, datetime)), default=None)
 

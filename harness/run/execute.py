@@ -24,6 +24,8 @@ def execute(ground: Ground) -> None:
     with provisioned(ground), traffic(ground) as world:
         with phase(ground, "backfill"):
             backfill(ground)
+            for tool in ground.tools.values():
+                tool.start()
         with phase(ground, "steady-state"):
             go(ground, world)
             if not steady_state(ground, world):

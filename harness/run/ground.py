@@ -81,7 +81,8 @@ class Ground:
         self.journal.write(Leased(lease=lease))
         self.journal.sync()
         self.leases.append(lease)
-        lease.directory.mkdir(mode=0o711)
+        lease.directory.mkdir()
+        lease.directory.chmod(0o711)
         return lease
 
     def release_all(self) -> None:

@@ -25,7 +25,7 @@ def judge_run(folder: Path) -> RunRecord:
         RequestError: it is no run folder, or its scenario cannot be read.
     """
     try:
-        text = (folder / SCENARIO).read_text()
+        text = (folder / SCENARIO).read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(
             f"{folder} is not a run folder: {error}", hint="name a folder such as reports/latest"

@@ -23,7 +23,7 @@ from harness.journal.history import SCENARIO_FILE
 from harness.replicas import leases
 from harness.sandbox import Sandbox, unprivileged_account
 
-OWNER_FILE = "owner"
+OWNER_FILE = ".ninelives-run"
 """Locked for as long as the run lives, with its process id in it for people."""
 
 LOCK_FILE = "lock"
@@ -100,9 +100,12 @@ def _settle(place: Place, root: Path) -> int:
         The open file; the lock goes when it is closed, or with the process, however that ends.
     """
     try:
-        place.cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not place.cache.exists():
+            place.cache.mkdir(parents=True, exist_ok=True)
+            place.cache.chmod(0o755)
         with sweeping(place), deferred_interrupts():
-            root.mkdir(mode=0o711)
+            root.mkdir()
+            root.chmod(0o711)  # whatever the umask: the account that servers run as must pass through
             owner = os.open(root / OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             fcntl.flock(owner, fcntl.LOCK_EX)
             os.write(owner, f"{os.getpid()}\n".encode())
@@ -172,7 +175,7 @@ def abandoned_runs(place: Place) -> tuple[Abandoned, ...]:
     return tuple(
         Abandoned(root, root.name, _read_leases(root))
         for root in roots
-        if not root.is_symlink() and not _is_alive(root)
+        if not root.is_symlink() and (root / OWNER_FILE).is_file() and not _is_alive(root)
     )
 
 
@@ -193,7 +196,7 @@ def _is_alive(root: Path) -> bool:
 
 def _read_leases(root: Path) -> tuple[Lease, ...]:
     try:
-        lines = (root / LEASES_FILE).read_text().splitlines()
+        lines = (root / LEASES_FILE).read_text(encoding="utf-8").splitlines()
     except OSError:
         return ()
     leases = []
@@ -210,7 +213,9 @@ def _read_leases(root: Path) -> tuple[Lease, ...]:
 def own_directory(work: Path) -> Path:
     """Make the directory for all runs, or check that nobody else owns the one that is there."""
     try:
-        work.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if not os.path.lexists(work):
+            work.mkdir(parents=True, exist_ok=True)
+            work.chmod(0o711)
         status = work.lstat()
     except OSError as error:
         raise ProvisionError(
@@ -237,7 +242,7 @@ def run_folder(place: Place, run_id: str, scenario: str) -> Path:
     folder = place.reports / run_id
     try:
         folder.mkdir(parents=True)
-        (folder / SCENARIO_FILE).write_text(scenario)
+        (folder / SCENARIO_FILE).write_text(scenario, encoding="utf-8")
     except OSError as error:
         raise HarnessError(
             f"cannot make the run folder {folder}: {error}",

@@ -19,9 +19,9 @@ CREATE TEMPORARY TABLE ninelives_events ON COMMIT DROP AS
 SELECT body FROM jsonb_array_elements((:records)::jsonb) AS body;
 """
 FIELDS = """
-SELECT t.{key}::text,
+SELECT t."{key}"::text,
        array(SELECT hashtext(coalesce(value, '')) FROM jsonb_each_text(to_jsonb(t) - '{key}') ORDER BY key)
-FROM {table} AS t
+FROM public."{table}" AS t
 """
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from harness.clock import Clock
-from harness.errors import HarnessError
+from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint
 from harness.journal.events import RestoreTried
 from harness.run.assess import Copy
@@ -96,5 +96,5 @@ def _try(
         if until is not None and isinstance(tool, PointInTime):
             return tool.restore_to(copy.point, into, watch, until), ""
         return tool.restore(copy.point, into, watch), ""
-    except HarnessError as error:
+    except (RestoreError, BackupError) as error:
         return None, f"{type(error).__name__}: {error.message}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.errors import RequestError
 
-SCENARIO_KEYS = re.compile(rb"^(?:stack|like):[ \t]*\S", re.MULTILINE)
-"""A scenario names its stack, or the scenario that it is like. Nothing else has these keys at its top."""
+SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like):[ \t]*\S)", re.MULTILINE | re.DOTALL)
+"""A scenario has an id, and names its stack, or the scenario that it is like."""
 
 
 def is_scenario(path: Path) -> bool:
@@ -17,7 +17,7 @@ def is_scenario(path: Path) -> bool:
     if path.suffix not in {".yaml", ".yml"} or not path.is_file():
         return False
     with path.open("rb") as file:
-        return SCENARIO_KEYS.search(file.read(65536)) is not None
+        return SCENARIO_KEYS.match(file.read(65536)) is not None
 
 
 def find_scenarios(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.journal.record import RunRecord
 from harness.run.drill import Drilled
-from harness.scenario.load import load_scenario
+from harness.run.loading import load
 from harness.scenario.models import IdleAgent, LoadedScenario
 from harness.seams.lookup import lookup
 
@@ -72,9 +72,9 @@ class Checker:
             ScenarioError: the file cannot be used.
             HarnessError: a run could not be played.
         """
-        written = load_scenario(file)
-        idle = load_scenario(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_))
-        unguarded = load_scenario(file, guards=())
+        written = load(file)
+        idle = load(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_))
+        unguarded = load(file, guards=())
         return Checked(
             written,
             (

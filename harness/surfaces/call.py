@@ -54,6 +54,15 @@ class Call:
         self._clock = clock
         self._began = clock.stamp()
         self._ended = self._began
+        self._stranger = False
+
+    def shows(self, secret: str, name: str | None = None) -> None:
+        """A credential that the agent gave is shown: its secret, and its public half where it has one.
+
+        A server that turns away a credential that nobody ever had proves no guard: it may be misspelt.
+        """
+        minted = self._endpoint.credentials.values()
+        self._stranger = not any(c.secret.reveal() == secret and name in (None, c.name) for c in minted)
 
     def begin(self) -> None:
         """It begins only now: what came before was the harness's own look at the target."""
@@ -69,6 +78,8 @@ class Call:
 
     def refused(self, detail: str, text: str = "") -> Outcome:
         """It reached its target, and a guard of the target said no."""
+        if self._stranger:
+            return self.failed(f"{detail}; what was shown is no credential of this run", text)
         return self._outcome("refused", detail, text, ())
 
     def failed(self, detail: str, text: str = "") -> Outcome:

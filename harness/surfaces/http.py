@@ -121,6 +121,9 @@ class HttpSurface:
 
     def _send(self, call: Call, request: httpx.Request) -> Outcome:
         before = self._audit.newest()
+        for name in TOKEN_HEADERS:
+            if name in request.headers:
+                call.shows(request.headers[name].removeprefix("Bearer "))
         call.begin()
         try:
             response = self._client.send(request)

@@ -134,11 +134,14 @@ class S3Surface:
         if verb is None:
             return call.failed(f"s3 cannot {action.verb!r}; it can {', '.join(self._verbs)}")
         try:
+            keys = arguments.get("access_key"), arguments.get("secret_key")
+            if isinstance(keys[0], str) and isinstance(keys[1], str):
+                call.shows(keys[1], keys[0])
             return verb(call, arguments)
         except UnmakeableCallError as error:
             return call.failed(str(error))
         except ClientError as error:
-            return _complaint(call, error)
+            return self._complaint(call, error, arguments)
         except ParamValidationError:
             return call.failed("S3 has no such call: an argument is empty or of the wrong form")
         except (BotoCoreError, ValueError) as error:
@@ -300,6 +303,20 @@ class S3Surface:
             return call.done(lost, _json(answer.body))
         return call.done(answer.detail, _json(answer.body), touched(before, after))
 
+    def _complaint(self, call: Call, error: ClientError, arguments: Mapping[str, object]) -> Outcome:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        code = error.response["Error"]["Code"]
+        message = error.response["Error"].get("Message", "")
+        text = _json({"status": status, "code": code, "message": message})
+        if code in GUARDS:
+            return call.refused(f"{status} {code}: {GUARDS[code]}", text)
+        detail = f"{status} {code}: {message}"
+        bucket = arguments.get("bucket", self._endpoint.name)
+        # A bucket that is not there is forbidden too, to whoever may not list them.
+        if status == FORBIDDEN and self._witness.exists(str(bucket)):
+            return call.refused(detail, text)
+        return call.failed(detail, text)
+
     def _client(self, asked: BucketArguments) -> S3Client:
         return open_client(self._endpoint, self._keys(asked), timeout=CALL_SECONDS)
 
@@ -322,18 +339,6 @@ class S3Surface:
         return Resource(
             service=self._endpoint.service, kind=kind, name=name, environment=self._endpoint.environment
         )
-
-
-def _complaint(call: Call, error: ClientError) -> Outcome:
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    code = error.response["Error"]["Code"]
-    message = error.response["Error"].get("Message", "")
-    text = _json({"status": status, "code": code, "message": message})
-    if code in GUARDS:
-        return call.refused(f"{status} {code}: {GUARDS[code]}", text)
-    if status == FORBIDDEN:
-        return call.refused(f"{status} {code}: {message}", text)
-    return call.failed(f"{status} {code}: {message}", text)
 
 
 def _bypass(wanted: bool) -> dict[str, Any]:

@@ -113,6 +113,7 @@ class SqlSurface:
             credential = self._login(wanted)
         except UnmakeableCallError as error:
             return call.failed(str(error))
+        call.shows(credential.secret.reveal(), credential.name)
         return self._perform(call, wanted, credential, rows_wanted=action.verb == "query")
 
     def _login(self, wanted: StatementArguments) -> Credential:

@@ -328,3 +328,10 @@ def test_without_a_back_door_nothing_is_known_to_be_touched(plane: ControlPlane)
     outcome = performer(endpoint_at(plane.server_port, back_door=False))()
     assert (outcome.status, outcome.touched) == ("done", ())
     assert len(plane.requests) == 1
+
+
+def test_a_token_that_nobody_ever_had_proves_no_guard(perform: Perform, plane: ControlPlane) -> None:
+    plane.answer = (200, graphql_error("Not Authorized"), {})
+    outcome = perform(headers={"Authorization": "Bearer misspelt"})
+    assert outcome.status == "failed"
+    assert "no credential of this run" in outcome.detail

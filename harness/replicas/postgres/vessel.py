@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.errors import DatabaseError, RestoreError
+from harness.errors import DatabaseError, ProvisionError, RestoreError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import reap
 from harness.replicas.placement import spread_out
@@ -65,7 +65,7 @@ class PostgresVessel:
 
         Raises:
             RestoreError: the server does not start from what lies there.
-            ProvisionError: there is no room for the empty cluster.
+            ProvisionError: there is no room for the empty cluster, or the port is taken.
         """
         self._lay_out()
         sandbox, clock = self.setting.sandbox, self.setting.clock
@@ -74,7 +74,7 @@ class PostgresVessel:
         try:
             serving = server.serve(place, self.choose_port, settings, timeout=timeout)
         except PortTakenError as error:
-            raise RestoreError(
+            raise ProvisionError(
                 f"port {error} for {self.lease.service} is taken by another program",
                 hint="run the drill again",
             ) from error

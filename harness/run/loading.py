@@ -1,0 +1,26 @@
+"""Loads scenarios with every driver that this installation has, third parties' too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.scenario.load import load_scenario
+from harness.scenario.models import Agent, LoadedScenario
+from harness.scenario.problems import Known
+from harness.seams.lookup import names
+
+
+def load(path: Path, *, guards: tuple[str, ...] | None = None, agent: Agent | None = None) -> LoadedScenario:
+    """Read a scenario and its stack; arguments and errors as for ``harness.scenario.load``."""
+    return load_scenario(path, guards=guards, agent=agent, known=known_drivers())
+
+
+def known_drivers() -> Known:
+    """The names of all drivers, built in or found by their entry points."""
+    return Known(
+        replicas=names("replicas"),
+        surfaces=names("surfaces"),
+        backups=names("backups"),
+        agents=names("agents"),
+        objectives=names("objectives"),
+    )
