@@ -9,7 +9,6 @@ from datetime import datetime
 from harness.facts import Endpoint, Outcome
 from harness.journal.events import Recovered, RecoveryStarted, WitnessTaken
 from harness.run.assess import Copy, Remains
-from harness.run.compare import compare_copy
 from harness.run.ground import Ground
 from harness.run.reconstruct import reconstruct
 from harness.run.restore import Stopwatch, restore, vessel
@@ -62,14 +61,12 @@ def recover(
 def _restore_newest(
     ground: Ground, remains: Remains, watch: Stopwatch, until: datetime | None, witness: WitnessTaken
 ) -> tuple[Endpoint, Copy] | None:
-    """Fall back from the newest copy to the next, until one restores; look at it before it changes."""
+    """Fall back from the newest copy to the next, until one restores."""
     for number, copy in enumerate(remains.copies_of(ground.plan.target), start=1):
         watch("provision")
         into = vessel(ground, ground.plan.target, f"recovery-{number}", replace=True)
-        endpoint = restore(ground, copy, into, "recovery", watch, until)
+        endpoint = restore(ground, copy, into, "recovery", watch, until, witness)
         if endpoint is not None:
-            watch("verify")
-            compare_copy(ground, copy, endpoint, witness)
             return endpoint, copy
     return None
 

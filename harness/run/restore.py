@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Literal
 
 from harness.clock import Clock
-from harness.errors import BackupError, RestoreError
+from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint
-from harness.journal.events import RestoreTried
+from harness.journal.events import RestoreTried, WitnessTaken
 from harness.run.assess import Copy
+from harness.run.compare import compare_copy
 from harness.run.ground import Ground
 from harness.seams.drivers import PointInTime, Vessel
 
@@ -56,9 +57,10 @@ def restore(
     into: Vessel,
     purpose: Purpose,
     watch: Stopwatch,
-    until: datetime | None = None,
+    until: datetime | None,
+    witness: WitnessTaken,
 ) -> Endpoint | None:
-    """Try to restore one copy and record how it went.
+    """Try to restore one copy, look at all of it before anything changes it, and record how it went.
 
     Args:
         ground: the run.
@@ -67,25 +69,38 @@ def restore(
         purpose: of the restore, for the record.
         watch: is told the parts.
         until: nothing committed later is wanted; only for tools that can stop at an instant.
+        witness: what the content of some copies is compared with.
 
     Returns:
-        Where the copy answers, or None when it could not be restored.
+        Where the copy answers, or None when it could not be restored, or not be read.
     """
     earlier = dict(watch.parts)
     endpoint, detail = _try(ground, copy, into, watch, until)
+    if endpoint is not None:
+        watch("verify")
+        detail = _unreadable(ground, copy, endpoint, witness)
     watch("")
     ground.journal.write(
         RestoreTried(
             point_id=copy.point.id,
             purpose=purpose,
-            ok=endpoint is not None,
+            ok=not detail,
             detail=detail,
             parts=watch.since(earlier),
         )
     )
-    if endpoint is None:
+    if detail:
         into.discard()
-    return endpoint
+    return None if detail else endpoint
+
+
+def _unreadable(ground: Ground, copy: Copy, endpoint: Endpoint, witness: WitnessTaken) -> str:
+    """Why a copy that runs cannot be read; empty when it was."""
+    try:
+        compare_copy(ground, copy, endpoint, witness)
+    except DatabaseError as error:
+        return f"it runs and cannot be read: {error.message}"
+    return ""
 
 
 def _try(

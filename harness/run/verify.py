@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.facts import Outcome
 from harness.journal.events import InvariantChecked, WitnessTaken
 from harness.run.assess import Remains
-from harness.run.compare import compare_copy, compare_service
+from harness.run.compare import compare_service
 from harness.run.ground import Ground
 from harness.run.recover import Recovery, just_before_harm
 from harness.run.restore import Stopwatch, restore, vessel
@@ -38,9 +38,7 @@ def prove(
             continue
         into = vessel(ground, copy.point.service, f"proof-{number}", replace=False)
         try:
-            endpoint = restore(ground, copy, into, "proof", Stopwatch(ground.clock), until)
-            if endpoint is not None:
-                compare_copy(ground, copy, endpoint, witness)
+            restore(ground, copy, into, "proof", Stopwatch(ground.clock), until, witness)
         finally:
             into.discard()
 
