@@ -38,8 +38,6 @@ SERVER_FACTS = """
     SELECT current_setting('server_version_num')::int,
            (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')
 """
-
-
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 
 
@@ -146,10 +144,11 @@ class PostgresPitrTool:
             point: from ``points``.
             into: where to.
             mark: as for ``restore``.
-            until: wall time of the live part; None for everything.
+            until: wall time of the live part; None, or an instant after the last one that is archived,
+                for everything.
 
         Raises:
-            RestoreError: as for ``restore``; or the log ends before ``until``.
+            RestoreError: as for ``restore``.
         """
         mark("provision")
         archive = into.lease.directory / ARCHIVE_DIRECTORY
