@@ -1,0 +1,54 @@
+"""``python -m benchmarks [NAME...]``, or ``make bench``: every figure that we are held to, beside its goal.
+
+A figure that misses its goal fails nothing, because a busy machine would make it lie. What does not work at
+all is told, the others go on, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import import_module
+from traceback import print_exc
+
+GOALS = {
+    "replica": "a replica ready at most 0.3 s after it was asked for; times faster than initdb and start",
+    "compare": "1,000,000 rows at least 2.0 x as fast as pg_dump | sha256sum, the differing rows named",
+    "workload": "at least 400 acknowledged writes/s, 0 missing",
+    "drill": "as-it-happened at most 20 s from command to report, of which the harness itself at most 10 %",
+}
+"""What each module here measures; ``docs/figures.md`` has the same."""
+
+
+def main(names: list[str]) -> int:
+    """Run benchmarks.
+
+    Args:
+        names: of modules in this folder; all if there are none.
+
+    Returns:
+        The exit code: 0 when all of them came to an end, 1 when one did not, 3 when one is not known.
+    """
+    unknown = [name for name in names if name not in GOALS]
+    if unknown:
+        print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(GOALS)}", file=sys.stderr)
+        return 3
+    print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors", end="")
+    print(f", load before the start {os.getloadavg()[0]:.1f}")
+    ends = [_run(name) for name in names or GOALS]
+    return 0 if all(ends) else 1
+
+
+def _run(name: str) -> bool:
+    print(f"\n{name}\n  goal: {GOALS[name]}", flush=True)
+    try:
+        import_module(f"benchmarks.{name}").main()
+    except Exception:  # noqa: BLE001 - the others shall be measured all the same
+        print_exc()
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
