@@ -249,6 +249,9 @@ class TestProvisioning:
             endpoint = PostgresReplica(lambda: next(ports)).provision(lease, setting(sandbox, stack("fresh")))
             assert endpoint.port != taken
             assert REPLICA.alive(endpoint)
+            other.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                other.accept()  # nothing was ever sent to the program that has it
 
     def test_when_every_port_is_taken_it_says_so(self, sandbox, lease):
         with socket() as other:

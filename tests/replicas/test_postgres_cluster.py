@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 import pytest
 
 from harness.errors import ProvisionError
-from harness.facts import Secret
+from harness.facts import Lease, Secret
 from harness.replicas.postgres import PostgresReplica
 from harness.replicas.postgres.cache import prepared
 from harness.replicas.postgres.cluster import clone_cluster
@@ -62,7 +62,14 @@ class TestCache:
                 (tmp_path / "thing" / "seal").unlink()
             case "emptied":
                 rmtree(tmp_path / "thing")
-        with prepared(tmp_path / "thing", fill) as content:
+        built = []
+
+        def build_again(directory: Path) -> None:
+            built.append(directory)
+            fill(directory)
+
+        with prepared(tmp_path / "thing", build_again) as content:
+            assert len(built) == 1
             assert sorted(path.name for path in content.rglob("*")) == ["below", "data", "more"]
             assert (content / "below" / "more").read_text() == "whole"
 
@@ -130,6 +137,16 @@ class TestCluster:
             REPLICA.destroy(held)
         clusters = [path for path in fresh.cache.glob("postgres-*-*") if path.is_dir()]
         assert len([path for path in clusters if "programs" not in path.name]) == 1
+
+    def test_a_umask_that_closes_everything_does_not_matter(self, fresh):
+        held = fresh.root / "closed"
+        umask = os.umask(0o077)
+        try:
+            closed = Lease(run_id=fresh.run_id, service="closed", kind="postgres", directory=held)
+            assert REPLICA.alive(REPLICA.provision(closed, setting(fresh, stack("closed"))))
+        finally:
+            os.umask(umask)
+            REPLICA.destroy(closed)
 
     def test_damage_that_keeps_sizes_and_times_is_noticed_when_no_server_starts(self, fresh):
         clone_cluster(fresh, fresh.root / "warm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -106,7 +107,21 @@ class TestFingerprint:
         assert digest(right) == expected == digest(left)
         REPLICA.execute(right, 'ALTER DATABASE "right" RESET search_path', {})
 
-    def test_all_tables_are_of_one_instant_and_sorted_by_name(self, pair):
+    def test_all_tables_are_of_one_instant(self, pair):
+        """The first table is locked, and the second one changed while the fingerprint waits for the first."""
+        endpoint, _ = pair
+        REPLICA.execute(endpoint, "CREATE TABLE IF NOT EXISTS archive (id bigint PRIMARY KEY)", {})
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'archive'::regclass"
+        with ThreadPoolExecutor(1) as pool, login(endpoint, "operator") as other:
+            other.execute("BEGIN; LOCK TABLE archive IN ACCESS EXCLUSIVE MODE")
+            taken = pool.submit(REPLICA.fingerprint, endpoint, ["archive", "reservations"])
+            while REPLICA.query(endpoint, waiting, {}) == [(0,)]:
+                assert not taken.done()
+            REPLICA.execute(endpoint, "DELETE FROM reservations", {})
+            other.execute("COMMIT")
+            assert taken.result().rows == 1000
+
+    def test_tables_are_sorted_by_name(self, pair):
         REPLICA.execute(pair[0], "CREATE TABLE IF NOT EXISTS archive (id bigint PRIMARY KEY)", {})
         fingerprint = REPLICA.fingerprint(pair[0], ["reservations", "archive"])
         assert [(table.table, table.rows) for table in fingerprint.tables] == [
@@ -245,7 +260,8 @@ class TestValuesThatAreEqualButNotAlike:
         for endpoint in pair:
             script = """
                 DROP TABLE IF EXISTS odd;
-                CREATE TABLE odd AS SELECT n AS id, now() AS at FROM generate_series(1, 10) AS n;
+                CREATE TABLE odd AS
+                SELECT n AS id, timestamptz '2026-01-01 00:00Z' AS at FROM generate_series(1, 10) AS n;
             """
             REPLICA.execute(endpoint, script, {})
         REPLICA.execute(right, "ALTER TABLE odd ADD COLUMN more int", {})

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree, rmtree
 from socket import socket
 
 import psycopg
 import pytest
 
-from harness.errors import RestoreError
+from harness.errors import ProvisionError, RestoreError
 from harness.facts import APPLICATION, OPERATOR, Endpoint, Lease
 from harness.replicas.leases import reap
 from harness.replicas.postgres import PostgresReplica
@@ -65,7 +65,7 @@ def base_backup(sandbox: Sandbox, bookings: Endpoint) -> Path:
 
 
 def pour(backup: Path, vessel: Vessel) -> Path:
-    copytree(backup, vessel.directory, dirs_exist_ok=True)
+    shutil.copytree(backup, vessel.directory, dirs_exist_ok=True)
     return vessel.directory
 
 
@@ -125,7 +125,7 @@ class TestPhysical:
         crashed = REPLICA.vessel(held, vessel.like, where, replace=False).start()
         REPLICA.execute(crashed, "CREATE TABLE kept AS SELECT generate_series(1, 5000) AS n", {})
         REPLICA.fence(crashed)
-        (crashed.path / "postmaster.pid").write_text(f"{os.getpid()}\n{crashed.path}\n")
+        shutil.copy(vessel.like.path / "postmaster.pid", crashed.path)  # of a server that runs
         pour(crashed.path, vessel)
         REPLICA.destroy(held)
         endpoint = vessel.start()
@@ -176,8 +176,21 @@ class TestPhysical:
         self, vessel, base_backup, damage, message
     ):
         part = pour(base_backup, vessel) / damage
-        rmtree(part) if part.is_dir() else part.unlink()
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
         with pytest.raises(RestoreError, match=message):
+            vessel.start(timeout=20)
+
+    def test_a_full_disk_is_not_the_copys_fault(self, vessel, base_backup, sandbox, monkeypatch):
+        programs = sandbox.root / "programs"
+        programs.mkdir()
+        message = "FATAL:  could not write lock file: No space left on device"
+        (programs / "postgres").write_text(f"#!/bin/sh\necho '{message}' >&2\nexit 1\n")
+        (programs / "postgres").chmod(0o755)
+        monkeypatch.setattr(
+            "harness.replicas.postgres.server.server_programs", lambda _: nullcontext(programs)
+        )
+        pour(base_backup, vessel)
+        with pytest.raises(ProvisionError, match="the disk is full"):
             vessel.start(timeout=20)
 
     def test_a_truncated_control_file_is_refused(self, vessel, base_backup):
@@ -220,13 +233,13 @@ class TestPlace:
         REPLICA.destroy(held)
         assert REPLICA.alive(endpoint)
 
-    def test_a_place_that_somebody_else_took_is_an_error(self, lease, bookings, where):
+    def test_a_place_that_somebody_else_took_is_not_the_copys_fault(self, lease, bookings, where):
         with socket() as other:
             other.bind((LOOPBACK, 0))
             other.listen()
             taken = replace(bookings, port=other.getsockname()[1])
             vessel = REPLICA.vessel(lease, taken, where, replace=True)
-            with pytest.raises(RestoreError, match=f"port {taken.port} .* is taken"):
+            with pytest.raises(ProvisionError, match=f"port {taken.port} .* is taken"):
                 vessel.start()
 
     def test_discarding_it_leaves_nothing_and_can_be_repeated(self, vessel):

@@ -200,8 +200,8 @@ def _bucket(columns: Sequence[Column], key: str) -> sql.Composed:
 def _quick_hash(columns: Sequence[Column]) -> sql.Composable:
     """One hash of all columns, each with a seed of its own.
 
-    The outer hash is needed: a plain combination of the columns' hashes would sum up to the same when two
-    rows swap a value.
+    Without the outer hash, two rows that swap a value would change the sum of both with a probability that
+    depends on half of the bits only.
     """
     if not columns:
         return ROW_HASH

@@ -47,7 +47,8 @@ def provision(
         path=_data_directory(lease, spec, setting),
         credentials=mint_credentials(grants_on(setting.stack, lease.service)),
     )
-    lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    lease.directory.mkdir(parents=True, exist_ok=True)
+    lease.directory.chmod(0o711)
     if spec.volume is not None:
         note_place(lease, place.path)
         place.path.parent.mkdir(parents=True, exist_ok=True)

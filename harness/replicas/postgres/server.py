@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.clock import Clock
-from harness.errors import DatabaseError
+from harness.errors import DatabaseError, ProvisionError
 from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.leases import MARKER_SETTING
 from harness.replicas.postgres.programs import require_reach, server_programs
@@ -26,6 +26,7 @@ CONFIG_FILE = "postgresql.conf"
 POLL_SECONDS = 0.01
 LOG_LINES = 8
 LISTENING = "listening on IPv4 address"
+DISK_FULL = "No space left on device"
 CANNOT_LISTEN = "could not create any TCP/IP sockets"
 PORT_TRIES = 5
 PORT_PAUSE = 0.05
@@ -131,6 +132,7 @@ class Server:
         Raises:
             PortTakenError: every port it tried belongs to somebody else.
             ServerExitedError: it ended.
+            ProvisionError: it ended because the disk is full.
             DatabaseError: it did not answer in time, or does not know the operator or the database.
         """
         for _ in range(PORT_TRIES):
@@ -204,6 +206,10 @@ class Server:
         log = self._log_text()
         if CANNOT_LISTEN in log:
             raise PortTakenError(port)
+        if DISK_FULL in log:
+            raise ProvisionError(
+                f"the server of {self.lease.service} ended because the disk is full", hint="free some space"
+            )
         raise ServerExitedError("\n".join(log.splitlines()[-LOG_LINES:]))
 
 

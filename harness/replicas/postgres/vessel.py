@@ -43,7 +43,8 @@ class PostgresVessel:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.lease.directory.mkdir(parents=True, exist_ok=True)
+        self.lease.directory.chmod(0o711)
         spread_out(self.lease.directory)
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self.setting.sandbox.give(self.directory)
@@ -65,7 +66,7 @@ class PostgresVessel:
 
         Raises:
             RestoreError: the server does not start from what lies there.
-            ProvisionError: there is no room for the empty cluster, or the port is taken.
+            ProvisionError: the disk is full, or the port is taken: no fault of what lies there.
         """
         self._lay_out()
         sandbox, clock = self.setting.sandbox, self.setting.clock
