@@ -260,8 +260,12 @@ def kill_the_workload(ground: Ground, line: Line) -> None:
     """As an out-of-memory killer would, once it has begun."""
     if isinstance(line.body, PhaseStarted) and line.body.phase == "act":
         for process in psutil.process_iter():
-            if "harness.workload.child" in process.cmdline() and str(ground.sandbox.root) in process.cwd():
-                process.kill()
+            with suppress(psutil.Error):  # others come and go
+                if (
+                    "harness.workload.child" in process.cmdline()
+                    and str(ground.sandbox.root) in process.cwd()
+                ):
+                    process.kill()
 
 
 def test_a_workload_that_dies_while_the_agent_acts_decides_nothing(stage: Place) -> None:
