@@ -256,7 +256,9 @@ def test_a_read_only_session_is_a_refusal(owner: Perform) -> None:
         {"user": "data_owner", "password": "x"},
     ],
 )
-def test_a_log_in_with_what_nobody_ever_had_proves_no_guard(reader: Perform, arguments: dict[str, str]) -> None:
+def test_a_log_in_with_what_nobody_ever_had_proves_no_guard(
+    reader: Perform, arguments: dict[str, str]
+) -> None:
     outcome = reader("SELECT 1", **arguments)
     assert (outcome.status, outcome.touched) == ("failed", ()), outcome.detail
 
