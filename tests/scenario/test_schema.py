@@ -98,7 +98,7 @@ def test_every_file_that_loads_is_valid_and_names_its_schema(file: Path) -> None
 
 @pytest.mark.parametrize("name", MODELS)
 @given(data=st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_what_the_loader_takes_is_valid(name: str, data: st.DataObject) -> None:
     tree = data.draw(spoilt(TREES[name]))
     if accepted(name, tree):
@@ -114,7 +114,7 @@ def test_every_key_that_may_be_left_out_may_be_left_out_of_the_schema(name: str)
 
 @pytest.mark.parametrize("name", MODELS)
 @given(data=st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_misspelt_key_is_not_valid(name: str, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(model_keys(TREES[name])))
     wrong = data.draw(misspelt(str(path[-1])))
