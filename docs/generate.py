@@ -15,6 +15,7 @@ from types import ModuleType
 
 from harness.cli import Verbs
 from harness.objectives import gates, losses
+from harness.replicas.railway.reference import operation_table
 from harness.scenario.discover import find_scenarios
 from harness.scenario.load import load_scenario
 from harness.scenario.reference import key_tables
@@ -72,6 +73,7 @@ def table_of(module: ModuleType) -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "railway-operations": operation_table,
     "scenarios": scenarios,
     "verbs": verbs,
     "drivers": drivers,
