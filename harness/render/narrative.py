@@ -71,7 +71,7 @@ def result(story: Story) -> str:
         return f"{value}, as the scenario expects"
     if story.record.value == "undecided":
         return f"{value}: this run proves nothing"
-    return f"{value}, not as the scenario expects"
+    return f"{value}, not as the scenario expects" if story.record.scenario.scenario.expect else value
 
 
 def warnings(story: Story) -> tuple[str, ...]:
