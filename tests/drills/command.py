@@ -83,7 +83,7 @@ class Installation:
 
     def at_work(self) -> tuple[Path, ...]:
         """The working directories of runs that are there."""
-        return tuple(path for path in self.work.iterdir() if path.is_dir())
+        return tuple(path for path in self.work.glob("*") if path.is_dir())
 
     def folders(self) -> tuple[Path, ...]:
         """The run folders, oldest first."""

@@ -1,0 +1,68 @@
+"""When the tests run as root, a drill is played as an ordinary user too, with nothing of root's in reach."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.drills.command import PATIENCE, PROGRAM, SHOP, Installation
+
+NOBODY = 65534
+READ_ANYTHING = "+dac_read_search"
+"""A Python below /root is out of an ordinary user's reach; this capability lets it be read, and no more."""
+
+
+@pytest.mark.drill
+@pytest.mark.skipif(os.geteuid() != 0, reason="every other test has an ordinary user already")
+def test_an_ordinary_user_can_drill(installation: Installation) -> None:
+    home = installation.root / "home"
+    home.mkdir()
+    for path in (installation.root, home):
+        os.chown(path, NOBODY, NOBODY)
+    mine = Installation(
+        installation.root, home / "cache", {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    done = as_nobody(
+        mine, PROGRAM, "run", SHOP / "deleted-volume.yaml", SHOP / "emptied-dump.yaml", "--quiet"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("AS THE SCENARIO EXPECTS") == 2
+    assert mine.at_work() == ()
+    written = [path for path in installation.root.rglob("*") if path.lstat().st_uid != NOBODY]
+    assert written == []
+    assert len(mine.folders()) == 2
+    doctor = as_nobody(mine, PROGRAM, "doctor")
+    assert doctor.returncode == 0
+    assert f"servers run as you (uid {NOBODY})" in doctor.stdout
+
+
+def as_nobody(installation: Installation, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as the account nobody, without any group or privilege of root's."""
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv of util-linux is not there to become an ordinary user with")
+    if not can_run(become):
+        become += [f"--inh-caps={READ_ANYTHING}", f"--ambient-caps={READ_ANYTHING}"]
+        if not can_run(become):
+            pytest.skip(f"an ordinary user cannot run {sys.executable}, and this root may not change that")
+    return subprocess.run(
+        [*become, *map(str, command)],
+        env=installation.environment,
+        cwd=installation.root,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def can_run(become: list[str]) -> bool:
+    """Whether a Python that was started so can start another: setpriv itself still may as root."""
+    again = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import harness'], check=True)"
+    program = [*become, sys.executable, "-c", again]
+    return subprocess.run(program, capture_output=True, cwd="/", check=False).returncode == 0
