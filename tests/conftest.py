@@ -1,4 +1,4 @@
-"""The one fixture that every part of the tests shares."""
+"""What every part of the tests shares: one fixture, and how much chance there is in property tests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
 
 import pytest
+from hypothesis import settings
 
 from harness.sandbox import Sandbox, unprivileged_account
 
 collect_ignore_glob = ["*.yaml"]
 """Scenarios here are material of tests; our own pytest plugin would play them, and refuse the bad ones."""
+
+# CI must say the same of the same commit twice; at a desk, new examples are welcome. A busy machine is no defect.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 CACHE = Path(gettempdir()) / f"ninelives-tests-cache-{os.geteuid()}"
 """Kept between test runs, as a user's own cache is: what is prepared in it must survive that."""
