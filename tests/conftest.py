@@ -17,7 +17,7 @@ from harness.sandbox import Sandbox, unprivileged_account
 collect_ignore_glob = ["*.yaml"]
 """Scenarios here are material of tests; our own pytest plugin would play them, and refuse the bad ones."""
 
-# CI must say the same of the same commit twice; at a desk, new examples are welcome. A busy machine is no defect.
+# CI must say the same of a commit twice; at a desk, new examples are welcome. A busy machine is no defect.
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
