@@ -21,6 +21,7 @@ from harness.facts import Lease
 from harness.interrupts import deferred_interrupts
 from harness.journal.history import SCENARIO_FILE
 from harness.replicas import leases
+from harness.replicas.placement import spread_out
 from harness.sandbox import Sandbox, unprivileged_account
 
 OWNER_FILE = ".ninelives-run"
@@ -106,6 +107,7 @@ def _settle(place: Place, root: Path) -> int:
         with sweeping(place), deferred_interrupts():
             root.mkdir()
             root.chmod(0o711)  # whatever the umask: the account that servers run as must pass through
+            spread_out(root)
             owner = os.open(root / OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             fcntl.flock(owner, fcntl.LOCK_EX)
             os.write(owner, f"{os.getpid()}\n".encode())

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.clock import Clock
+from harness.replicas.placement import spread_out
 from harness.replicas.railway.freezing import LOCK_FILE, frozen, kill
 from harness.replicas.railway.state import FileState
 
@@ -69,6 +70,7 @@ class Disk:
         """
         target = self.root / BACKUPS / instance_id / backup_id
         target.parent.mkdir(exist_ok=True)
+        spread_out(target.parent)
         try:
             with frozen(directory, self._clock):
                 files = copy_tree(directory, target)
