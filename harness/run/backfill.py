@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,10 @@ from harness.facts import Endpoint, Fingerprint
 from harness.journal.events import PointTaken, SlicePlayed
 from harness.run.ground import Ground
 from harness.scenario.models import PastHistory, PostgresService
-from harness.seams.drivers import Due
+from harness.seams.drivers import Database, Due
+
+END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
+"""A semicolon after which there is nothing but comments."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ def tracked(ground: Ground, service: str) -> dict[str, tuple[str, str]]:
     return {table: (columns.key, columns.time) for table, columns in model.tables.items()}
 
 
+def lines_of(database: Database, endpoint: Endpoint, query: str, values: Mapping[str, object]) -> str:
+    """The records of an export, one JSON value a line, as the server writes them; empty when there are none.
+
+    Args:
+        database: how to ask.
+        endpoint: whom.
+        query: one JSON value a row.
+        values: for its names.
+
+    Raises:
+        DatabaseError: the server refused it.
+    """
+    # On the query's first line, so that a message about one of its lines has the right number.
+    head, tail = "SELECT string_agg(record::jsonb::text || chr(10), '') FROM (", "\n) AS export (record)"
+    ((text,),) = database.query(endpoint, head + END.sub("", query) + tail, values)
+    return str(text or "")
+
+
 def _play(
     ground: Ground, history: PastHistory, start: datetime, end: datetime, rows: int, now: datetime
 ) -> None:
@@ -90,9 +111,8 @@ def _play(
     if rows > 0:
         database.execute(endpoint, files[history.slice], values)
     for export in history.exports:
-        records = database.query(endpoint, files[export.query], values)
-        if records:
-            body = "".join(json.dumps(record, default=str) + "\n" for (record,) in records)
+        body = lines_of(database, endpoint, files[export.query], values)
+        if body:
             key = f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl"
             ground.store(export.to).put(body.encode(), key, {}, None)
     ground.journal.write(SlicePlayed(start=start, end=end, rows=rows))
