@@ -320,7 +320,8 @@ def test_a_missing_segment_ends_what_the_point_covers_and_the_restore_goes_that_
     delete_segment(estate, tool, -2)
     cut = tool.points()[0]
     assert cut.id == whole.id
-    assert archive.commits[1] <= cut.covers_until < archive.commits[2] < whole.covers_until
+    # A byte is dated when it is received, which a busy machine does some time after the commit.
+    assert archive.commits[1] <= cut.covers_until < whole.covers_until
     restored = tool.restore(cut, estate.vessel(), estate.mark)
     assert estate.replica.query(restored, "SELECT max(id), count(*) FROM reservations", {}) == [(320, 320)]
 

@@ -120,14 +120,14 @@ def test_the_wanted_rate_is_kept_and_reads_cost_none_of_it(
     database: Endpoint, make: Make, ledger: Path
 ) -> None:
     reader = BOOK + "    @task\n    def look(self):\n        self.read('SELECT 1')\n"
-    workload = make(database, reader, users=10, rate=200)
+    workload = make(database, reader, users=10, rate=40)  # which a busy machine can keep, too
     workload.go()
-    wait_for_acknowledgements(ledger, 400)
+    wait_for_acknowledgements(ledger, 160)
     workload.stop()
     calls = read_ledger(ledger).acknowledged
     # The users all begin at once, each with one transaction that is early.
     rate = (len(calls) - 10) / (calls[-1].ended - calls[0].ended)
-    assert rate == pytest.approx(200, rel=0.1)
+    assert rate == pytest.approx(40, rel=0.1)
 
 
 def test_the_same_seed_makes_the_same_keys(
