@@ -33,22 +33,27 @@ class Prober:
         self._thread = Thread(target=self._run, name="prober", daemon=True)
         self.up: bool | None = None
 
-    def __enter__(self) -> Prober:
+    def start(self) -> None:
+        """Ask once, so that there is an answer when this returns, and then go on asking."""
+        self._look()
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Ask no more. Idempotent, and right for one that was never started too."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            up, detail = self._ask()
-            if up != self.up:
-                self.up = up
-                service = self._endpoint.service
-                self._journal.write(Probed(service=service, up=up, at=self._clock.stamp(), detail=detail))
-            self._stop.wait(INTERVAL)
+        while not self._stop.wait(INTERVAL):
+            self._look()
+
+    def _look(self) -> None:
+        up, detail = self._ask()
+        if up != self.up:
+            self.up = up
+            service = self._endpoint.service
+            self._journal.write(Probed(service=service, up=up, at=self._clock.stamp(), detail=detail))
 
     def _ask(self) -> tuple[bool, str]:
         try:

@@ -111,10 +111,10 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
     workload.start()
     world = Traffic(workload, prober, ground.journal.folder / LEDGER, ground.clock)
     try:
-        with prober:
-            yield world
+        yield world
     finally:
         with deferred_interrupts():
+            prober.stop()
             stop(ground, world)
 
 
@@ -135,7 +135,12 @@ def stop(ground: Ground, traffic: Traffic) -> None:
 
 
 def go(ground: Ground, traffic: Traffic) -> None:
-    """Let the workload send."""
+    """Let the workload send, and ask from now on whether the service answers.
+
+    Not earlier: while a backup of the past is taken a volume may stand still for as long as the copy takes.
+    That is no outage of the present, and must not look like one.
+    """
     wanted = ground.plan.loaded.scenario.workload
+    traffic.prober.start()
     traffic.workload.go()
     ground.journal.write(WorkloadStarted(pid=traffic.workload.pid, users=wanted.users, rate=wanted.rate))

@@ -146,6 +146,16 @@ def test_nothing_but_the_prober_writes_between_phases(whole: RunRecord) -> None:
     assert stray == []
 
 
+def test_the_service_is_probed_from_the_steady_state_on_and_not_while_the_past_is_played(
+    whole: RunRecord,
+) -> None:
+    probes = [entry.body.up for entry in whole.history.of(Probed)]
+    steady = next(entry for entry in whole.history.of(PhaseStarted) if entry.body.phase == "steady-state")
+    assert whole.history.first(Probed).n > steady.n
+    assert probes[0]
+    assert len(probes) >= 3, "it answered, was lost, and came back"
+
+
 def test_a_lease_is_on_record_and_on_disk_before_anything_of_it_exists(
     whole: RunRecord, lease_reader: LeaseReader
 ) -> None:
