@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from harness.cli.exits import Exit
 from harness.cli.places import with_place
@@ -53,9 +54,9 @@ def command(place: Place) -> Exit:
     findings = tuple(examine(place))
     for finding in findings:
         mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
-        console.print(f"{mark} {finding.name}: {finding.detail}", soft_wrap=True)
+        console.print(f"{mark} {finding.name}: {escape(finding.detail)}", soft_wrap=True)
         if finding.remedy:
-            console.print(f"        {finding.remedy}", soft_wrap=True)
+            console.print(f"        {escape(finding.remedy)}", soft_wrap=True)
     return Exit.AS_EXPECTED if all(finding.ok for finding in findings) else Exit.FAULT
 
 
@@ -70,13 +71,7 @@ def examine(place: Place) -> Iterator[Finding]:
     yield _account()
     for name, path in (("work", place.work), ("reports", place.reports), ("cache", place.cache)):
         yield _folder(name, path)
-    left = abandoned_runs(place)
-    yield Finding(
-        "killed runs",
-        True,
-        f"{len(left)} left something behind" if left else "none left anything",
-        "`ninelives sweep` removes it; so does the next run" if left else "",
-    )
+    yield _killed_runs(place)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",
@@ -98,6 +93,17 @@ def _program(name: str, find: Callable[[], Path], argument: str, sandbox: Sandbo
         first or f"exit {answer.returncode}",
         "" if answer.returncode == 0 else remedy,
     )
+
+
+def _killed_runs(place: Place) -> Finding:
+    try:
+        left = abandoned_runs(place)
+    except HarnessError as error:
+        return Finding("killed runs", False, error.message, error.hint)
+    if not left:
+        return Finding("killed runs", True, "none left anything")
+    remedy = "`ninelives sweep` removes it; so does the next run"
+    return Finding("killed runs", True, f"{len(left)} left something behind", remedy)
 
 
 def _account() -> Finding:

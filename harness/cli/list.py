@@ -14,6 +14,8 @@ from harness.cli.run import load_all
 from harness.scenario.discover import find_scenarios
 from harness.seams.lookup import BUILT_IN, names
 
+INDENT = (0, 0, 0, 2)
+
 
 @click.command("list")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
@@ -29,12 +31,7 @@ def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
         scenario = loaded.scenario
         breached = [name for name, value in scenario.expect.items() if value == "breached"]
         console.print(f"[bold]{scenario.id}[/]")
-        console.print(Padding(escape(scenario.title), (0, 0, 0, 2)))
-        console.print(
-            Padding(
-                f"guards: {', '.join(scenario.guards) or 'none'}; "
-                f"expected to breach: {', '.join(breached) or 'nothing'}",
-                (0, 0, 0, 2),
-            )
-        )
+        guards, breaches = ", ".join(scenario.guards) or "none", ", ".join(breached) or "nothing"
+        for text in (scenario.title, f"guards: {guards}; expected to breach: {breaches}"):
+            console.print(Padding(escape(text), INDENT, expand=False))
     return Exit.AS_EXPECTED

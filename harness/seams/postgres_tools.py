@@ -21,12 +21,15 @@ def installation() -> Path:
     The package is found, not imported: importing it reads the user's environment and sets up logging.
 
     Raises:
-        MissingToolError: the wheel is not installed.
+        MissingToolError: the wheel is not installed, or not whole.
     """
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingToolError(f"the package {PACKAGE} is not installed", hint=INSTALL)
-    return Path(spec.origin).parent / "pginstall"
+    root = Path(spec.origin).parent / "pginstall"
+    if not (root / "bin").is_dir():
+        raise MissingToolError(f"there are no programs in {root}", hint=f"{INSTALL} --force-reinstall")
+    return root
 
 
 def binary(name: str, sandbox: Sandbox) -> Path:

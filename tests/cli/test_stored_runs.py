@@ -1,0 +1,128 @@
+"""``judge`` and ``report``: a stored run says the same again, from its folder alone, offline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Finished
+from tests.drills.command import Installation
+
+REPORTS = ("summary.txt", "verdicts.json", "junit.xml", "index.html")
+OFFLINE = """
+import socket, subprocess, sys
+
+def refuse(*_, **__):
+    raise AssertionError("a stored run needs nobody")
+
+socket.socket.connect = socket.socket.bind = socket.create_connection = refuse
+subprocess.Popen.__init__ = refuse
+from harness.cli import main
+main()
+"""
+
+pytestmark = pytest.mark.drill
+
+
+@pytest.fixture
+def stored(finished: Mapping[str, Finished], tmp_path: Path) -> Path:
+    """A copy of a run folder, elsewhere, as an auditor gets it years later."""
+    folder = finished["two"].folders["shop-surprise"]
+    return Path(shutil.copytree(folder, tmp_path / "archive" / folder.name))
+
+
+def offline(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", OFFLINE, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_judging_again_says_the_same_and_writes_nothing(
+    stored: Path, finished: Mapping[str, Finished]
+) -> None:
+    before = digests(stored)
+    first, second = (offline("judge", stored, "--json", cwd=stored.parent) for _ in range(2))
+    assert (first.returncode, first.stderr) == (1, "")
+    assert first.stdout == second.stdout
+    assert json.loads(first.stdout) == json.loads(finished["two"].out.splitlines()[1])
+    assert json.loads(first.stdout) == json.loads((stored / "verdicts.json").read_text())
+    assert digests(stored) == before
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code"), [("shop-idle", 0), ("shop-surprise", 1), ("shop-misspelt", 2), ("shop-broken", 2)]
+)
+def test_judge_gives_the_exit_code_of_the_verdicts(
+    finished: Mapping[str, Finished], installation: Installation, scenario: str, code: int
+) -> None:
+    assert installation.call("judge", finished["two"].folders[scenario]).returncode == code
+
+
+def test_reports_come_out_byte_for_byte_as_the_run_wrote_them(stored: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        done = offline("report", stored, "--out", out, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines() == [str(out / name) for name in REPORTS]
+    for name in REPORTS:
+        first, second = ((out / name).read_bytes() for out in outs)
+        assert first == second, name
+        assert first == (stored / name).read_bytes(), name
+
+
+def test_one_format_writes_one_file(stored: Path, tmp_path: Path, installation: Installation) -> None:
+    done = installation.call("report", stored, "--format", "junit", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["junit.xml"]
+    unknown = installation.call("report", stored, "--format", "junt")
+    assert unknown.returncode == 3
+    assert "junit" in unknown.stderr
+
+
+def test_a_changed_record_decides_nothing(stored: Path, installation: Installation) -> None:
+    journal = stored / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if "restore-tried" not in line))
+    judged = installation.call("judge", stored)
+    assert judged.returncode == 2
+    assert judged.stdout.startswith("UNDECIDED")
+
+
+@pytest.mark.parametrize("verb", ["judge", "report"])
+def test_what_is_no_run_folder_gives_3(installation: Installation, tmp_path: Path, verb: str) -> None:
+    done = installation.call(verb, tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"error: {tmp_path} is not a run folder")
+    assert "\n  hint: " in done.stderr
+
+
+def test_reports_that_cannot_be_written_give_4(
+    stored: Path, installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = installation.call("report", stored, "--out", tmp_path / "file" / "out")
+    assert done.returncode == 4
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_gone_changes_no_exit_code(stored: Path, installation: Installation) -> None:
+    command = f"set -o pipefail; {installation_program()} judge {stored} | true"
+    done = subprocess.run(
+        ["bash", "-c", command], env=installation.environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def installation_program() -> Path:
+    return Path(sys.executable).with_name("ninelives")
