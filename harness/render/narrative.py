@@ -102,6 +102,8 @@ def _no_deed(story: Story) -> str:
         return f"The run stopped before the agent acted. {faults[0].kind}: {faults[0].detail}"
     if story.interrupted:
         return "The run was interrupted before the agent acted, so there is nothing to judge."
+    if story.record.scenario.scenario.agent.kind != "idle":
+        return "The run stopped before the agent acted: not all was well."
     return "The agent did nothing. This is the run that shows that the stack is well when nobody harms it."
 
 

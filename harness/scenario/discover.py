@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.errors import RequestError
 
-SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like):[ \t]*\S)", re.MULTILINE | re.DOTALL)
-"""A scenario has an id, and names its stack, or the scenario that it is like."""
+SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):[ \t]*\S)", re.MULTILINE | re.DOTALL)
+"""A scenario has an id, and a stack, an agent, or another that it is like; one may be misspelt."""
 
 
 def is_scenario(path: Path) -> bool:
