@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit
+from harness.cli.loading import load_all
 from harness.cli.places import with_place
 from harness.cli.progress import follow
-from harness.cli.run import load_all
 from harness.run.drill import Drilled, drill
 from harness.run.place import Place
 from harness.run.sweep import sweep

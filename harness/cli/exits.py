@@ -7,7 +7,7 @@ from enum import IntEnum
 from traceback import format_exception
 
 from harness.errors import HarnessError
-from harness.run.drill import Drilled
+from harness.journal.record import RunRecord
 
 
 class Exit(IntEnum):
@@ -24,15 +24,15 @@ class Exit(IntEnum):
 WORST_FIRST = (Exit.INTERRUPTED, Exit.FAULT, Exit.USAGE, Exit.BREACHED, Exit.UNDECIDED, Exit.AS_EXPECTED)
 
 
-def exit_of(drilled: Drilled) -> Exit:
-    """The exit code of one run."""
-    if isinstance(drilled.fault, KeyboardInterrupt):
+def exit_of(record: RunRecord, fault: BaseException | None = None) -> Exit:
+    """The exit code of one run, and of what stopped it."""
+    if isinstance(fault, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if drilled.fault is not None:
+    if fault is not None:
         return Exit.FAULT
-    if drilled.record.as_expected:
+    if record.as_expected:
         return Exit.AS_EXPECTED
-    surprises = {verdict.value for verdict in drilled.record.surprises}
+    surprises = {verdict.value for verdict in record.surprises}
     return Exit.UNDECIDED if surprises <= {"undecided"} else Exit.BREACHED
 
 

@@ -8,7 +8,6 @@ import click
 
 from harness.cli.exits import Exit, exit_of
 from harness.cli.summary import show
-from harness.run.drill import Drilled
 from harness.run.judge import judge_run
 
 
@@ -22,4 +21,4 @@ def command(run: Path, as_json: bool) -> Exit:
     """
     record = judge_run(run)
     show(record, run, as_json=as_json)
-    return exit_of(Drilled(record, run))
+    return exit_of(record)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from harness.cli.exits import Exit
-from harness.cli.run import load_all
+from harness.cli.loading import load_all
 from harness.scenario.discover import find_scenarios
 from harness.seams.lookup import BUILT_IN, names
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit, exit_of, explain, worst
+from harness.cli.loading import load_all
 from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.summary import show
-from harness.errors import Problem, ScenarioError
 from harness.run.drill import Drilled, drill
-from harness.run.loading import load
 from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
@@ -41,28 +40,10 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
         show(drilled.record, drilled.folder, as_json=as_json)
         if drilled.fault is not None:
             click.echo(_explain(drilled.fault), err=True)
-        codes.append(exit_of(drilled))
+        codes.append(exit_of(drilled.record, drilled.fault))
         if codes[-1] is Exit.INTERRUPTED:
             break
     return worst(codes)
-
-
-def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
-    """Load every scenario before the first is drilled.
-
-    Raises:
-        ScenarioError: with the problems of all the files.
-    """
-    loaded: list[LoadedScenario] = []
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            loaded.append(load(file))
-        except ScenarioError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ScenarioError(tuple(dict.fromkeys(problems)))
-    return tuple(loaded)
 
 
 def _drill(scenario: LoadedScenario, place: Place, *, progress: bool) -> Drilled:
