@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.run.drill import Drilled
     from harness.run.place import Place
 
-SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):[ \t]*\S)", re.MULTILINE | re.DOTALL)
+SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):)", re.MULTILINE | re.DOTALL)
 """Same as in harness.scenario.discover, which must not be imported here; a test holds them together."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import RequestError
 
-SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):[ \t]*\S)", re.MULTILINE | re.DOTALL)
+SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):)", re.MULTILINE | re.DOTALL)
 """A scenario has an id, and a stack, an agent, or another that it is like; one may be misspelt."""
 
 
