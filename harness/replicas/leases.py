@@ -27,6 +27,7 @@ import psutil
 from harness.clock import SystemClock
 from harness.errors import LeftoverError
 from harness.facts import Lease
+from harness.replicas.shared_memory import release_shared_memory
 from harness.sandbox import MARK
 
 PLACES_FILE = "places"
@@ -190,6 +191,7 @@ def _end(suspects: list[Suspect]) -> None:
     processes = [suspect.process for suspect in suspects]
     _signal(processes, signal.SIGKILL)
     _wait(processes, KILL_SECONDS)
+    release_shared_memory(server.pid for server in servers if _is_gone(server))
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Event, Thread
 
 from harness.clock import Clock
+from harness.errors import JournalError
 from harness.facts import Endpoint
 from harness.journal.events import Probed
 from harness.journal.writer import Journal
@@ -45,8 +47,10 @@ class Prober:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(INTERVAL):
-            self._look()
+        # A journal that takes nothing more stops the run at its own next write, which says so.
+        with suppress(JournalError):
+            while not self._stop.wait(INTERVAL):
+                self._look()
 
     def _look(self) -> None:
         up, detail = self._ask()
