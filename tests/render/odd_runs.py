@@ -115,6 +115,16 @@ def idle(folder: Path) -> RunRecord:
     return tape.record(loaded({"agent": {"kind": "idle"}, "expect": {}}), verdicts)
 
 
+def unprotected(folder: Path) -> RunRecord:
+    """A stack without any backup, whose data is looked at all the same."""
+    tape = Tape(folder)
+    start(tape)
+    tape.at(1)
+    tape.write(e.InvariantChecked(name="no-gap", rows=1, sample=("2026-04-24",)))
+    finish(tape)
+    return tape.record(loaded({"expect": {}}), undecided("There was nothing to go by"))
+
+
 def interrupted(folder: Path) -> RunRecord:
     """Ctrl-C while the past was being played."""
     tape = Tape(folder)
@@ -377,6 +387,7 @@ ODD_RUNS: dict[str, Callable[[Path], RunRecord]] = {
     "missed blow": missed_blow,
     "refused blow": refused_blow,
     "idle": idle,
+    "unprotected": unprotected,
     "interrupted": interrupted,
     "killed": killed,
     "only started": only_started,
