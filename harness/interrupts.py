@@ -7,14 +7,15 @@ that must not be torn apart. Every later one only gets an answer: what is being 
 from __future__ import annotations
 
 import os
+import select
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STANDARD_ERROR = 2
 ANSWER = b"still cleaning up\n"
 
 
@@ -28,14 +29,17 @@ class _Interrupts:
         """The next block is asked anew."""
         self.gentle = False
         self.asked = False
+        self.answering = False
         self.pending = False
         self.deferred = 0
 
     def hear(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
-            # Written past Python's buffers, which the main thread may be in the middle of.
-            with suppress(OSError):
-                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, ANSWER)
+            # One at a time: signals that come faster than they are answered would pile up on the stack.
+            if not self.answering:
+                self.answering = True
+                _answer()
+                self.answering = False
             return
         self.asked = True
         if self.deferred:
@@ -94,6 +98,14 @@ def ignore_interrupts() -> None:
     """For the last moments of a process that has been asked to end, and is doing so."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _answer() -> None:
+    """Say that it was heard: past Python's buffers, which the main thread may be in the middle of, and only
+    if that does not have to wait for somebody to read."""
+    with suppress(OSError):
+        if select.select([], [STANDARD_ERROR], [], 0)[1]:
+            os.write(STANDARD_ERROR, ANSWER)
 
 
 def _in_main_thread() -> bool:

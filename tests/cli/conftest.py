@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from tests.conftest import CACHE
-from tests.drills.command import SHOP, Installation
+from tests.drills.command import SHOP, Installation, fresh_installation
 
 IDLE = """\
 like: emptied-dump.yaml
@@ -63,10 +62,9 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Installation]:
-    root = Path(mkdtemp(prefix="ninelives-cli-"))
-    root.chmod(0o755)
-    yield Installation(root, CACHE)
-    shutil.rmtree(root, ignore_errors=True)
+    fresh = fresh_installation(CACHE)
+    yield fresh
+    fresh.remove()
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
+
+import psutil
 
 from harness.journal.writer import JOURNAL_FILE
 
@@ -29,6 +34,14 @@ class MissedError(AssertionError):
     """What was waited for was over before it could be seen."""
 
 
+def fresh_installation(cache: Path) -> Installation:
+    """An installation in a new folder, but not below pytest's own: those are closed to the account that
+    servers run as when the tests run as root."""
+    root = Path(mkdtemp(prefix="ninelives-drills-"))
+    root.chmod(0o755)
+    return Installation(root, cache)
+
+
 @dataclass
 class Installation:
     """Where one or more runs are written, work, and cache.
@@ -42,6 +55,7 @@ class Installation:
     root: Path
     cache: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    _started: list[Running] = field(default_factory=list)
 
     @property
     def reports(self) -> Path:
@@ -79,7 +93,19 @@ class Installation:
             **options,
         }
         before = set(self.folders())
-        return Running(self, subprocess.Popen(_command(arguments), **settings), before)
+        self._started.append(Running(self, subprocess.Popen(_command(arguments), **settings), before))
+        return self._started[-1]
+
+    def remove(self) -> None:
+        """Leave nothing, whatever a failed test has left: no process that works below ``root``, no file."""
+        for run in self._started:
+            if run.process.poll() is None:
+                run.kill()
+        for process in psutil.process_iter(["cwd"]):
+            if Path(process.info["cwd"] or "/").is_relative_to(self.root):
+                with suppress(psutil.Error):
+                    process.kill()
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def at_work(self) -> tuple[Path, ...]:
         """The working directories of runs that are there."""
