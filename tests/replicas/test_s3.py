@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,23 @@ def test_a_plain_bucket_keeps_neither_versions_nor_locks(sandbox: Sandbox) -> No
         assert S3Replica().inventory(endpoint) == ()
     finally:
         S3Replica().destroy(lease)
+
+
+@pytest.mark.parametrize("role", ["master_grpc", "volume", "s3"])
+def test_a_server_that_is_not_ours_is_never_spoken_to(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    lease = make_lease(sandbox, "versioned")
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        first = replace(seaweedfs.Ports.choose(), **{role: taken.getsockname()[1]})
+        chosen = iter([first, seaweedfs.Ports.choose()])
+        monkeypatch.setattr(seaweedfs.Ports, "choose", lambda: next(chosen))
+        endpoint = S3Replica().provision(lease, make_setting(sandbox))
+        S3Replica().destroy(lease)
+        taken.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            taken.accept()
+    assert endpoint.port != first.s3
 
 
 def test_it_takes_other_ports_when_one_is_taken_and_destroy_leaves_nothing(

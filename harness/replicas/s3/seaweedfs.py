@@ -7,11 +7,12 @@ they write lies in their working directory.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
+
+import psutil
 
 from harness.clock import Clock
 from harness.errors import MissingToolError, ProvisionError
@@ -121,7 +122,7 @@ def start(
         "-volumeSizeLimitMB=1024",
         "-telemetry=false",
     )
-    launch.wait_for(ports.master_grpc)
+    launch.wait_for("master", ports.master_grpc)
     launch.run(
         "volume",
         *_listen(ports.volume, ports.volume_grpc),
@@ -138,7 +139,7 @@ def start(
         "-disableDirListing",
         master,
     )
-    launch.wait_for(ports.filer_grpc)
+    launch.wait_for("filer", ports.filer_grpc)
     launch.run(
         "s3",
         *_listen(ports.s3, ports.s3_grpc),
@@ -151,8 +152,8 @@ def start(
         "-autoCreateBucket=false",
         "-allowDeleteBucketNotEmpty=false",
     )
-    launch.wait_for(ports.volume)
-    launch.wait_for(ports.s3)
+    launch.wait_for("volume", ports.volume)
+    launch.wait_for("s3", ports.s3)
     return launch.processes
 
 
@@ -179,8 +180,9 @@ class _Launch:
         command: list[str | Path] = [self._weed, "-logtostderr=true", name, *flags]
         self._running[name] = self._sandbox.start(command, log=self._log(name), directory=self._directory)
 
-    def wait_for(self, port: int) -> None:
-        while not _answers(port):
+    def wait_for(self, name: str, port: int) -> None:
+        """Until this very process listens there; a stranger would answer a connection just as well."""
+        while not _listens(self._running[name], port):
             self._look_for_the_dead()
             if self._clock.stamp().since(self._began) > READY_SECONDS:
                 raise ProvisionError(
@@ -208,9 +210,9 @@ class _Launch:
         return self._directory / f"{name}.log"
 
 
-def _answers(port: int) -> bool:
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     try:
-        socket.create_connection((LOOPBACK, port), timeout=1.0).close()
-    except OSError:
+        connections = psutil.Process(process.pid).net_connections("tcp")
+    except psutil.Error:
         return False
-    return True
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
