@@ -26,6 +26,12 @@ APPLICATION = "application"
 BACK_DOOR = "@replica"
 """The harness's own access to a replica: its marker, its audit log, its inventory. No agent gets it."""
 
+BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
+"""The HTTP header that the secret of that access is sent in."""
+
+WORKSPACE_SUFFIX = "-workspace"
+"""What follows a principal's name in the service name of its workspace."""
+
 
 class Fact(BaseModel):
     """A frozen value that may be written to the journal."""

@@ -12,10 +12,9 @@ import httpx
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import BACK_DOOR, OPERATOR, Endpoint
+from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
 
 API = "/graphql/v2"
-BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
 TIMEOUT = httpx.Timeout(300.0, connect=3.0)
 LONGEST_WAIT = 10.0
 TOO_MANY = 429

@@ -17,12 +17,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.errors import ProvisionError
-from harness.facts import Credential, Endpoint, Lease, Resource
+from harness.facts import WORKSPACE_SUFFIX, Credential, Endpoint, Lease, Resource
 from harness.replicas.leases import reap
 from harness.scenario.models import Principal, Stack
 from harness.seams.drivers import Setting
 
-SERVICE_SUFFIX = "-workspace"
 WORKSPACE = "workspace"
 MARKER_FILE = ".ninelives-lease"
 PLACEHOLDER = re.compile(r"@@([^\s@]*[/:][^\s@]*)@@")
@@ -82,11 +81,11 @@ class WorkspaceReplica:
 
 
 def _principal(lease: Lease, stack: Stack) -> Principal:
-    name = lease.service.removesuffix(SERVICE_SUFFIX)
+    name = lease.service.removesuffix(WORKSPACE_SUFFIX)
     if name == lease.service or name not in stack.principals:
         raise ProvisionError(
             f"{lease.service!r} is the workspace of no principal",
-            hint=f"workspaces are called <principal>{SERVICE_SUFFIX}",
+            hint=f"workspaces are called <principal>{WORKSPACE_SUFFIX}",
         )
     return stack.principals[name]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import Action, Outcome
+from harness.facts import WORKSPACE_SUFFIX, Action, Outcome
 from harness.journal.events import ActionDecided, ActionEnded, AgentEnded, AgentStarted
 from harness.run.ground import Ground
-from harness.run.plan import WORKSPACE
 from harness.run.redact import Redactor
 from harness.seams.drivers import Agent, Surface
 
@@ -53,7 +52,7 @@ class Surfaces:
         Raises:
             HarnessError: the stack has no such service, or the plan no such surface.
         """
-        service = action.service or self._principal + WORKSPACE
+        service = action.service or self._principal + WORKSPACE_SUFFIX
         key = (action.surface, service)
         if key not in self._made:
             factory = self._ground.plan.surfaces.get(action.surface)

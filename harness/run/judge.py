@@ -7,9 +7,9 @@ from pathlib import Path
 from harness.errors import RequestError
 from harness.journal.history import History, read_history
 from harness.journal.record import RunRecord, Verdict
-from harness.run.plan import objective_names
 from harness.scenario.load import restore_scenario
 from harness.scenario.models import LoadedScenario
+from harness.scenario.tightening import names_in_force
 from harness.seams.lookup import lookup
 
 SCENARIO = "scenario.json"
@@ -42,7 +42,7 @@ def judge_run(folder: Path) -> RunRecord:
 
 def judge(scenario: LoadedScenario, history: History) -> tuple[Verdict, ...]:
     """One verdict for each objective in force; a check that crashes is undecided, never held."""
-    return tuple(_judge_one(name, scenario, history) for name in objective_names(scenario))
+    return tuple(_judge_one(name, scenario, history) for name in names_in_force(scenario.objectives))
 
 
 def _judge_one(name: str, scenario: LoadedScenario, history: History) -> Verdict:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from harness.errors import RequestError
+from harness.facts import WORKSPACE_SUFFIX
 from harness.scenario.models import LoadedScenario, ScriptedAgent
+from harness.scenario.tightening import names_in_force
 from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
 from harness.seams.lookup import lookup
-
-WORKSPACE = "-workspace"
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def plan(loaded: LoadedScenario) -> Plan:
     requires = {name: replica.requires(stack, name) for name, replica in replicas.items()}
     for principal, model in stack.principals.items():
         if model.workspace:
-            replicas[principal + WORKSPACE] = lookup("replicas", "files")()
-            requires[principal + WORKSPACE] = tuple(stack.services)
+            replicas[principal + WORKSPACE_SUFFIX] = lookup("replicas", "files")()
+            requires[principal + WORKSPACE_SUFFIX] = tuple(stack.services)
     try:
         TopologicalSorter(requires).prepare()
     except CycleError as error:
@@ -83,14 +83,8 @@ def plan(loaded: LoadedScenario) -> Plan:
         backups={name: lookup("backups", model.tool) for name, model in stack.protections.items()},
         surfaces={name: lookup("surfaces", name) for name in _surfaces(loaded)},
         agent=lookup("agents", loaded.scenario.agent.kind),
-        objectives=tuple((name, lookup("objectives", name)()) for name in objective_names(loaded)),
+        objectives=tuple((name, lookup("objectives", name)()) for name in names_in_force(loaded.objectives)),
     )
-
-
-def objective_names(loaded: LoadedScenario) -> tuple[str, ...]:
-    """The objectives in force, in the order of the model."""
-    named = loaded.objectives.model_dump(by_alias=True, exclude_none=True, exclude={"other"})
-    return (*named, *loaded.objectives.other)
 
 
 def _surfaces(loaded: LoadedScenario) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from harness.facts import APPLICATION, OPERATOR
+from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
     Isolation,
     Objectives,
@@ -21,7 +21,6 @@ from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, nearest
 
 RESERVED = (OPERATOR, APPLICATION)
-WORKSPACE = "-workspace"
 ROLES = {"postgres": ("owner", "writer", "reader"), "s3": ("admin", "writer", "reader")}
 
 
@@ -80,11 +79,11 @@ def repeated(names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
 
 def _service_names(stack: Stack, _: Known) -> Iterator[Finding]:
     for name in stack.services:
-        if name.endswith(WORKSPACE):
+        if name.endswith(WORKSPACE_SUFFIX):
             yield Finding(
                 ("services", name),
-                f"names that end in {WORKSPACE!r} belong to the workspaces of principals",
-                f"call it {name.removesuffix(WORKSPACE)!r}",
+                f"names that end in {WORKSPACE_SUFFIX!r} belong to the workspaces of principals",
+                f"call it {name.removesuffix(WORKSPACE_SUFFIX)!r}",
                 of_key=True,
             )
 

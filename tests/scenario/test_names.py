@@ -14,11 +14,10 @@ from harness.agents.json_path import JsonPath, PathError
 from harness.agents.scripted import PLACEHOLDER as FILLED_IN
 from harness.clock import SystemClock
 from harness.facts import APPLICATION, BACK_DOOR, OPERATOR, Action, Credential, Endpoint, Lease, Secret
-from harness.replicas.files import SERVICE_SUFFIX
 from harness.scenario.models import IDENTIFIER, Agent, Choice, Objectives, Protection, Service
 from harness.scenario.problems import BUILT_IN, Known
 from harness.scenario.scenario_rules import JSON_PATH, PLACEHOLDER, SPEAKS, VERBS
-from harness.scenario.stack_rules import ROLES, WORKSPACE
+from harness.scenario.stack_rules import ROLES
 from harness.seams import lookup
 from harness.seams.lookup import DriverKind
 
@@ -65,10 +64,6 @@ def test_the_verbs_are_those_that_the_surface_has(surface: str, tmp_path: Path) 
     told = re.search(r"it can (.+)", outcome.detail)
     assert told, outcome.detail
     assert set(re.split(", | and ", told[1])) == set(VERBS[surface])
-
-
-def test_the_suffix_of_workspaces_is_that_of_their_replicas() -> None:
-    assert WORKSPACE == SERVICE_SUFFIX
 
 
 def test_the_roles_are_grants() -> None:

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import ProvisionError
-from harness.facts import BACK_DOOR, OPERATOR, Credential, CredentialKind, Endpoint, Lease, Resource, Secret
+from harness.facts import (
+    BACK_DOOR,
+    BACK_DOOR_HEADER,
+    OPERATOR,
+    Credential,
+    CredentialKind,
+    Endpoint,
+    Lease,
+    Resource,
+    Secret,
+)
 from harness.replicas.leases import reap
 from harness.replicas.railway.handover import Handover, Mount, TokenSeed, digest
 from harness.sandbox import LOOPBACK, Sandbox
@@ -23,7 +33,6 @@ from harness.seams.drivers import Setting
 
 READY_SECONDS = 30.0
 CALL_SECONDS = 10.0
-BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
 VOLUMES = "volumes"
 LOG = "server.log"
 ACCOUNT: Final = "account"

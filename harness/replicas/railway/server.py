@@ -40,6 +40,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from harness.clock import SystemClock
+from harness.facts import BACK_DOOR_HEADER
 from harness.replicas.railway.authority import Caller, identify
 from harness.replicas.railway.copies import RHYTHMS
 from harness.replicas.railway.deletion import NothingToUndoError, PlaceTakenError
@@ -52,7 +53,6 @@ from harness.replicas.railway.schema import build
 from harness.replicas.railway.state import VolumeInstance
 
 LOG = logging.getLogger(__name__)
-BACK_DOOR = "X-Ninelives-Back-Door"
 REMEMBERED = 500
 OWNER = "operator"
 """Who a mailed link is counted as: only the owner reads the owner's mail."""
@@ -213,7 +213,7 @@ class ControlPlane:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: Request) -> Response:
-            if not self._plane.opens_back_door(request.headers.get(BACK_DOOR, "")):
+            if not self._plane.opens_back_door(request.headers.get(BACK_DOOR_HEADER, "")):
                 return PlainTextResponse("Not Found", 404)
             self._plane.deletions.pass_time()
             return await handler(request)
