@@ -11,25 +11,25 @@ One verb, ``request``, with the arguments
   does, unless the headers say otherwise), or a mapping that becomes a form.
 
 What became of it: 401, 403 and GraphQL errors that speak of authorisation are ``refused``; every other
-answer outside of 2xx, GraphQL errors, and no answer at all are ``failed``. But what the service's own audit
-log says was changed outweighs the answer: then it is ``done``.
+answer outside of 2xx, GraphQL errors, and no answer at all are ``failed``. But the service's own audit log
+outweighs the answer: what it says was changed is ``done``; and what was answered like a refusal and counts as
+failed there is ``failed``, because a service may hide from a caller that what it asked for does not exist.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import httpx
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from harness.clock import Clock
-from harness.facts import BACK_DOOR, Action, Credential, Endpoint, Outcome, Resource
+from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, Action, Credential, Endpoint, Outcome, Resource
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
-BACK_DOOR_HEADER = "X-Ninelives-Back-Door"
 AUDIT_PATH = "/_replica/audit"
 TOKEN_HEADERS = ("authorization", "project-access-token")
 TIMEOUT = httpx.Timeout(30.0, connect=3.0)
@@ -143,10 +143,15 @@ class HttpSurface:
         text: str,
         before: int | None,
     ) -> Outcome:
-        touched = self._audit.touched_since(before)
+        entries = self._audit.since(before)
+        touched = self._audit.touched(entries)
         if status == "done" or touched:
             return call.done(detail, text, touched)
-        return call.refused(detail, text) if status == "refused" else call.failed(detail, text)
+        if status == "failed":
+            return call.failed(detail, text)
+        if any(entry.outcome == "failed" for entry in entries):
+            return call.failed(f"{detail}; the service's own log counts it as failed", text)
+        return call.refused(detail, text)
 
 
 class AuditLog:
@@ -171,9 +176,12 @@ class AuditLog:
         self._newest = max((entry.seq for entry in entries), default=self._newest)
         return self._newest
 
-    def touched_since(self, number: int | None) -> tuple[Resource, ...]:
-        """What the entries after ``number`` say was changed, each resource once."""
-        entries = self._entries(number) if number is not None else None
+    def since(self, number: int | None) -> tuple[AuditEntry, ...]:
+        """The entries after ``number``; none when the log cannot be read."""
+        return (self._entries(number) if number is not None else None) or ()
+
+    def touched(self, entries: Iterable[AuditEntry]) -> tuple[Resource, ...]:
+        """What entries say was changed, each resource once."""
         found = (
             Resource(
                 service=self._endpoint.service,
@@ -181,7 +189,7 @@ class AuditLog:
                 name=resource.name,
                 environment=resource.environment,
             )
-            for entry in entries or ()
+            for entry in entries
             if entry.outcome == "done"
             for resource in entry.resources
         )

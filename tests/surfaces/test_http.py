@@ -312,6 +312,20 @@ def test_what_was_refused_touched_nothing(perform: Perform, plane: ControlPlane)
     assert (outcome.status, outcome.touched) == ("refused", ())
 
 
+def test_a_refusal_that_the_audit_log_does_not_know_is_a_failure(
+    perform: Perform, plane: ControlPlane
+) -> None:
+    """A narrow token is told `Not Authorized` of what does not exist, too; that proves no guard."""
+    plane.note("failed", [])  # of an earlier call
+    plane.changes, plane.outcome = [INSTANCE], "failed"
+    plane.answer = (200, graphql_error("Not Authorized"), {})
+    outcome = perform()
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert outcome.detail == "200 OK: Not Authorized; the service's own log counts it as failed"
+    plane.changes = []
+    assert perform().status == "refused"
+
+
 def test_the_audit_log_outweighs_the_answer(perform: Perform, plane: ControlPlane) -> None:
     plane.changes = [INSTANCE]
     plane.answer = (200, graphql_error("Problem processing request"), {})

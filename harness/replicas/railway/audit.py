@@ -33,7 +33,8 @@ class Entry:
         principal: whose token it was; a token that was minted with another one's counts as that one's.
         token_kind: ``account``, ``workspace``, ``project``, ``scoped``, ``none``, or ``mail-link``.
         operation: the mutation's name.
-        outcome: ``refused`` when the token does not reach that far, ``failed`` when the call made no sense.
+        outcome: ``refused`` when the token does not reach that far, ``failed`` when the call made no sense
+            or was aimed at what does not exist, even where the answer does not say so.
         resources: what was changed; empty unless it was done.
     """
 

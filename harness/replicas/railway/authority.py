@@ -17,7 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.replicas.railway.handover import digest
-from harness.replicas.railway.refusals import NO_PROJECT_TOKEN, NotAuthorizedError, NotFoundError
+from harness.replicas.railway.refusals import (
+    NO_PROJECT_TOKEN,
+    HiddenError,
+    NotAuthorizedError,
+    NotFoundError,
+)
 from harness.replicas.railway.state import (
     Environment,
     Estate,
@@ -87,8 +92,8 @@ def _find(estate: Estate, secret: str) -> Token | None:
 class Authority:
     """Finds objects for a caller, and refuses those that are out of its reach.
 
-    Every method raises ``NotAuthorizedError`` when the token does not reach that far, and
-    ``NotFoundError`` when the object does not exist and the caller might have known.
+    Every method raises ``NotAuthorizedError`` when the token does not reach that far, ``NotFoundError``
+    when the object does not exist and the caller might have known, and ``HiddenError`` when it must not.
     """
 
     def __init__(self, estate: Estate, caller: Caller) -> None:
@@ -132,6 +137,8 @@ class Authority:
 
     def workspace(self, id: str) -> Workspace:
         """One workspace."""
+        if self.is_narrow:
+            raise self._out_of_reach(Workspace, id)
         reached = {one.id: one for one in self.workspaces()}
         if id not in reached:
             raise self._missing(Workspace)
@@ -147,7 +154,7 @@ class Authority:
         """
         token = self.token
         if token.kind == "project" and (whole or id != token.project_id):
-            raise NotAuthorizedError
+            raise self._out_of_reach(Project, id)
         project = self._estate.find(Project, id, buried=buried)
         if project is None:
             raise self._missing(Project)
@@ -158,7 +165,7 @@ class Authority:
     def environment(self, id: str) -> Environment:
         """An environment."""
         if self.token.kind == "project" and id != self.token.environment_id:
-            raise NotAuthorizedError
+            raise self._out_of_reach(Environment, id)
         environment = self._estate.find(Environment, id)
         if environment is None:
             raise self._missing(Environment)
@@ -217,4 +224,8 @@ class Authority:
 
     def _missing(self, kind: type[Record]) -> Exception:
         """A narrow token is not told what exists elsewhere."""
-        return NotAuthorizedError() if self.is_narrow else NotFoundError(kind.__name__)
+        return HiddenError() if self.is_narrow else NotFoundError(kind.__name__)
+
+    def _out_of_reach(self, kind: type[Record], id: str) -> Exception:
+        """The answer is the same whether there is such an object or not; the audit log tells them apart."""
+        return HiddenError() if self._estate.find(kind, id) is None else NotAuthorizedError()

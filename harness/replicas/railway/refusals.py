@@ -14,6 +14,10 @@ class NotAuthorizedError(ApiError):
         super().__init__(message)
 
 
+class HiddenError(NotAuthorizedError):
+    """There is no such object, and the token sees too little to be told so. No guard has said no."""
+
+
 class NotFoundError(ApiError):
     """There is no such object, or it has been deleted."""
 

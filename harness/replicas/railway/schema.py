@@ -22,7 +22,7 @@ from harness.replicas.railway.calls import (
     volumes,
 )
 from harness.replicas.railway.plane import Answers, Call
-from harness.replicas.railway.refusals import NotAuthorizedError
+from harness.replicas.railway.refusals import HiddenError, NotAuthorizedError
 from harness.replicas.railway.shapes import FIELDS
 from harness.replicas.railway.state import InviteCode, Profile
 
@@ -102,6 +102,8 @@ def _audited(name: str, answer: Answer) -> Answer:
             call.authority.admit(name)
             answered = answer(call, **arguments)
             outcome = "done"
+        except HiddenError:
+            raise
         except NotAuthorizedError:
             outcome = "refused"
             raise

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from railway import RailwayClient, RailwayError
 
-from harness.facts import BACK_DOOR, OPERATOR
+from harness.facts import BACK_DOOR, OPERATOR, Action, Outcome
 from harness.sandbox import Sandbox
-from tests.replicas.railway.conftest import ControlPlane, control_plane, read
+from harness.surfaces.http import HttpSurface
+from tests.replicas.railway.conftest import CLOCK, ControlPlane, control_plane, read
 
 PROJECTS = "{ projects { edges { node { id name } } } }"
 TOUCH = """mutation ($v: String!, $e: String!) {
@@ -118,6 +119,33 @@ def test_an_unknown_object_is_not_told_from_one_out_of_reach(plane: ControlPlane
     query = "query ($id: String!) { volumeInstance(id: $id) { id } }"
     assert plane.ask(query, "staging", id="nothing").message == "Not Authorized"
     assert plane.ask(query, id="nothing").message == "VolumeInstance not found"
+
+
+DELETIONS = {
+    "mutation ($id: String!) { volumeDelete(volumeId: $id) }": "volumeId",
+    "mutation ($id: String!) { environmentDelete(id: $id) }": "environmentId",
+    "mutation ($id: String!) { serviceDelete(id: $id) }": "serviceId",
+    "mutation ($id: String!) { projectDelete(id: $id) }": "",
+    "mutation ($id: String!) { volumeInstanceBackupDelete"
+    '(volumeInstanceId: $id, volumeInstanceBackupId: "b") { workflowId } }': "id",
+}
+
+
+@pytest.mark.parametrize("document", DELETIONS, ids=lambda text: text.split("{ ")[1].partition("(")[0])
+def test_only_a_deletion_of_what_exists_is_refused(plane: ControlPlane, project: str, document: str) -> None:
+    """Both get the same answer, as from Railway; only the log behind the back door tells them apart."""
+    there = plane.volume(environment="production").get(DELETIONS[document], project)
+    surface = HttpSurface("staging", plane.endpoint, CLOCK)
+
+    def delete(id: str) -> Outcome:
+        action = Action(number=1, surface="http", verb="request", service="railway", harm=True)
+        body = {"query": document, "variables": {"id": id}}
+        return surface.perform(action, {"path": "/graphql/v2", "json": body})
+
+    refused, misspelt = delete(there), delete(there[:-1])
+    assert (refused.status, misspelt.status) == ("refused", "failed")
+    assert (misspelt.text, misspelt.digest) == (refused.text, refused.digest)
+    assert refused.detail.endswith("Not Authorized")
 
 
 def test_a_scoped_token_can_do_what_it_was_made_for_and_nothing_else(
