@@ -151,7 +151,7 @@ def test_a_session_without_scenarios_loads_nothing_of_the_product(tmp_path: Path
     loaded = {name.partition(".")[0] for name in modules}
     assert [name for name in modules if name.startswith("harness.") and name != "harness.pytest_plugin"] == []
     assert loaded.isdisjoint(
-        {"pydantic", "psycopg", "boto3", "botocore", "httpx", "yaml", "psutil", "gevent"}
+        {"pydantic", "psycopg", "botocore", "s3transfer", "httpx", "yaml", "psutil", "gevent"}
     )
 
 

@@ -15,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.errors import BackupError, HarnessError, RestoreError
@@ -34,8 +32,9 @@ UNVERSIONED = "null"
 """The id of the only version of an object in a bucket that keeps none."""
 
 READ_BYTES = 1 << 20
-TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
-"""Large files go up in parts of 16 MiB, two at a time: that is all that is ever held in memory."""
+ONE_PIECE_BYTES = 32 << 20
+PART_BYTES = 16 << 20
+"""Larger files go up in parts, two at a time: that is all that is ever held in memory."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class ObjectStore:
         """Write a file of any size, in parts, and look whether it is there."""
         extra = {"Metadata": dict(metadata), **(retention.as_arguments() if retention else {})}
         with self._writing(key):
-            self._client.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=TRANSFER)
+            self._upload(path, key, extra)
             head = self._client.head_object(Bucket=self._bucket, Key=key)
         if head["ContentLength"] != path.stat().st_size or head["Metadata"] != dict(metadata):
             raise BackupError(
@@ -201,6 +200,17 @@ class ObjectStore:
                 file.write(chunk)
         return digesting.hexdigest()
 
+    def _upload(self, path: Path, key: str, extra: dict[str, Any]) -> None:
+        if path.stat().st_size <= ONE_PIECE_BYTES:
+            with path.open("rb") as file:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=file, **extra)
+            return
+        from s3transfer.manager import TransferConfig, TransferManager
+
+        config = TransferConfig(multipart_chunksize=PART_BYTES, max_request_concurrency=2)
+        with TransferManager(self._client, config) as manager:
+            manager.upload(str(path), self._bucket, key, extra_args=extra).result()
+
     def _list(self, prefix: str) -> Iterator[StoredVersion]:
         pages = self._client.get_paginator("list_object_versions")
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
@@ -215,7 +225,7 @@ class ObjectStore:
     def _writing(self, key: str) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, S3UploadFailedError, OSError) as error:
+        except (BotoCoreError, ClientError, OSError) as error:
             raise BackupError(
                 f"cannot write {key} to {self._service}: {error}",
                 hint="a lock needs a service with `object_lock: true`; otherwise, is the service still up?",

@@ -409,6 +409,14 @@ class Expected:
             return claim.acked[-1].state
         return self.witnessed(table, key)
 
+    def states(self, table: str) -> dict[str, int | None]:
+        """What ``state`` says of every key of a table, in a dictionary of the caller's own."""
+        states: dict[str, int | None] = {key: row.hash for key, row in self.witness.get(table, {}).items()}
+        for key, claim in self.claims.get(table, {}).items():
+            if claim.acked:
+                states[key] = claim.acked[-1].state
+        return states
+
     def outdated(self, table: str, key: str) -> bool:
         """Whether what the witness saw of a row is surely not the newest.
 

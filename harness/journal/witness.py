@@ -43,8 +43,8 @@ class Row(NamedTuple):
 Rows = Mapping[str, Mapping[str, Row]]
 """Rows by table and key."""
 
-RowRead = tuple[str, str, int, datetime | None]
-"""A row as a database told it: table, key, hash, time."""
+TableRead = tuple[str, Iterable[tuple[str, int, datetime | None]]]
+"""A table as a database told it: its name, and key, hash and time of every row."""
 
 
 class Calls(Protocol):
@@ -53,9 +53,7 @@ class Calls(Protocol):
     @property
     def tables(self) -> tuple[str, ...]: ...
 
-    def keys(self, table: str) -> Iterable[str]: ...
-
-    def state(self, table: str, key: str) -> int | None: ...
+    def states(self, table: str) -> dict[str, int | None]: ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def table_digest(rows: int, total: int) -> str:
     return f"{rows:x}-{total % 2**64:016x}"
 
 
-def write_rows(path: Path, rows: Iterable[RowRead]) -> Written:
+def write_rows(path: Path, tables: Iterable[TableRead]) -> Written:
     """Write every row, as the witness does.
 
     Raises:
@@ -110,39 +108,45 @@ def write_rows(path: Path, rows: Iterable[RowRead]) -> Written:
     tally = Tally()
 
     def lines() -> Iterator[bytes]:
-        for table, key, hash_, time in rows:
-            tally.add(table, hash_)
-            yield _line(table, key, hash_, time)
+        for table, rows in tables:
+            count = total = 0
+            for key, hash_, time in rows:
+                count += 1
+                total += hash_
+                yield _line(table, key, hash_, time)
+            tally.add(table, total, count)
 
     count, digest = _write(path, lines())
     return Written(count, digest, tally.fingerprint())
 
 
-def write_differences(path: Path, rows: Iterable[RowRead], calls_for: Calls) -> Written:
+def write_differences(path: Path, tables: Iterable[TableRead], calls_for: Calls) -> Written:
     """Write the rows that are not as they should be, and those that are missing.
 
     Args:
         path: the file.
-        rows: every row that is there.
+        tables: every row that is there.
         calls_for: what witness and ledger call for.
 
     Raises:
         JournalError: the file cannot be written.
     """
     tally = Tally()
-    seen: dict[str, set[str]] = {}
 
     def lines() -> Iterator[bytes]:
-        for table, key, hash_, time in rows:
-            tally.add(table, hash_)
-            seen.setdefault(table, set()).add(key)
-            if calls_for.state(table, key) != hash_:
-                yield _line(table, key, hash_, time)
-        for table in calls_for.tables:
-            there = seen.get(table, set())
-            for key in calls_for.keys(table):
-                if key not in there and calls_for.state(table, key) is not None:
-                    yield _line(table, key, None, None)
+        unread = set(calls_for.tables)
+        for table, rows in tables:
+            unread.discard(table)
+            missing, count, total = calls_for.states(table), 0, 0
+            for key, hash_, time in rows:
+                count += 1
+                total += hash_
+                if missing.pop(key, None) != hash_:
+                    yield _line(table, key, hash_, time)
+            tally.add(table, total, count)
+            yield from _missing(table, missing)
+        for table in sorted(unread):
+            yield from _missing(table, calls_for.states(table))
 
     count, digest = _write(path, lines())
     return Written(count, digest, tally.fingerprint())
@@ -164,7 +168,7 @@ def read_witness(path: Path) -> Rows:
                 rows = found.setdefault(table, {})
                 if key in rows:
                     raise ValueError(f"{table} {key} stands there twice")
-                rows[key] = Row(hash_, _instant(time) if time is not None else None)
+                rows[key] = Row(hash_, None if time is None else _instant(time))
     except OSError as error:
         raise JournalError(
             f"cannot read {path}: {error}", hint="the run folder is not whole; play the drill again"
@@ -179,7 +183,7 @@ def read_witness(path: Path) -> Rows:
 def _instant(text: str) -> datetime:
     """A date that compares with others; one without a zone is UTC, as the sessions that read it are."""
     time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def digest_file(path: Path) -> str:
@@ -198,7 +202,11 @@ def digest_file(path: Path) -> str:
 
 
 def _line(table: str, key: str, hash_: int | None, time: datetime | None) -> bytes:
-    return to_json([table, key, hash_, time.isoformat() if time else None]) + b"\n"
+    return to_json((table, key, hash_, time)) + b"\n"
+
+
+def _missing(table: str, states: Mapping[str, int | None]) -> Iterator[bytes]:
+    return (_line(table, key, None, None) for key, state in states.items() if state is not None)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> tuple[int, str]:

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple
 from harness.clock import Stamp
 from harness.facts import Fingerprint
 from harness.journal.ledger import Claim, Expected, Operation
-from harness.journal.witness import Rows, Tally
+from harness.journal.witness import Row, Rows, Tally
 
 Kind = Literal["right", "missing", "stale", "torn", "resurrected", "phantom", "explained"]
 
@@ -195,11 +195,26 @@ def differences(expected: Expected, found: Rows, axis: Axis) -> Iterator[Differe
     """Each row that is not as it should be."""
     for table in sorted({*expected.claims, *found}):
         claims, others = expected.claims.get(table, {}), found.get(table, {})
-        for key in {**claims, **others}:
+        witnessed = expected.witness.get(table, {})
+        for key in claims:
             state = others[key].hash if key in others else expected.state(table, key)
             difference = _difference(expected, table, key, state, axis)
             if difference.kind != "right":
                 yield difference
+        for key, row in others.items():
+            if key not in claims:
+                unclaimed = _unclaimed(witnessed.get(key), row.hash)
+                if unclaimed.kind != "right":
+                    yield unclaimed
+
+
+def _unclaimed(seen: Row | None, state: int | None) -> Difference:
+    """``_difference`` for a row that only the witness knows, as it knows most rows of a backfilled table."""
+    if state == (None if seen is None else seen.hash):
+        return Difference("right", ())
+    if seen is None:
+        return Difference("phantom", ())
+    return Difference("missing" if state is None else "torn", (Change(seen.hash, seen.time),))
 
 
 def _difference(expected: Expected, table: str, key: str, state: int | None, axis: Axis) -> Difference:
@@ -270,13 +285,7 @@ def fingerprint(expected: Expected, found: Rows) -> Fingerprint:
     """
     tally = Tally()
     for table in {*expected.tables, *found}:
-        witnessed, others = expected.witness.get(table, {}), found.get(table, {})
-        tally.add(table, sum(row.hash or 0 for row in witnessed.values()), rows=len(witnessed))
-        for key in {**expected.claims.get(table, {}), **others}:
-            seen = expected.witnessed(table, key)
-            there = others[key].hash if key in others else expected.state(table, key)
-            if seen is not None:
-                tally.add(table, -seen, rows=-1)
-            if there is not None:
-                tally.add(table, there)
+        states = expected.states(table) | {key: row.hash for key, row in found.get(table, {}).items()}
+        there = [state for state in states.values() if state is not None]
+        tally.add(table, sum(there), rows=len(there))
     return tally.fingerprint()

@@ -8,7 +8,7 @@ from datetime import datetime
 from harness.facts import Endpoint
 from harness.journal.events import ContentCompared, ContentVerified, WitnessTaken
 from harness.journal.ledger import expected, read_ledger
-from harness.journal.witness import RowRead, Written, read_witness, write_differences
+from harness.journal.witness import TableRead, Written, read_witness, write_differences
 from harness.run.assess import Copy
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
@@ -75,11 +75,11 @@ def _write_differences(
 ) -> Written:
     folder = ground.journal.folder
     calls_for = expected(read_witness(folder / witness.file), read_ledger(folder / LEDGER), witness)
-    return write_differences(folder / file, _rows(ground, service, endpoint), calls_for)
+    return write_differences(folder / file, tracked_rows(ground, service, endpoint), calls_for)
 
 
-def _rows(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[RowRead]:
+def tracked_rows(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[TableRead]:
+    """Every row of every tracked table, table by table."""
     database = ground.plan.database(service)
     for table, (key, time) in sorted(tracked(ground, service).items()):
-        for row in database.rows(endpoint, table, key, time):
-            yield table, row.key, row.hash, row.time
+        yield table, database.rows(endpoint, table, key, time)

@@ -6,7 +6,7 @@ from harness.errors import WorkloadError
 from harness.journal.events import SteadyStateChecked, WitnessTaken
 from harness.journal.ledger import read_ledger
 from harness.journal.witness import write_rows
-from harness.run.backfill import tracked
+from harness.run.compare import tracked_rows
 from harness.run.ground import Ground
 from harness.run.traffic import Traffic
 
@@ -49,15 +49,9 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
 def take_witness(ground: Ground) -> WitnessTaken:
     """Read keys, hashes and times of every tracked row and put them beside the ledger."""
     service = ground.plan.target
-    database, endpoint = ground.plan.database(service), ground.endpoints[service]
     before = ground.clock.stamp()
     written = write_rows(
-        ground.journal.folder / WITNESS,
-        (
-            (table, row.key, row.hash, row.time)
-            for table, (key, time) in sorted(tracked(ground, service).items())
-            for row in database.rows(endpoint, table, key, time)
-        ),
+        ground.journal.folder / WITNESS, tracked_rows(ground, service, ground.endpoints[service])
     )
     witness = WitnessTaken(
         service=service,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.clock import Clock, Stamp
 from harness.facts import Action, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
@@ -68,8 +68,7 @@ class Replica(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of a tracked table.
 
     Attributes:

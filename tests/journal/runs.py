@@ -67,8 +67,8 @@ def write_run(folder: Path, *, scenario: bytes = b'{"rpo": "15m"}\n') -> Path:
 def _traffic(folder: Path, clock: TickingClock) -> list[Fact]:
     ledger = LedgerWriter(folder / "ledger.jsonl", clock)
     began = clock.stamp()
-    rows = [("orders", f"o{n}", n * 7 - 20, START.wall - timedelta(days=n)) for n in range(6)]
-    witness = write_rows(folder / "witness.jsonl", rows)
+    rows = [(f"o{n}", n * 7 - 20, START.wall - timedelta(days=n)) for n in range(6)]
+    witness = write_rows(folder / "witness.jsonl", [("orders", rows)])
     events: list[Fact] = [
         WorkloadStarted(pid=4711, users=2, rate=50.0),
         WitnessTaken(
@@ -93,7 +93,7 @@ def _traffic(folder: Path, clock: TickingClock) -> list[Fact]:
         ended=clock.stamp(),
     )
     calls_for = expected(read_witness(folder / "witness.jsonl"), read_ledger(folder / "ledger.jsonl"))
-    differing = write_differences(folder / "recovered.jsonl", rows[:-1], calls_for)
+    differing = write_differences(folder / "recovered.jsonl", [("orders", rows[:-1])], calls_for)
     stopped = WorkloadStopped(
         file="ledger.jsonl", sha256=digest_file(folder / "ledger.jsonl"), entries=3, exit_code=0
     )

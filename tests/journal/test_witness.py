@@ -16,9 +16,8 @@ from harness.journal.witness import Row, read_witness, write_differences, write_
 
 NOON = datetime(2026, 4, 24, 12, tzinfo=UTC)
 ROWS = [
-    ("orders", "a", 2**63 - 1, NOON),
-    ("orders", "b\n\"'☃", 3, None),
-    ("people", "a", -(2**63), NOON.astimezone(timezone(timedelta(hours=2)))),
+    ("orders", [("a", 2**63 - 1, NOON), ("b\n\"'☃", 3, None)]),
+    ("people", [("a", -(2**63), NOON.astimezone(timezone(timedelta(hours=2))))]),
 ]
 
 
@@ -41,7 +40,7 @@ def test_the_digest_is_of_the_file_and_the_content_of_all_rows(tmp_path: Path) -
 
 
 def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
-    write_rows(tmp_path / "w", [("t", "k", 1, NOON.replace(tzinfo=None))])
+    write_rows(tmp_path / "w", [("t", [("k", 1, NOON.replace(tzinfo=None))])])
     assert read_witness(tmp_path / "w")["t"]["k"].time == NOON
 
 
@@ -50,7 +49,7 @@ def test_differences_list_the_rows_that_are_missing_changed_or_too_many(tmp_path
         "t": {"same": Row(1, NOON), "gone": Row(2, NOON), "changed": Row(3, NOON)},
         "u": {"x": Row(4, None)},
     }
-    there = [("t", "same", 1, NOON), ("t", "changed", 9, NOON), ("t", "new", 5, NOON)]
+    there = [("t", [("same", 1, NOON), ("changed", 9, NOON), ("new", 5, NOON)])]
     written = write_differences(tmp_path / "r", there, expected(witness, Ledger()))
     assert read_witness(tmp_path / "r") == {
         "t": {"changed": Row(9, NOON), "new": Row(5, NOON), "gone": Row(None, None)},
@@ -62,7 +61,7 @@ def test_differences_list_the_rows_that_are_missing_changed_or_too_many(tmp_path
 
 def test_a_service_that_is_as_it_should_be_leaves_an_empty_list(tmp_path: Path) -> None:
     witness = {"t": {"a": Row(1, NOON)}}
-    written = write_differences(tmp_path / "r", [("t", "a", 1, NOON)], expected(witness, Ledger()))
+    written = write_differences(tmp_path / "r", [("t", [("a", 1, NOON)])], expected(witness, Ledger()))
     assert written.rows == 0
     assert (tmp_path / "r").read_bytes() == b""
     assert read_witness(tmp_path / "r") == {}
@@ -84,9 +83,9 @@ def test_a_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 
 def test_a_database_that_fails_while_it_is_read_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
-    def failing() -> Iterator[tuple[str, str, int, datetime | None]]:
-        yield ("t", "a", 1, NOON)
+    def failing() -> Iterator[tuple[str, int, datetime | None]]:
+        yield ("a", 1, NOON)
         raise ConnectionResetError("the database went away")
 
     with pytest.raises(ConnectionResetError):
-        write_rows(tmp_path / "w", failing())
+        write_rows(tmp_path / "w", [("t", failing())])

@@ -164,7 +164,7 @@ def test_a_full_device_is_an_error_of_the_ledger_and_of_the_witness_too(tmp_path
         ledger.sent("user", [Write("orders", "1", "insert")])
     assert "free space" in caught.value.hint
     with pytest.raises(JournalError, match="No space left"):
-        write_rows(full, [("orders", "1", 1, None)])
+        write_rows(full, [("orders", [("1", 1, None)])])
     with pytest.raises(JournalError, match="cannot write"):
         write_rows(tmp_path / "no" / "folder", [])
     with pytest.raises(JournalError, match="cannot write the ledger"):

@@ -461,12 +461,12 @@ def store(run: Run, folder: Path) -> Path:
     """Write a run as a run folder, with ledger, witness and list of differences in their files."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = run.shop.rows if run.recovered is None else run.recovered
-    seen = [("orders", key, row.hash or 0, row.time) for key, row in run.shop.witness.items()]
-    witness = write_rows(folder / "witness.jsonl", seen)
+    seen = [(key, row.hash or 0, row.time) for key, row in run.shop.witness.items()]
+    witness = write_rows(folder / "witness.jsonl", [("orders", seen)])
     (folder / "ledger.jsonl").write_bytes(b"".join(_ledger_lines(run.shop.calls)))
     called_for = expected(read_witness(folder / "witness.jsonl"), read_ledger(folder / "ledger.jsonl"))
-    there = [("orders", key, hash_, None) for key, hash_ in rows.items()]
-    differing = write_differences(folder / "recovered.jsonl", there, called_for)
+    there = [(key, hash_, None) for key, hash_ in rows.items()]
+    differing = write_differences(folder / "recovered.jsonl", [("orders", there)], called_for)
     digests = {
         WitnessTaken: witness.sha256,
         WorkloadStopped: digest_file(folder / "ledger.jsonl"),

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from os import cpu_count
@@ -273,10 +272,9 @@ def _rows_in(connection: Connection, statement: sql.Composed, buckets: list[int]
 
 def _stream(connection: Connection, statement: sql.Composed, values: tuple[Any, ...]) -> Iterator[Row]:
     with connection.cursor(name="ninelives_rows") as cursor:
-        cursor.itersize = BATCH
         cursor.execute(statement, values, binary=True)
-        for record in cursor:
-            yield Row(*cast("tuple[str, int, datetime | None]", record))
+        while batch := cursor.fetchmany(BATCH):
+            yield from map(Row._make, batch)
 
 
 def _differences(left: dict[str, Row], right: dict[str, Row]) -> Iterator[Difference]:
