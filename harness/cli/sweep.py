@@ -7,16 +7,22 @@ import click
 from harness.cli.exits import Exit
 from harness.cli.places import with_place
 from harness.run.place import Place
-from harness.run.sweep import sweep
+from harness.run.sweep import sweep_all
 
 
 @click.command("sweep")
 @with_place
 def command(place: Place) -> Exit:
-    """Stop every process and remove every file of runs that were killed. Runs that are alive stay."""
-    swept = sweep(place)
+    """Stop every process and remove every file of runs that were killed. Runs that are alive stay.
+
+    Exit code: 0 nothing is left, 4 something could not be removed.
+    """
+    swept = sweep_all(place)
     for run in swept:
-        click.echo(f"{run.run_id}: removed, {run.leases} leases")
+        if not run.leftovers:
+            click.echo(f"{run.run_id}: removed, {run.leases} leases")
+        for leftover in run.leftovers:
+            click.echo(f"error: {run.run_id}: {leftover}", err=True)
     if not swept:
         click.echo("nothing to sweep")
-    return Exit.AS_EXPECTED
+    return Exit.FAULT if any(run.leftovers for run in swept) else Exit.AS_EXPECTED

@@ -130,14 +130,19 @@ def sweeping(place: Place) -> Iterator[None]:
 
 
 def clear(root: Path) -> None:
-    """Remove a run's directory, as far as that goes. What tells that it is one goes last."""
-    for path in root.iterdir() if root.is_dir() else ():
+    """Remove a run's directory, as far as that goes. What tells that it is one goes after all else."""
+    for path in _all_but_owner(root):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != OWNER_FILE:
+        else:
             with suppress(OSError):
                 path.unlink()
-    shutil.rmtree(root, ignore_errors=True)
+    if not _all_but_owner(root):
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _all_but_owner(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.name != OWNER_FILE] if root.is_dir() else []
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
@@ -150,7 +155,7 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 
 def note_lease(sandbox: Sandbox, lease: Lease) -> None:
     """Put a lease on disk where ``sweep`` looks for it, before anything of it exists."""
-    with (sandbox.root / LEASES_FILE).open("a") as file:
+    with (sandbox.root / LEASES_FILE).open("a", encoding="utf-8") as file:
         file.write(lease.model_dump_json() + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
+from harness.errors import HarnessError, LeftoverError, UnknownDriverError
 from harness.facts import Lease
 from harness.replicas.leases import stop
 from harness.run.place import Abandoned, Place, abandoned_runs, clear, sweeping
 from harness.seams.lookup import lookup
 
+LOG = logging.getLogger(__name__)
+BY_HAND = "see what keeps it; end its processes and remove"
+
 
 @dataclass(frozen=True)
 class Swept:
-    """What was done for one dead run."""
+    """What was done for one dead run.
+
+    Attributes:
+        run_id: of the run.
+        leases: how many it had written down.
+        leftovers: what could not be removed; empty when nothing of the run is left.
+    """
 
     run_id: str
     leases: int
+    leftovers: tuple[LeftoverError, ...] = ()
 
 
 def sweep(place: Place) -> tuple[Swept, ...]:
-    """Destroy every replica of every dead run, then whatever else lies in its directory.
+    """Clear the way for a run: as ``sweep_all``, and warn of what stays.
 
-    A run that is alive is left alone.
+    A run shares nothing with another one, so it does not have to wait for somebody to remove that.
+
+    Returns:
+        The runs of which nothing is left.
 
     Raises:
-        LeftoverError: something cannot be removed; it stays where the next sweep finds it.
+        ProvisionError: the directory for all runs belongs to somebody else.
+    """
+    done = sweep_all(place)
+    for run in done:
+        for leftover in run.leftovers:
+            LOG.warning("warning: the killed run %s is not gone: %s", run.run_id, leftover)
+    return tuple(run for run in done if not run.leftovers)
+
+
+def sweep_all(place: Place) -> tuple[Swept, ...]:
+    """Destroy every replica of every dead run, then whatever else lies in its directory.
+
+    A run that is alive is left alone. What cannot be removed stops nothing else, and stays where the next
+    sweep finds it.
+
+    Raises:
         ProvisionError: the directory for all runs belongs to somebody else.
     """
     if not abandoned_runs(place):
@@ -34,8 +65,30 @@ def sweep(place: Place) -> tuple[Swept, ...]:
 
 
 def _sweep_one(run: Abandoned) -> Swept:
-    for lease in reversed(run.leases):
+    left = [leftover for lease in reversed(run.leases) if (leftover := _destroy(lease, run.root))]
+    try:
+        stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
+    except LeftoverError as error:
+        left.append(error)
+    if not left:
+        clear(run.root)
+        if run.root.exists():
+            left.append(LeftoverError(f"cannot remove {run.root}", hint=f"{BY_HAND} {run.root}"))
+    return Swept(run.run_id, len(run.leases), tuple(left))
+
+
+def _destroy(lease: Lease, root: Path) -> LeftoverError | None:
+    """Destroy a replica; what kept it from going, if anything did."""
+    try:
         lookup("replicas", lease.kind)().destroy(lease)
-    stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
-    clear(run.root)
-    return Swept(run.run_id, len(run.leases))
+    except LeftoverError as error:
+        return error
+    except UnknownDriverError:
+        return LeftoverError(
+            f"{lease.marker} is a replica of kind {lease.kind!r}, and that driver is not installed any more",
+            hint=f"install it again, then `ninelives sweep`; or end its processes and remove {root}",
+        )
+    except Exception as error:  # noqa: BLE001 - a driver that fails must not keep others from being swept
+        told = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        return LeftoverError(f"{lease.marker} cannot be destroyed: {told}", hint=f"{BY_HAND} {root}")
+    return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.command import PATIENCE, PROGRAM, SHOP, Installation
+from tests.run.test_place import DIE_AT_WORK
 
 NOBODY = 65534
 READ_ANYTHING = "+dac_read_search"
@@ -39,6 +40,32 @@ def test_an_ordinary_user_can_drill(installation: Installation) -> None:
     doctor = as_nobody(mine, PROGRAM, "doctor")
     assert doctor.returncode == 0
     assert f"servers run as you (uid {NOBODY})" in doctor.stdout
+
+
+@pytest.mark.drill
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave files that an ordinary user cannot remove")
+def test_an_ordinary_user_drills_beside_what_he_cannot_remove(installation: Installation) -> None:
+    home = installation.root / "home"
+    home.mkdir(exist_ok=True)
+    for path in (installation.root, home):
+        os.chown(path, NOBODY, NOBODY)
+    mine = Installation(installation.root, home / "cache", {"HOME": str(home)})
+    as_nobody(mine, sys.executable, "-c", DIE_AT_WORK, mine.work)
+    leased, stray = mine.work / "dead" / "db", mine.work / "dead" / "stray"
+    (leased / "roots").mkdir(parents=True)
+    (leased / "roots" / "own").touch()
+    ran = as_nobody(mine, PROGRAM, "run", SHOP / "emptied-dump.yaml", "--quiet")
+    assert (ran.returncode, ran.stdout.count("AS THE SCENARIO EXPECTS")) == (0, 1)
+    assert ran.stderr.startswith("warning: the killed run dead is not gone: ")
+    assert f"{leased}/roots" in ran.stderr
+    assert f"\n  hint: see what keeps it; end its processes and remove {leased.parent}\n" in ran.stderr
+    leased.rename(stray)
+    swept = as_nobody(mine, PROGRAM, "sweep")
+    assert (swept.returncode, swept.stdout) == (4, "")
+    assert swept.stderr.startswith(f"error: dead: cannot remove {stray.parent}\n  hint: ")
+    shutil.rmtree(stray)
+    swept = as_nobody(mine, PROGRAM, "sweep")
+    assert (swept.returncode, swept.stdout, swept.stderr) == (0, "dead: removed, 0 leases\n", "")
 
 
 def as_nobody(installation: Installation, *command: str | Path) -> subprocess.CompletedProcess[str]:
