@@ -212,7 +212,7 @@ def test_a_verifier_is_the_one_that_rfc_7677_gives():
     """The example of RFC 7677, section 3: user ``user``, password ``pencil``."""
     from base64 import b64decode
 
-    verifier = scram_verifier(Secret("pencil"), b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="))
+    verifier = scram_verifier(Secret("pencil"), b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
     assert verifier == (
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="
         ":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="

