@@ -60,6 +60,11 @@ class RequestError(HarnessError):
     """What the user named is not there, or not what it should be."""
 
 
+class ScenarioFileError(RequestError):
+    """What a scenario names does not work once it is used: SQL that the database refuses, a locustfile
+    that raises."""
+
+
 class UnknownDriverError(RequestError):
     """No driver of that kind has that name."""
 
@@ -78,6 +83,21 @@ class LeftoverError(HarnessError):
 
 class DatabaseError(HarnessError):
     """A database did not answer, or refused a statement."""
+
+
+class StatementError(DatabaseError):
+    """A database refused a statement for what it says, not for the state that the server is in.
+
+    Args:
+        message, hint: as for every error.
+        reason: what the database said, in one line.
+        line: of the script, from 1; None where the database named none.
+    """
+
+    def __init__(self, message: str, *, hint: str, reason: str, line: int | None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.line = line
 
 
 class NotOursError(HarnessError):

@@ -7,9 +7,9 @@ import sys
 import click
 
 import harness
-from harness.cli.exits import Exit, explain
+from harness.cli.exits import Exit, exit_of_error, explain
 from harness.cli.streams import outlive_readers
-from harness.errors import HarnessError, RequestError, ScenarioError
+from harness.errors import HarnessError, ScenarioError
 from harness.interrupts import gentle_interrupts, ignore_interrupts
 
 
@@ -71,7 +71,7 @@ def _answer() -> Exit:
         return Exit.USAGE
     except HarnessError as error:
         click.echo(f"error: {error}", err=True)
-        return Exit.USAGE if isinstance(error, RequestError) else Exit.FAULT
+        return exit_of_error(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return Exit.INTERRUPTED

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from traceback import format_exception
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RequestError, ScenarioError
 from harness.journal.record import RunRecord
+from harness.run.faults import in_plain_words
 
 
 class Exit(IntEnum):
@@ -29,11 +30,16 @@ def exit_of(record: RunRecord, fault: BaseException | None = None) -> Exit:
     if isinstance(fault, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if fault is not None:
-        return Exit.FAULT
+        return exit_of_error(fault)
     if record.as_expected:
         return Exit.AS_EXPECTED
     surprises = {verdict.value for verdict in record.surprises}
     return Exit.UNDECIDED if surprises <= {"undecided"} else Exit.BREACHED
+
+
+def exit_of_error(error: BaseException) -> Exit:
+    """Whose mistake an error is: the user's, in a file or in what was asked, or the harness's."""
+    return Exit.USAGE if isinstance(error, RequestError | ScenarioError) else Exit.FAULT
 
 
 def worst(codes: Iterable[Exit]) -> Exit:
@@ -44,6 +50,7 @@ def worst(codes: Iterable[Exit]) -> Exit:
 
 def explain(fault: BaseException) -> str:
     """A fault in words, with what to do about it."""
+    fault = in_plain_words(fault)
     if isinstance(fault, HarnessError):
         return str(fault)
     name = type(fault).__name__

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from harness.cli.exits import Exit, exit_of, explain, worst
+from harness.cli.exits import Exit, exit_of, exit_of_error, explain, worst
 from harness.cli.loading import load_all
 from harness.cli.places import with_place
 from harness.cli.progress import follow
 from harness.cli.summary import show
 from harness.run.drill import Drilled, drill
+from harness.run.logs import FOLDER as LOGS
 from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
@@ -39,7 +40,7 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
         drilled = _drill(scenario, place, progress=not (as_json or quiet))
         show(drilled.record, drilled.folder, as_json=as_json)
         if drilled.fault is not None:
-            click.echo(_explain(drilled.fault), err=True)
+            click.echo(_explain(drilled.fault, drilled.folder), err=True)
         codes.append(exit_of(drilled.record, drilled.fault))
         if codes[-1] is Exit.INTERRUPTED:
             break
@@ -53,7 +54,10 @@ def _drill(scenario: LoadedScenario, place: Place, *, progress: bool) -> Drilled
         return drill(scenario, place, (listener,))
 
 
-def _explain(fault: BaseException) -> str:
+def _explain(fault: BaseException, folder: Path) -> str:
     if isinstance(fault, KeyboardInterrupt):
         return "interrupted; everything has been torn down"
-    return f"error: {explain(fault)}"
+    told, logs = f"error: {explain(fault)}", folder / LOGS
+    if exit_of_error(fault) is Exit.FAULT and logs.is_dir() and str(logs) not in told:
+        told += f"\n  logs: {logs}"
+    return told

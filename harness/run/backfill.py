@@ -9,6 +9,7 @@ from datetime import datetime
 
 from harness.facts import Endpoint, Fingerprint
 from harness.journal.events import PointTaken, SlicePlayed
+from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.scenario.models import PastHistory, PostgresService
 from harness.seams.drivers import Database, Due
@@ -33,7 +34,11 @@ class Moment:
 
 
 def backfill(ground: Ground) -> None:
-    """Insert the history of the scenario slice by slice and take each recovery point when it is due."""
+    """Insert the history of the scenario slice by slice and take each recovery point when it is due.
+
+    Raises:
+        ScenarioFileError: the database refuses the slice, or the query of an export.
+    """
     history = ground.plan.loaded.scenario.history
     now = ground.clock.stamp().wall.replace(microsecond=0)
     start = now - history.span
@@ -106,12 +111,14 @@ def _play(
     ground: Ground, history: PastHistory, start: datetime, end: datetime, rows: int, now: datetime
 ) -> None:
     database, endpoint = ground.plan.database(history.service), ground.endpoints[history.service]
-    files = ground.plan.loaded.files
+    files, folder = ground.plan.loaded.files, ground.plan.loaded.folder
     values = {"from": start, "to": end, "rows": rows, "now": now}
     if rows > 0:
-        database.execute(endpoint, files[history.slice], values)
+        with blaming(folder / history.slice, "the slice"):
+            database.execute(endpoint, files[history.slice], values)
     for export in history.exports:
-        body = lines_of(database, endpoint, files[export.query], values)
+        with blaming(folder / export.query, "the query of an export"):
+            body = lines_of(database, endpoint, files[export.query], values)
         if body:
             key = f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl"
             ground.store(export.to).put(body.encode(), key, {}, None)

@@ -17,6 +17,7 @@ from harness.journal.events import Line, RunEnded, RunStarted
 from harness.journal.record import RunRecord
 from harness.journal.writer import Journal
 from harness.run.execute import execute
+from harness.run.faults import in_plain_words
 from harness.run.ground import Ground, tell
 from harness.run.judge import judge_run
 from harness.run.place import Place, name_run, point_latest, run_folder, workplace
@@ -117,7 +118,7 @@ def _play(planned: Plan, place: Place, journal: Journal, clock: SystemClock) -> 
         with workplace(place, journal.folder.name) as sandbox:
             execute(Ground(planned, sandbox, journal, clock, told=told))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the run is judged as undecided
-        fault = error
+        fault = in_plain_words(error)
     try:
         with deferred_interrupts():
             if fault is not None and fault not in told:

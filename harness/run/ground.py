@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.backups.object_store import ObjectStore
 from harness.clock import Clock
-from harness.errors import HarnessError, NotOursError
+from harness.errors import HarnessError, NotOursError, ScenarioError
 from harness.facts import Endpoint, Fingerprint, Lease
 from harness.journal.events import (
     FaultSeen,
@@ -21,8 +21,11 @@ from harness.journal.events import (
     Released,
 )
 from harness.journal.writer import Journal
+from harness.run.faults import in_plain_words
+from harness.run.logs import keep_logs, where_kept
 from harness.run.place import note_lease
 from harness.run.plan import Plan
+from harness.run.redact import Redactor
 from harness.sandbox import Sandbox
 from harness.seams.drivers import BackupTool, Setting
 
@@ -125,7 +128,13 @@ def tell(journal: Journal, phase: Phase | None, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         journal.write(Interrupted(phase=phase))
         return
-    detail, hint = (error.message, error.hint) if isinstance(error, HarnessError) else (str(error)[:500], "")
+    if isinstance(error, ScenarioError):
+        places = (f"{p.file}:{p.line}:{p.column}: {p.key}: {p.message}" for p in error.problems)
+        detail, hint = "; ".join(places), error.problems[0].hint
+    elif isinstance(error, HarnessError):
+        detail, hint = error.message, error.hint
+    else:
+        detail, hint = str(error)[:500], ""
     journal.write(FaultSeen(phase=phase, kind=type(error).__name__, detail=detail, hint=hint))
 
 
@@ -135,12 +144,38 @@ def phase(ground: Ground, name: Phase) -> Iterator[None]:
     ground.journal.write(PhaseStarted(phase=name))
     ok = False
     try:
-        yield
+        with told(ground, name):
+            yield
         ok = True
-    except BaseException as error:
-        tell(ground.journal, name, error)
-        ground.told.append(error)
-        raise
     finally:
         ground.journal.write(PhaseEnded(phase=name, ok=ok))
         ground.journal.sync()
+
+
+@contextmanager
+def told(ground: Ground, phase: Phase | None = None) -> Iterator[None]:
+    """Whatever ends the block is in the journal, in plain words, and the servers' logs are kept."""
+    try:
+        yield
+    except BaseException as caught:
+        if caught in ground.told:
+            raise
+        error = in_plain_words(caught)
+        _keep_logs(ground, error)
+        ground.told.append(error)
+        tell(ground.journal, phase, error)
+        if error is caught:
+            raise
+        raise error from caught
+
+
+def _keep_logs(ground: Ground, error: BaseException) -> None:
+    """Keep what the servers said of a fault, and have its message and hint name the place where that is."""
+    if not isinstance(error, Exception):
+        return  # somebody stopped the run; nothing has to be looked into
+    redactor = Redactor(ground.endpoints.values())
+    root, folder = ground.sandbox.root, ground.journal.folder
+    keep_logs(root, folder, redactor.clean_log)
+    if isinstance(error, HarnessError):
+        error.message = redactor.clean(where_kept(error.message, root, folder))
+        error.hint = redactor.clean(where_kept(error.hint, root, folder))

@@ -10,7 +10,8 @@ from graphlib import TopologicalSorter
 from harness.facts import Endpoint, Lease
 from harness.interrupts import deferred_interrupts
 from harness.journal.events import Provisioned
-from harness.run.ground import Ground, phase
+from harness.run.ground import Ground, phase, told
+from harness.run.schema import check_against_schema
 from harness.seams.drivers import BackupTool
 
 
@@ -20,14 +21,18 @@ def provisioned(ground: Ground) -> Iterator[None]:
 
     Raises:
         ProvisionError: a replica did not come up. What had come up is destroyed.
+        ScenarioError: the stack names what the schema does not have.
+        ScenarioFileError: a statement of the stack does not fit its schema.
     """
     try:
-        with phase(ground, "provision"):
-            _bring_up(ground, {service: ground.lease(service) for service in ground.plan.replicas})
-            for service in ground.endpoints:
-                ground.check_marker(service)
-            ground.tools = {name: _tool(ground, name) for name in ground.plan.backups}
-        yield
+        with told(ground):
+            with phase(ground, "provision"):
+                _bring_up(ground, {service: ground.lease(service) for service in ground.plan.replicas})
+                for service in ground.endpoints:
+                    ground.check_marker(service)
+                check_against_schema(ground)
+                ground.tools = {name: _tool(ground, name) for name in ground.plan.backups}
+            yield
     finally:
         _take_down(ground)
 

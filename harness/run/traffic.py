@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from harness.clock import Clock, Stamp
-from harness.errors import WorkloadError
+from harness.errors import ScenarioFileError, WorkloadError
 from harness.interrupts import deferred_interrupts
 from harness.journal.events import WorkloadStarted, WorkloadStopped
 from harness.journal.ledger import read_ledger
@@ -53,6 +53,7 @@ class Traffic:
             When it was, as the child stamped it.
 
         Raises:
+            ScenarioFileError: none came, and the locustfile has raised.
             WorkloadError: the child died, none came within ``PATIENCE`` seconds, or the service has not
                 answered for ``SILENCE`` seconds.
         """
@@ -67,16 +68,35 @@ class Traffic:
             if self.prober.up is not False:
                 answering = self.clock.stamp()
             self.clock.sleep(0.02)
+        self.check_locustfile()
         raise WorkloadError(
             self.complaint() or f"the workload has no write acknowledged{self._last_words()}",
             hint="run the drill again; if it stays so, look at the locustfile",
         )
 
     def complaint(self) -> str:
-        """What is wrong right now; empty when all is well."""
+        """What is wrong right now; empty when all is well.
+
+        Raises:
+            ScenarioFileError: the locustfile has raised.
+        """
+        self.check_locustfile()
         if not self.workload.alive():
             return f"the workload died{self._last_words()}"
         return "" if self.prober.up else "the service does not answer"
+
+    def check_locustfile(self) -> None:
+        """Whatever the drill has seen, a locustfile that raises did not write what it was meant to.
+
+        Raises:
+            ScenarioFileError: it has raised.
+        """
+        mistake = self.workload.mistake()
+        if mistake is not None:
+            raise ScenarioFileError(
+                f"{mistake.where}: the locustfile raised {mistake.what}",
+                hint="mend it: users must bear refused writes, lost answers and rows that are not there",
+            )
 
     def _last_words(self) -> str:
         words = self.workload.last_words()
@@ -89,6 +109,7 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
 
     Raises:
         WorkloadError: it does not start.
+        ScenarioFileError: the locustfile has raised; after the block, when nothing else went wrong.
     """
     wanted = ground.plan.loaded.scenario.workload
     endpoint = ground.endpoints[wanted.service]
@@ -115,11 +136,21 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
     finally:
         with deferred_interrupts():
             prober.stop()
-            stop(ground, world)
+            _end(ground, world)
+    world.check_locustfile()
 
 
 def stop(ground: Ground, traffic: Traffic) -> None:
-    """End the workload; its ledger is complete from then on. Idempotent."""
+    """End the workload; its ledger is complete from then on. Idempotent.
+
+    Raises:
+        ScenarioFileError: the locustfile has raised.
+    """
+    _end(ground, traffic)
+    traffic.check_locustfile()
+
+
+def _end(ground: Ground, traffic: Traffic) -> None:
     if traffic.stopped:
         return
     traffic.stopped = True

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,21 @@ def missing_files(named: Iterable[Named], folder: Path) -> Iterator[Finding]:
         defect = _defect(folder, each)
         if defect:
             yield Finding(each.path, *defect)
+
+
+def unreadable_code(scenario: Scenario, folder: Path) -> Iterator[Finding]:
+    """What keeps Python from reading the locustfile, which is there. It is not run."""
+    name = scenario.workload.locustfile
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile((folder / name).read_bytes(), name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        message, place = error.msg, f":{error.lineno}" if error.lineno else ""
+        yield Finding(("workload", "locustfile"), f"{name}{place}: not Python: {message}", "mend that line")
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        yield Finding(
+            ("workload", "locustfile"), f"{name}: cannot be read as Python: {error}", "look at the file"
+        )
 
 
 def _defect(folder: Path, named: Named) -> tuple[str, str] | None:

@@ -15,7 +15,14 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from harness.errors import Problem, ScenarioError
-from harness.scenario.files import digest, missing_files, named_by_scenario, named_by_stack, sql_texts
+from harness.scenario.files import (
+    digest,
+    missing_files,
+    named_by_scenario,
+    named_by_stack,
+    sql_texts,
+    unreadable_code,
+)
 from harness.scenario.likeness import read_scenario
 from harness.scenario.models import Agent, LoadedScenario, Scenario, Stack
 from harness.scenario.positions import value_at
@@ -137,7 +144,8 @@ class _Drill:
         """What is wrong with the scenario over its stack, beyond what is wrong with each alone."""
         guarded = self.stack.guarded(scenario.guards)
         case = Case(scenario, guarded.stack or self.base, self.path.stem, self.known)
-        files = missing_files(named_by_scenario(scenario), self.path.parent)
+        files = tuple(missing_files(named_by_scenario(scenario), self.path.parent))
+        files = files or tuple(unreadable_code(scenario, self.path.parent))
         return (*guarded.problems, *self.sheet.at((*scenario_findings(case), *files)))
 
     def loaded(self, scenario: Scenario) -> LoadedScenario:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RequestError, ScenarioError
 from harness.journal.record import RunRecord
 from harness.run.drill import Drilled
 from harness.run.loading import load
@@ -69,7 +69,7 @@ class Checker:
         """Play and judge the three runs of one scenario file.
 
         Raises:
-            ScenarioError: the file cannot be used.
+            ScenarioError, ScenarioFileError: the file cannot be used, or what it names.
             HarnessError: a run could not be played.
         """
         written = load(file)
@@ -95,7 +95,7 @@ class Checker:
             self._played[key] = self.drill(scenario)
         drilled = self._played[key]
         if drilled.fault is not None:
-            if isinstance(drilled.fault, KeyboardInterrupt):
+            if isinstance(drilled.fault, KeyboardInterrupt | RequestError | ScenarioError):
                 raise drilled.fault
             raise HarnessError(
                 f"the {name} run of {scenario.id} failed: {drilled.fault}", hint=f"see {drilled.folder}"

@@ -3,7 +3,7 @@
 Run as ``python -m harness.workload.child CONTROL STATUS``, two inherited file descriptors. What comes in at
 ``CONTROL`` and goes out at ``STATUS``, a line each:
 
-    in      the assignment, as JSON         out  ready, or failed and why
+    in      the assignment, as JSON         out  ready; unfit and why, if it is the locustfile; failed and why
     in      go                              out  going
     in      pause                           out  paused
     in      stop, or the pipe's end         out  nothing: it finishes what is under way, and exits
@@ -28,7 +28,9 @@ import random  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from traceback import format_exc  # noqa: E402
+from pathlib import Path  # noqa: E402
+from traceback import extract_tb  # noqa: E402
+from types import TracebackType  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
@@ -39,9 +41,10 @@ from locust.runners import LocalRunner  # noqa: E402
 from locust.util.load_locustfile import load_locustfile  # noqa: E402
 
 from harness.clock import SystemClock  # noqa: E402
-from harness.errors import HarnessError, WorkloadError  # noqa: E402
+from harness.errors import HarnessError, ScenarioFileError  # noqa: E402
 from harness.workload.assignment import Assignment  # noqa: E402
 from harness.workload.connections import PATIENCE  # noqa: E402
+from harness.workload.mistake import Mistake, note_mistake  # noqa: E402
 from harness.workload.user import LedgerEnvironment, LedgerUser  # noqa: E402
 from harness.workload.work import Work  # noqa: E402
 
@@ -68,6 +71,7 @@ class Child:
         self.over: Any = AsyncResult()
         self._assignment = assignment
         self._mistakes = 0
+        self._folder = Path.cwd()  # before the locustfile can change it
         self._started = False
         self._work = Work(assignment, SystemClock(), give_up=lambda: self.end(NO_LEDGER))
         self._runner = self._prepare()
@@ -112,8 +116,9 @@ class Child:
         events.init.fire(environment=environment, runner=runner, web_ui=None)
         return runner
 
-    def _count_mistake(self, **_: object) -> None:
+    def _count_mistake(self, *, exception: BaseException, tb: TracebackType, **_: object) -> None:
         self._mistakes += 1
+        note_mistake(self._folder, _mistake(self._assignment.locustfile, exception, tb))
         if self._mistakes >= MOST_MISTAKES:
             self.end(RAISED)
 
@@ -122,15 +127,16 @@ def _user_classes(assignment: Assignment) -> tuple[type[LedgerUser], ...]:
     """The users of the locustfile.
 
     Raises:
-        WorkloadError: it cannot be loaded, or its users do not keep the ledger.
+        ScenarioFileError: it cannot be loaded, or its users do not keep the ledger.
     """
     path = assignment.locustfile
     try:
         found, shapes = load_locustfile(str(path))
-    except (Exception, SystemExit):  # noqa: BLE001 - whatever a scenario's own code raises
-        raise WorkloadError(
-            f"the locustfile {path} cannot be loaded: {format_exc(limit=-1).strip()}",
-            hint="`python -c 'import runpy; runpy.run_path(...)'` with its path shows the whole error",
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a scenario's own code raises
+        mistake = _mistake(path, error, error.__traceback__)
+        raise ScenarioFileError(
+            f"{mistake.where}: the locustfile cannot be loaded: {mistake.what}",
+            hint="it is imported as Python; what it needs must be installed beside ninelives",
         ) from None
     others = sorted(name for name, user in found.items() if not issubclass(user, LedgerUser))
     if others or shapes or not found:
@@ -141,11 +147,22 @@ def _user_classes(assignment: Assignment) -> tuple[type[LedgerUser], ...]:
             if shapes
             else "no user"
         )
-        raise WorkloadError(
-            f"the locustfile {path} does not fit: {wrong}",
+        raise ScenarioFileError(
+            f"{path}: the locustfile does not fit: {wrong}",
             hint="derive every user from harness.workload.LedgerUser; the scenario sets users and rate",
         )
     return tuple(user for user in found.values() if issubclass(user, LedgerUser))
+
+
+def _mistake(locustfile: Path, error: BaseException, trace: TracebackType | None) -> Mistake:
+    """An exception, and the innermost line of the user's own code that it came through."""
+    folder = locustfile.parent
+    own = [frame for frame in extract_tb(trace) if Path(frame.filename).is_relative_to(folder)]
+    place: tuple[str, int | None] = (own[-1].filename, own[-1].lineno) if own else (str(locustfile), None)
+    if isinstance(error, SyntaxError) and error.filename:
+        place = (error.filename, error.lineno)
+    where = ":".join(str(part) for part in place if part is not None)
+    return Mistake.of(where, f"{type(error).__name__}: {error}")
 
 
 def _lines(pipe: int) -> Iterator[str]:
@@ -195,7 +212,8 @@ def main(control: int, status: int) -> int:
     except StopIteration:
         return NOT_STARTED
     except HarnessError as error:
-        _say(status, "failed " + json.dumps([error.message, error.hint]))
+        word = "unfit" if isinstance(error, ScenarioFileError) else "failed"
+        _say(status, f"{word} {json.dumps([error.message, error.hint])}")
         return NOT_STARTED
     gevent.signal_handler(signal.SIGTERM, child.end, WELL)
     gevent.spawn(_obey, child, orders, status)

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.clock import SystemClock
-from harness.errors import WorkloadError
+from harness.errors import ScenarioFileError, WorkloadError
 from harness.facts import Endpoint
 from harness.sandbox import Sandbox
 from harness.workload.assignment import Access, Assignment
+from harness.workload.mistake import Mistake, last_mistake
 
 CHILD = "harness.workload.child"
 FOLDER = "workload"
@@ -26,6 +27,9 @@ READY_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """To finish transactions under way; each is given up after 5 s by the child itself."""
+
+REFUSALS = {"unfit": ScenarioFileError, "failed": WorkloadError}
+"""What a child that does not start says first, and whose mistake it is."""
 
 LAST_WORDS = 1000
 """Characters of the child's log that an error repeats."""
@@ -120,6 +124,7 @@ class Workload:
         """Let the users work, at first or after a pause; returns when they do.
 
         Raises:
+            ScenarioFileError: the locustfile cannot be loaded, or does not fit.
             WorkloadError: the child could not start, or died.
         """
         self._await_ready()
@@ -131,7 +136,7 @@ class Workload:
 
         A child that is dead is as quiet as can be.
         """
-        with suppress(WorkloadError):
+        with suppress(WorkloadError, ScenarioFileError):
             self._await_ready()
             self._order("pause")
             self._await("paused", ANSWER_SECONDS)
@@ -164,7 +169,11 @@ class Workload:
         """The end of the child's log."""
         if not self.log.is_file():
             return ""
-        return self.log.read_text(errors="replace").strip()[-LAST_WORDS:]
+        return self.log.read_text(encoding="utf-8", errors="replace").strip()[-LAST_WORDS:]
+
+    def mistake(self) -> Mistake | None:
+        """The last exception that the locustfile raised; None when there was none."""
+        return last_mistake(self.log.parent)
 
     def _child(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -186,9 +195,10 @@ class Workload:
         answer = self._answer(word, seconds)
         if answer == word:
             return
-        if answer.startswith("failed "):
-            message, hint = json.loads(answer.removeprefix("failed "))
-            raise WorkloadError(message, hint=hint)
+        kind, _, told = answer.partition(" ")
+        if kind in REFUSALS:
+            message, hint = json.loads(told)
+            raise REFUSALS[kind](message, hint=hint)
         raise WorkloadError(f"the workload answers {answer!r}, not {word!r}", hint="run the drill again")
 
     def _answer(self, word: str, seconds: float) -> str:

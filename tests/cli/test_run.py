@@ -57,10 +57,12 @@ def test_what_is_no_terminal_gets_plain_lines(finished: Mapping[str, Finished]) 
 
 
 @pytest.mark.drill
-def test_a_schema_that_is_not_sql_gives_4_with_a_hint(finished: Mapping[str, Finished]) -> None:
+def test_a_schema_that_is_not_sql_gives_3_with_its_place_and_a_hint(
+    finished: Mapping[str, Finished], scenarios: Path
+) -> None:
     broken = finished["broken"]
-    assert broken.code == 4
-    assert broken.err.startswith("error: ")
+    assert broken.code == 3
+    assert broken.err.startswith(f"error: {scenarios}/broken/broken.sql:1: the database refuses the schema")
     assert "TABEL" in broken.err
     assert "\n  hint: " in broken.err
     assert "Traceback" not in broken.err
@@ -103,7 +105,7 @@ def test_the_end_does_not_depend_on_anybody_reading_it(installation: Installatio
         run = installation.start("run", scenarios / "broken" / "broken.yaml", stdout=writer, stderr=writer)
     finally:
         os.close(writer)
-    assert run.end()[0] == 4
+    assert run.end()[0] == 3
     assert (run.folder / "summary.txt").read_text().startswith("UNDECIDED")
     assert installation.at_work() == ()
 

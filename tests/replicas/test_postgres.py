@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from harness.clock import SystemClock
-from harness.errors import DatabaseError, ProvisionError
+from harness.errors import DatabaseError, ProvisionError, ScenarioFileError
 from harness.facts import APPLICATION, OPERATOR, Endpoint, Lease, Secret
 from harness.replicas.leases import reap
 from harness.replicas.postgres import PostgresReplica
@@ -265,7 +265,7 @@ class TestProvisioning:
         broken = setting(
             sandbox, stack("fresh"), schema="CREATE TABLE a (id int);\nCREATE TABEL b (id int);\n"
         )
-        with pytest.raises(ProvisionError, match=r"schema\.sql of fresh .* line 2: syntax error at"):
+        with pytest.raises(ScenarioFileError, match=r"schema\.sql:2: .* schema of fresh: syntax error at"):
             REPLICA.provision(lease, broken)
 
     def test_a_missing_schema_names_the_file(self, sandbox, lease):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import DatabaseError
+from harness.errors import StatementError
 from harness.facts import Endpoint
 from harness.replicas.postgres import PostgresReplica
 from harness.replicas.postgres.script import render
@@ -70,13 +70,13 @@ def test_only_a_name_outside_of_quotes_and_comments_is_replaced(connection, scri
 
 
 def test_a_name_without_a_value_is_an_error_with_its_line_and_the_nearest_name(connection):
-    with pytest.raises(DatabaseError, match=r"line 3 .* :frm") as caught:
+    with pytest.raises(StatementError, match=r"line 3 .* :frm") as caught:
         render("SELECT 1;\n\nSELECT :frm", {"from": 1, "to": 2}, connection)
     assert caught.value.hint == "did you mean :from?"
 
 
 def test_a_name_where_there_are_no_values_at_all_is_an_error(connection):
-    with pytest.raises(DatabaseError) as caught:
+    with pytest.raises(StatementError) as caught:
         render("SELECT :x", {}, connection)
     assert caught.value.hint == "there are: no values at all"
 

@@ -37,6 +37,7 @@ from harness.sandbox import MARK
 from harness.scenario.load import load_scenario
 from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent, Step
 from harness.seams.s3_client import open_client
+from tests.faults.test_secrets import shows
 
 from .stage import KIOSK, Onlooker, play
 
@@ -280,11 +281,21 @@ def kill_the_workload(ground: Ground, line: Line) -> None:
 
 
 def test_a_workload_that_dies_while_the_agent_acts_decides_nothing(stage: Place) -> None:
-    drilled = play(load_scenario(KIOSK / "deleted-orders.yaml"), stage, kill_the_workload)
+    secrets: set[str] = set()
+
+    def note_secrets(ground: Ground, _: Line) -> None:
+        for endpoint in ground.endpoints.values():
+            secrets.update(credential.secret.reveal() for credential in endpoint.credentials.values())
+
+    drilled = play(load_scenario(KIOSK / "deleted-orders.yaml"), stage, kill_the_workload, note_secrets)
     record = drilled.record
     assert isinstance(drilled.fault, WorkloadError)
     assert record.history.first(FaultSeen).body.kind == "WorkloadError"
     assert set(values(record).values()) == {"undecided"}
+    logs = [path for path in (drilled.folder / "logs").rglob("*") if path.is_file()]
+    assert {f"{path.parent.name}/{path.name}" for path in logs} >= {"kiosk/postgres.log", "vault/s3.log"}
+    assert len(secrets) >= 4
+    assert not any(shows(path.read_bytes(), secret) for path in logs for secret in secrets)
 
 
 # --- what drill() makes of it -------------------------------------------------------------------------

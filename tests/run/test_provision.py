@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from harness.clock import SystemClock
-from harness.errors import BackupError, JournalError, LeftoverError, ProvisionError
+from harness.errors import BackupError, HarnessError, JournalError, LeftoverError, ProvisionError
 from harness.facts import Endpoint, Lease
-from harness.journal.events import Released
+from harness.journal.events import FaultSeen, Released
 from harness.journal.history import read_history
 from harness.journal.writer import Journal
 from harness.run.ground import Ground
@@ -129,3 +130,35 @@ def test_a_run_that_left_something_keeps_its_leases_for_the_sweep(place: Place, 
         play()
     (found,) = abandoned_runs(place)
     assert [lease.service for lease in found.leases] == ["first", "stays"]
+
+
+class DyingReplica(StubReplica):
+    """A replica that does not come up, and says where it logged why."""
+
+    def provision(self, lease: Lease, _: object) -> Endpoint:
+        (lease.directory / "server.log").write_text("no port\n", encoding="utf-8")
+        raise ProvisionError("it does not start", hint=f"its logs are {lease.directory}/*.log")
+
+    def destroy(self, lease: Lease) -> None:
+        shutil.rmtree(lease.directory)
+
+
+def test_a_log_that_a_hint_names_is_there_when_the_hint_is_read(place: Place, journal: Journal) -> None:
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, db=DyingReplica([]))
+        with pytest.raises(ProvisionError) as caught, provisioned(ground):
+            pytest.fail("the drill went on")
+    assert caught.value.hint == f"its logs are {journal.folder}/logs/db/*.log"
+    assert (journal.folder / "logs" / "db" / "server.log").read_text(encoding="utf-8") == "no port\n"
+    (fault,) = read_history(journal.folder).of(FaultSeen)
+    assert fault.body.hint == caught.value.hint
+
+
+def test_a_tool_that_hangs_is_told_as_that_in_the_journal_too(place: Place, journal: Journal) -> None:
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, db=StubReplica([]))
+        with pytest.raises(HarnessError, match=r"^sleep did not end within 0\.05 s"), provisioned(ground):
+            sandbox.call(["/bin/sleep", "60"], timeout=0.05)
+    (fault,) = read_history(journal.folder).of(FaultSeen)
+    assert fault.body.kind == "HarnessError"
+    assert fault.body.hint

@@ -340,3 +340,13 @@ def test_a_loaded_scenario_cannot_be_changed(drill: Path) -> None:
     assert isinstance(loaded, LoadedScenario)
     with pytest.raises(ValueError, match="frozen"):
         loaded.digest = "x"  # type: ignore[misc]
+
+
+def test_a_locustfile_that_is_not_python_is_told_with_its_line_before_anything_is_played(drill: Path) -> None:
+    locustfile = drill.with_name("workload.py")
+    locustfile.write_text("import locust\n\nclass Broken(:\n", encoding="utf-8")
+    (problem,) = problems_of(drill)
+    assert problem.key == "workload.locustfile"
+    assert problem.message == "workload.py:3: not Python: invalid syntax"
+    locustfile.write_bytes(b"\0")
+    assert "null bytes" in problems_of(drill)[0].message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psutil
@@ -257,6 +258,10 @@ def test_mistakes_in_the_locustfile_are_rolled_back_and_end_the_workload(
     workload.go()
     wait_until(lambda: not workload.alive(), "the child gives up")
     assert workload.stop() == 1
+    assert re.fullmatch(
+        r"/.*/users\.py:\d+: (KeyError: 'missing'|WorkloadError: .*'booking', which is not a .* table\b.*)",
+        str(workload.mistake()),
+    )
     details = {call.detail for call in read_ledger(ledger).calls}
     assert details == {"the locustfile raised KeyError", "the locustfile raised WorkloadError"}
     log = workload.log.read_text()

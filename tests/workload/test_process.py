@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.clock import SystemClock
-from harness.errors import HarnessError, WorkloadError
+from harness.errors import HarnessError, ScenarioFileError, WorkloadError
 from harness.facts import APPLICATION, Endpoint, Lease
 from harness.journal.ledger import read_ledger
 from harness.replicas.postgres import PostgresReplica
@@ -258,16 +258,16 @@ def test_a_locustfile_that_does_not_fit_is_named_with_what_is_wrong(
         check=True,
     ).stdout.splitlines()
     for number, (answer, complaint) in enumerate(zip(answers, UNFIT.values(), strict=True)):
-        assert answer.startswith("2 failed ")
-        message, hint = json.loads(answer.removeprefix("2 failed "))
-        assert f"users{number}.py" in message
+        assert answer.startswith("2 unfit ")
+        message, hint = json.loads(answer.removeprefix("2 unfit "))
+        assert message.startswith(f"{tmp_path}/users{number}.py:")
         assert complaint in message
         assert hint
 
 
 def test_a_child_that_cannot_start_says_why(database: Endpoint, make: Make) -> None:
     workload = make(database, "raise RuntimeError('not today')")
-    with pytest.raises(WorkloadError, match="not today"):
+    with pytest.raises(ScenarioFileError, match=r"users\.py:5: .*RuntimeError: not today"):
         workload.go()
     assert workload.stop() == 2
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.errors import DatabaseError, ProvisionError
+from harness.errors import DatabaseError, ProvisionError, ScenarioFileError, StatementError
 from harness.facts import Endpoint, Lease
 from harness.replicas.leases import note_place
 from harness.replicas.placement import spread_out
@@ -34,7 +34,8 @@ def provision(
         choose_port: gives a port for each try.
 
     Raises:
-        ProvisionError: no place, no port, a grant or a schema that PostgreSQL does not take.
+        ProvisionError: no place, no port, a grant that PostgreSQL does not take.
+        ScenarioFileError: a schema that PostgreSQL does not take.
         MissingToolError: the wheel with the server is not installed.
     """
     place = Endpoint(
@@ -123,6 +124,12 @@ def _create_schema(endpoint: Endpoint, file: Path) -> None:
         with session(endpoint) as connection:
             connection.execute(f"SET ROLE {OWNER}")
             connection.execute(script)
+    except StatementError as error:
+        line = f":{error.line}" if error.line else ""
+        raise ScenarioFileError(
+            f"{file}{line}: the database refuses the schema of {endpoint.service}: {error.reason}",
+            hint="it must be plain SQL that the owner of a database may run; no psql commands",
+        ) from error
     except (OSError, UnicodeDecodeError, DatabaseError) as error:
         message = error.message if isinstance(error, DatabaseError) else error
         raise ProvisionError(

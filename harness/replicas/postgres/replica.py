@@ -54,7 +54,8 @@ class PostgresReplica:
         """Bring up a server with the service's roles, database and schema.
 
         Raises:
-            ProvisionError: no place, no port, a grant or a schema that PostgreSQL does not take.
+            ProvisionError: no place, no port, a grant that PostgreSQL does not take.
+            ScenarioFileError: a schema that PostgreSQL does not take.
             MissingToolError: the wheel with the server is not installed.
         """
         serving = provision(lease, _spec(setting.stack, lease.service), setting, self.choose_port)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from psycopg import sql
 
-from harness.errors import DatabaseError
+from harness.errors import StatementError
 from harness.seams.postgres_client import Connection
 
 TOKEN = re.compile(
@@ -40,7 +40,7 @@ def render(script: str, values: Mapping[str, object], connection: Connection) ->
         connection: tells how values are written.
 
     Raises:
-        DatabaseError: a name has no value.
+        StatementError: a name has no value.
     """
     return "".join(_pieces(script, values, connection))
 
@@ -77,9 +77,12 @@ def _literal(name: str, script: str, at: int, values: Mapping[str, object], conn
         return sql.Literal(values[name]).as_string(connection)
     near = get_close_matches(name, values, n=1)
     line = script.count("\n", 0, at) + 1
-    raise DatabaseError(
+    hint = f"did you mean :{near[0]}?" if near else f"there are: {_listed(values)}"
+    raise StatementError(
         f"line {line} of the SQL speaks of :{name}, which has no value",
-        hint=f"did you mean :{near[0]}?" if near else f"there are: {_listed(values)}",
+        hint=hint,
+        reason=f"it speaks of :{name}, which has no value; {hint}",
+        line=line,
     )
 
 

@@ -13,9 +13,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn
 
 from harness.clock import SystemClock
-from harness.errors import DatabaseError
+from harness.errors import DatabaseError, StatementError
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.postgres_client import GIVEN, Connection, connect, unheard_environment
+
+NOT_THE_STATEMENT = frozenset({"08", "25", "28", "40", "53", "55", "57", "58", "F0", "XX"})
+"""Classes of SQLSTATE that tell of the server's state, the disk or others who use it (PostgreSQL 18,
+appendix A); every other is about what was asked."""
 
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
@@ -33,6 +37,7 @@ def session(
 
     Raises:
         DatabaseError: it does not answer, or refused a statement.
+        StatementError: it refused a statement for what that says.
     """
     operator = endpoint.credentials[OPERATOR]
     try:
@@ -43,18 +48,28 @@ def session(
         with connection:
             yield connection
     except psycopg.Error as error:
-        raise DatabaseError(
-            f"{endpoint.service}: {explain(error)}",
-            hint=f"the server's own log is {endpoint.lease.directory / 'postgres.log'} while the run lasts",
-        ) from error
+        raise _refusal(endpoint, error) from error
+
+
+def _refusal(endpoint: Endpoint, error: psycopg.Error) -> DatabaseError:
+    message = f"{endpoint.service}: {explain(error)}"
+    hint = f"the server's own log is {endpoint.lease.directory / 'postgres.log'}"
+    if error.sqlstate is None or error.sqlstate[:2] in NOT_THE_STATEMENT:
+        return DatabaseError(message, hint=hint)
+    # Without a position, the line that the text names is one of a function's body.
+    where = LINE.search(str(error)) if error.diag.statement_position else None
+    return StatementError(message, hint=hint, reason=_said(error), line=int(where[1]) if where else None)
 
 
 def explain(error: psycopg.Error) -> str:
     """The server's message in one line, with the line of the script where it names one."""
-    message = error.diag.message_primary or str(error) or type(error).__name__
     where = LINE.search(str(error))
-    parts = (f"line {where[1]}:" if where else "", message, error.diag.message_detail or "")
-    return " ".join(" ".join(parts).split())
+    return f"line {where[1]}: {_said(error)}" if where else _said(error)
+
+
+def _said(error: psycopg.Error) -> str:
+    message = error.diag.message_primary or str(error) or type(error).__name__
+    return " ".join(f"{message} {error.diag.message_detail or ''}".split())
 
 
 def answer_within(endpoint: Endpoint, statement: bytes, seconds: float) -> None:

@@ -1,0 +1,65 @@
+"""What a stack says of its databases, held against the schema as the server has it.
+
+It is asked as soon as the schema is there: a name that is misspelt would otherwise be noticed when the past
+has been played, and a broken invariant when the whole drill is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.errors import Problem, ScenarioError
+from harness.run.faults import blaming
+from harness.run.ground import Ground
+from harness.run.verify import as_one_query
+from harness.scenario.models import PostgresService
+from harness.scenario.tracking import misnamed
+from harness.scenario.whereabouts import place_of
+
+COLUMNS = """
+    SELECT c.relname, a.attname
+    FROM pg_class AS c
+    LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    ORDER BY c.relname, a.attnum
+"""
+
+
+def check_against_schema(ground: Ground) -> None:
+    """Look for tracked tables and columns that are not there, and invariants that cannot be asked.
+
+    Raises:
+        ScenarioError: tables or columns are not in the schema; all of them.
+        ScenarioFileError: PostgreSQL refuses an invariant.
+    """
+    problems: list[Problem] = []
+    for service, model in ground.plan.loaded.stack.services.items():
+        if isinstance(model, PostgresService):
+            problems += misnamed(ground.plan.loaded, service, _columns(ground, service))
+    if problems:
+        raise ScenarioError(tuple(problems))
+    for service, model in ground.plan.loaded.stack.services.items():
+        if isinstance(model, PostgresService) and service == ground.plan.target:
+            _check_invariants(ground, service)
+
+
+def _columns(ground: Ground, service: str) -> Mapping[str, Sequence[str]]:
+    columns: dict[str, list[str]] = {}
+    for table, column in ground.plan.database(service).query(ground.endpoints[service], COLUMNS, {}):
+        columns.setdefault(str(table), []).extend([str(column)] if column is not None else [])
+    return columns
+
+
+def _check_invariants(ground: Ground, service: str) -> None:
+    """Have the server plan each; nothing is read, so an empty table cannot make one fail."""
+    loaded = ground.plan.loaded
+    database, endpoint = ground.plan.database(service), ground.endpoints[service]
+    for name, statement in (loaded.objectives.invariants or {}).items():
+        text = loaded.files.get(statement)
+        if text is None:
+            place, first = str(place_of(loaded, ("objectives", "invariants", name))), None
+        else:
+            place, first = str(loaded.folder / statement), text[: -len(text.lstrip())].count("\n")
+        with blaming(place, f"the invariant {name}", first_line=first):
+            # The statement comes after one line of ours, and begins where its own blank lines end.
+            database.query(endpoint, f"EXPLAIN {as_one_query(text or statement)}", {})
