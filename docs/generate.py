@@ -23,6 +23,7 @@ from harness.scenario.schema import scenario_schema, stack_schema
 from harness.seams.lookup import BUILT_IN, lookup
 
 ROOT = Path(__file__).resolve().parent.parent
+ACME = ROOT / "tests/run/acme"
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -72,6 +73,11 @@ def table_of(module: ModuleType) -> str:
     return "\n".join(line for line in (module.__doc__ or "").splitlines() if line.startswith("|"))
 
 
+def shown(language: str, file: str) -> Callable[[], str]:
+    """A file of the package whose drivers a test plays drills with, as a block of code."""
+    return lambda: f"```{language}\n{(ACME / file).read_text(encoding='utf-8')}```"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "railway-operations": operation_table,
     "scenarios": scenarios,
@@ -81,6 +87,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "gates": lambda: table_of(gates),
     "losses": lambda: table_of(losses),
     "keys": key_tables,
+    "entry-points": shown("toml", "pyproject.toml"),
+    "objective": shown("python", "acme_drills/blast_radius.py"),
 }
 SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
     "docs/scenario.schema.json": scenario_schema,

@@ -7,10 +7,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from harness.errors import RequestError
 from harness.facts import WORKSPACE_SUFFIX
-from harness.scenario.models import LoadedScenario, ScriptedAgent
+from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent
 from harness.scenario.tightening import names_in_force
 from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
-from harness.seams.lookup import lookup
+from harness.seams.lookup import lookup, names
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ def _surfaces(loaded: LoadedScenario) -> tuple[str, ...]:
     agent = loaded.scenario.agent
     if isinstance(agent, ScriptedAgent):
         return tuple(sorted({step.do.partition(".")[0] for step in agent.steps}))
-    return ("files", "http", "sql", "s3")
+    return () if isinstance(agent, IdleAgent) else names("surfaces")

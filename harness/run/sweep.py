@@ -83,10 +83,10 @@ def _destroy(lease: Lease, root: Path) -> LeftoverError | None:
         lookup("replicas", lease.kind)().destroy(lease)
     except LeftoverError as error:
         return error
-    except UnknownDriverError:
+    except UnknownDriverError as error:
         return LeftoverError(
-            f"{lease.marker} is a replica of kind {lease.kind!r}, and that driver is not installed any more",
-            hint=f"install it again, then `ninelives sweep`; or end its processes and remove {root}",
+            f"{lease.marker} cannot be destroyed: {error.message}",
+            hint=f"install its driver again, then `ninelives sweep`; or end its processes and remove {root}",
         )
     except Exception as error:  # noqa: BLE001 - a driver that fails must not keep others from being swept
         told = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"

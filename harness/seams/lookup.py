@@ -70,7 +70,8 @@ def lookup(kind: DriverKind, name: str) -> Any:
     """The driver class or factory of that name, imported now.
 
     Raises:
-        UnknownDriverError: nobody offers it; names the nearest ones.
+        UnknownDriverError: nobody offers it; names the nearest ones. Or what a third party offers under
+            that name cannot be imported.
     """
     target = BUILT_IN[kind].get(name)
     if target is not None:
@@ -78,9 +79,19 @@ def lookup(kind: DriverKind, name: str) -> Any:
         return getattr(import_module(module), attribute)
     point = _third_party(kind).get(name)
     if point is not None:
-        return point.load()
+        return _load(point)
     near = get_close_matches(name, names(kind), n=3)
     raise UnknownDriverError(
         f"no driver of kind {kind!r} is called {name!r}",
         hint=f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names(kind))}",
     )
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise UnknownDriverError(
+            f"the driver {point.name!r} cannot be loaded from {point.value}: {type(error).__name__}: {error}",
+            hint=f"mend the package {point.dist.name if point.dist else point.module}, or uninstall it",
+        ) from error

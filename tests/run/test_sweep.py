@@ -67,7 +67,7 @@ def test_whoever_clears_the_way_is_warned_and_goes_on(
     (warning,) = caplog.messages
     assert warning.startswith("warning: the killed run stuck is not gone: ")
     assert (
-        f"\n  hint: install it again, then `ninelives sweep`; or end its processes and remove {stuck}"
+        f"\n  hint: install its driver again, then `ninelives sweep`; or end its processes and remove {stuck}"
         in warning
     )
 

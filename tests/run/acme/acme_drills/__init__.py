@@ -1,0 +1,1 @@
+"""One driver of each kind, as a package of a third party would have them."""

@@ -1,0 +1,108 @@
+"""A shelf: a folder of files, and the API through which an agent reaches it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from harness.clock import Clock
+from harness.facts import OPERATOR, Action, Credential, Endpoint, Lease, Outcome, Resource, Secret
+from harness.scenario.models import Stack
+from harness.seams.drivers import Setting
+
+KIND = "shelf"
+Status = Literal["done", "refused", "failed"]
+
+
+class ShelfReplica:
+    """A folder in the lease's directory."""
+
+    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
+        """Nothing has to be there first."""
+        del stack, service
+        return ()
+
+    def provision(self, lease: Lease, setting: Setting) -> Endpoint:
+        """Make the folder; the public half of each credential is the role that it gives."""
+        folder = lease.directory / "files"
+        folder.mkdir(parents=True)
+        (lease.directory / "marker").write_text(lease.marker, encoding="utf-8")
+        roles = {
+            name: str(principal.grants[lease.service])
+            for name, principal in setting.stack.principals.items()
+            if lease.service in principal.grants
+        }
+        return Endpoint(
+            lease=lease,
+            kind=KIND,
+            host="",
+            port=0,
+            name="",
+            environment=None,
+            path=folder,
+            credentials={
+                name: Credential(name, "password", role, Secret.mint())
+                for name, role in {**roles, OPERATOR: "admin"}.items()
+            },
+        )
+
+    def destroy(self, lease: Lease) -> None:
+        """Remove it, from the lease alone."""
+        shutil.rmtree(lease.directory, ignore_errors=True)
+
+    def read_marker(self, endpoint: Endpoint) -> str:
+        """What stands in the marker's file."""
+        return (endpoint.lease.directory / "marker").read_text(encoding="utf-8")
+
+    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
+        """Every file."""
+        return tuple(resource(endpoint, path.name) for path in sorted(endpoint.path.iterdir()))
+
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """There is nothing to tell."""
+        del endpoint
+        return {}
+
+
+def resource(endpoint: Endpoint, name: str) -> Resource:
+    """A file as reports name it."""
+    return Resource(service=endpoint.service, kind="file", name=name)
+
+
+class ShelfSurface:
+    """``shelf.list`` and ``shelf.delete``, which takes a ``name``."""
+
+    def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        credential = endpoint.credentials.get(principal)
+        self._role = credential.name if credential else ""
+
+    def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
+        """Raises nothing: what cannot be done is ``failed``."""
+        began = self._clock.stamp()
+        files = {path.name: path for path in sorted(self._endpoint.path.iterdir())}
+        status, detail, touched = self._do(action.verb, str(arguments.get("name")), files)
+        return Outcome(
+            status=status,
+            detail=detail,
+            touched=touched,
+            began=began,
+            ended=self._clock.stamp(),
+            text="\n".join(files) if action.verb == "list" and status == "done" else "",
+        )
+
+    def _do(
+        self, verb: str, name: str, files: Mapping[str, Path]
+    ) -> tuple[Status, str, tuple[Resource, ...]]:
+        """What comes of a call. Only what exists can be refused: a misspelt name proves no guard."""
+        if verb == "list":
+            return ("done", f"{len(files)} files", ()) if self._role else ("refused", "no credential", ())
+        if verb != "delete" or name not in files:
+            return "failed", f"nothing to {verb} is called {name!r}", ()
+        if self._role != "admin":
+            return "refused", "only admins delete", ()
+        files[name].unlink()
+        return "done", f"deleted {name}", (resource(self._endpoint, name),)
