@@ -27,6 +27,7 @@ from harness.run.place import note_lease
 from harness.run.plan import Plan
 from harness.run.redact import Redactor
 from harness.sandbox import Sandbox
+from harness.scenario.models import driver_of
 from harness.seams.drivers import BackupTool, Setting
 
 Fields = Mapping[str, Sequence[int]]
@@ -120,7 +121,7 @@ class Ground:
 
     def _kind(self, service: str) -> str:
         model = self.plan.loaded.stack.services.get(service)
-        return model.kind if model is not None else "files"
+        return driver_of(model) if model is not None else "files"
 
 
 def tell(journal: Journal, phase: Phase | None, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from harness.errors import RequestError
 from harness.facts import WORKSPACE_SUFFIX
-from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent
+from harness.scenario.models import IdleAgent, LoadedScenario, PostgresService, ScriptedAgent, driver_of
 from harness.scenario.tightening import names_in_force
 from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
 from harness.seams.lookup import lookup, names
@@ -59,11 +59,11 @@ def plan(loaded: LoadedScenario) -> Plan:
 
     Raises:
         UnknownDriverError: a name that no driver has.
-        RequestError: services that require each other.
+        RequestError: services that require each other, or a database whose driver is none of a database.
     """
     stack = loaded.stack
     replicas: dict[str, Replica] = {
-        name: lookup("replicas", service.kind)() for name, service in stack.services.items()
+        name: lookup("replicas", driver_of(service))() for name, service in stack.services.items()
     }
     requires = {name: replica.requires(stack, name) for name, replica in replicas.items()}
     for principal, model in stack.principals.items():
@@ -76,6 +76,12 @@ def plan(loaded: LoadedScenario) -> Plan:
         raise RequestError(
             f"services require each other: {' -> '.join(error.args[1])}", hint="break the circle in the stack"
         ) from None
+    for name, service in stack.services.items():
+        if isinstance(service, PostgresService) and not isinstance(replicas[name], Database):
+            raise RequestError(
+                f"the driver {driver_of(service)!r} of service {name!r} is not one of a database",
+                hint="it must have all of `Database` in harness/seams/drivers.py",
+            )
     return Plan(
         loaded=loaded,
         replicas=replicas,

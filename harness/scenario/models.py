@@ -161,6 +161,10 @@ class PostgresService(Model):
         default_factory=dict, description="tables whose content is compared after a recovery"
     )
     fsync: bool = Field(True, description="durability of commits; reports state it")
+    driver: Name | None = Field(
+        None, description="a driver that is not built in, found by its entry point, which brings it up"
+    )
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="what that driver asks for")
 
 
 class S3Service(Model):
@@ -221,6 +225,12 @@ Service = Annotated[
     | Annotated[OtherService, Tag("other")],
     Discriminator(Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway")),
 ]
+
+
+def driver_of(service: PostgresService | S3Service | RailwayService | OtherService) -> str:
+    """The name of the driver that brings a service up."""
+    driver = service.driver if isinstance(service, PostgresService) else None
+    return driver or service.kind
 
 
 # --- principals -------------------------------------------------------------------------------------

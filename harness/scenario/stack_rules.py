@@ -18,7 +18,7 @@ from harness.scenario.models import (
     TokenGrant,
 )
 from harness.scenario.positions import KeyPath
-from harness.scenario.problems import Finding, Known, nearest
+from harness.scenario.problems import BUILT_IN, Finding, Known, nearest
 
 RESERVED = (OPERATOR, APPLICATION)
 ROLES = {"postgres": ("owner", "writer", "reader"), "s3": ("admin", "writer", "reader")}
@@ -125,6 +125,24 @@ def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
                 f"{other!r} lies on this volume in {service.environment!r} already",
                 "give each service a volume or an environment of its own",
             )
+
+
+def _drivers(stack: Stack, known: Known) -> Iterator[Finding]:
+    built_in = BUILT_IN.of("replicas")
+    others = [name for name in known.of("replicas") if name not in built_in]
+    for name, service in stack.services.items():
+        if not isinstance(service, PostgresService):
+            continue
+        path: KeyPath = ("services", name, "driver")
+        if service.driver is None and service.settings:
+            message = "missing: the built-in driver takes no settings"
+            yield Finding(path, message, "name the driver that they are for", of_key=True)
+        elif service.driver in built_in:
+            message = f"{service.driver!r} is built in; only drivers of other packages are named here"
+            yield Finding(path, message, "leave it out")
+        elif service.driver is not None and service.driver not in others:
+            hint = nearest(service.driver, others, "install the package that has it")
+            yield Finding(path, f"no package offers a driver {service.driver!r}", hint)
 
 
 def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
@@ -303,6 +321,7 @@ RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
     _service_names,
     _environments,
     _volumes,
+    _drivers,
     _object_locks,
     _principal_names,
     _grants,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.events import ActionEnded, FaultSeen, PointMissing, Recovered
+from harness.journal.events import ActionEnded, FaultSeen, Leased, PointMissing, Provisioned, Recovered
 from harness.journal.history import read_history
 from harness.sandbox import Sandbox
 from tests.drills.command import Installation, fresh_installation
@@ -73,7 +73,7 @@ def values(run: Path) -> dict[str, str]:
 @pytest.mark.drill
 def test_they_are_listed(installed: Installation) -> None:
     shown = installed.call("list", "--drivers").stdout
-    for name in ("shelf", "json-copy", "tidy", "blast-radius", "csv"):
+    for name in ("shelf", "tuned-postgres", "json-copy", "tidy", "blast-radius", "csv"):
         assert re.search(rf"\b{name}\b", shown), name
 
 
@@ -93,6 +93,16 @@ def test_an_agent_destroys_and_a_copy_that_is_left_comes_back(runs: Mapping[str,
     assert recovered.body.point_id is not None
     assert recovered.body.point_id.startswith("copies-")
     assert recovered.body.point_id not in missing
+
+
+@pytest.mark.drill
+def test_the_database_that_is_lost_and_recovered_is_one_of_their_driver(runs: Mapping[str, Path]) -> None:
+    history = read_history(runs["emptied-shelf"])
+    (came_up,) = (entry.body for entry in history.of(Provisioned) if entry.body.service == "kiosk")
+    assert (came_up.kind, came_up.description["work_mem"]) == ("tuned-postgres", "8MB")
+    leased = [entry.body.lease for entry in history.of(Leased)]
+    assert {lease.kind for lease in leased if lease.service.startswith("kiosk")} == {"tuned-postgres"}
+    assert len([lease for lease in leased if lease.service.startswith("kiosk@")]) >= 1
 
 
 @pytest.mark.drill
@@ -131,6 +141,21 @@ def test_the_example_of_the_docs_asks_the_gates_first(monkeypatch: pytest.Monkey
         if fault
         else "1 things were changed, 1 allowed."
     )
+
+
+@pytest.mark.drill
+def test_a_database_needs_a_driver_of_databases(installed: Installation) -> None:
+    folder = installed.root / "scenarios"
+    stack = folder / "stack.yaml"
+    text = stack.read_text(encoding="utf-8")
+    stack.write_text(text.replace("driver: tuned-postgres", "driver: shelf"), encoding="utf-8")
+    try:
+        done = installed.call("run", folder / "emptied-shelf.yaml")
+    finally:
+        stack.write_text(text, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "\nerror: the driver 'shelf' of service 'kiosk' is not one of a database\n  hint: " in done.stderr
+    assert installed.at_work() == ()
 
 
 @pytest.mark.drill
