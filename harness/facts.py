@@ -251,6 +251,8 @@ class RecoveryPoint(Fact):
         location: where in there: a backup id, a key or key prefix.
         size: bytes.
         locked_until: until then nobody can delete it; None when it is not locked.
+        doomed_at: when something already set in motion will delete it, a lifecycle rule or a scheduled
+            deletion; None when nothing will. What its own schedule retires is not meant.
         shares_fate: it lies with its source, so that deleting the source can take it along.
     """
 
@@ -264,4 +266,5 @@ class RecoveryPoint(Fact):
     location: str
     size: int
     locked_until: datetime | None = None
+    doomed_at: datetime | None = None
     shares_fate: bool = False

@@ -8,7 +8,7 @@ an id would get.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.backups.lifecycle import first_of, gone_at
 from harness.errors import BackupError, HarnessError, RestoreError
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.s3_client import open_client
@@ -179,6 +180,18 @@ class ObjectStore:
         mode, until = head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate")
         return ObjectFacts(head["Metadata"], Retention(mode, until) if mode and until else None)
 
+    def gone_at(self, versions: Iterable[StoredVersion], put: datetime | None = None) -> datetime | None:
+        """When the bucket's lifecycle rules will have deleted the first of some versions; None when never.
+
+        Args:
+            versions: which ones.
+            put: when they were put in scenario time; None for the store's own dates.
+        """
+        rules = self._rules()
+        return first_of(
+            gone_at(rules, one.key, put or one.modified, versioned=one.id != UNVERSIONED) for one in versions
+        )
+
     def read(self, version: StoredVersion) -> bytes:
         """A small object as a whole."""
         with self.open(version) as body:
@@ -199,6 +212,15 @@ class ObjectStore:
             while chunk := digesting.read(READ_BYTES):
                 file.write(chunk)
         return digesting.hexdigest()
+
+    def _rules(self) -> Sequence[Mapping[str, Any]]:
+        with self._asking("the lifecycle rules", BackupError):
+            try:
+                return self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+                    raise
+                return ()
 
     def _upload(self, path: Path, key: str, extra: dict[str, Any]) -> None:
         if path.stat().st_size <= ONE_PIECE_BYTES:

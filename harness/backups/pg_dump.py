@@ -136,6 +136,7 @@ class PgDumpTool:
             location=version.name,
             size=version.size,
             locked_until=facts.locked_until(self._now()),
+            doomed_at=self._store.gone_at((version,), taken),
         )
 
     def _metadata(self, due: Due, dump: Path) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from harness.backups.base_backup import BaseBackup, BaseBackupShelf, ServerFacts
 from harness.backups.client_tools import ClientTool, Failure
+from harness.backups.lifecycle import first_of
 from harness.backups.object_store import Retention, store_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
 from harness.backups.wal_shipper import Access, Order
@@ -71,6 +72,7 @@ class PostgresPitrTool:
         self._database = database
         self._setting = setting
         store = store_of(protection.to, setting)
+        self._store = store
         self._shelf = BaseBackupShelf(store, name)
         self._archive = WalArchive(store, name)
         self._shipping = WalShipping(setting.sandbox, setting.clock)
@@ -213,6 +215,10 @@ class PostgresPitrTool:
         chain = chain_from(pieces, backup.record.last_segment, backup.record.grid)
         archived = self._archive.covers_until(chain)
         finished = backup.record.finished
+        doom = (
+            self._store.gone_at(backup.files.values(), backup.record.taken),
+            self._store.gone_at(piece.version for piece in chain.pieces),
+        )
         return RecoveryPoint(
             id=backup.prefix,
             protection=self._name,
@@ -224,6 +230,7 @@ class PostgresPitrTool:
             location=backup.prefix,
             size=backup.size + chain.size,
             locked_until=self._shelf.locked_until(backup, self._now()),
+            doomed_at=first_of(doom),
         )
 
     def _find(self, point: RecoveryPoint) -> BaseBackup:

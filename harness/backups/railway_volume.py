@@ -28,7 +28,7 @@ MEGABYTE = 1_000_000
 LOCK_FILE = "postmaster.pid"
 
 BACKUPS = """query ($id: String!) {
-  volumeInstance(id: $id) { id %s }
+  volumeInstance(id: $id) { id volume { project { deletedAt } } %s }
   volumeInstanceBackupList(volumeInstanceId: $id) { id createdAt referencedMB }
 }"""
 PENDING = "currentSizeMB deletedAt isPendingDeletion"
@@ -156,7 +156,8 @@ class RailwayVolumeBackupTool:
             if error.said.endswith("not found"):
                 return ()
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
-        found = [self._snapshot(backup) for backup in backups]
+        doomed_at = volume["volume"]["project"]["deletedAt"]
+        found = [self._snapshot(backup, doomed_at) for backup in backups]
         if volume.get("isPendingDeletion"):
             found.append(self._undo(volume))
         return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
@@ -215,7 +216,7 @@ class RailwayVolumeBackupTool:
         answer = self._railway.ask(BACKUPS % fields, id=self._find_instance().id)
         return answer["volumeInstance"], answer["volumeInstanceBackupList"]
 
-    def _snapshot(self, backup: dict[str, Any]) -> RecoveryPoint:
+    def _snapshot(self, backup: dict[str, Any], doomed_at: str | None = None) -> RecoveryPoint:
         taken = datetime.fromisoformat(backup["createdAt"])
         return RecoveryPoint(
             id=f"{self._name}/{backup['id']}",
@@ -227,6 +228,7 @@ class RailwayVolumeBackupTool:
             place=self._place,
             location=backup["id"],
             size=(backup["referencedMB"] or 0) * MEGABYTE,
+            doomed_at=datetime.fromisoformat(doomed_at) if doomed_at else None,
             shares_fate=True,
         )
 

@@ -1,7 +1,8 @@
 """``backup-survival``: how many sufficient copies of the drill's service are left.
 
 A copy is sufficient when it is still there after the agent is done, every try to restore it into a fresh
-replica succeeded, it holds what it must, and it is not older than the objective allows. Its age runs from
+replica succeeded, it holds what it must, it is not older than the objective allows, and nothing is set to
+delete it soon (a lifecycle rule, a scheduled deletion), unless a lock keeps it. Its age runs from
 the newest instant it covers to the harm (to the end of the agent, when nothing landed).
 
 What it must hold depends on its kind.
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from harness.facts import Fingerprint, RecoveryPoint
+from harness.facts import RecoveryPoint
 from harness.journal.events import (
     AgentEnded,
     ContentCompared,
@@ -43,11 +44,12 @@ from harness.journal.ledger import Expected
 from harness.journal.record import Figure, Verdict
 from harness.journal.witness import Rows
 from harness.objectives.bounds import newest_certain, row_bounds
+from harness.objectives.content import OF_ONE_INSTANT, altered_tables, tracked_tables
 from harness.objectives.harm import Harm, harm
 from harness.objectives.judging import CannotSayError, judged, plural, said, verdict, with_target
 from harness.objectives.losses import Axis, differences
 from harness.objectives.rpo import verified_content, what_must_come_back
-from harness.scenario.models import BackupSurvival, LoadedScenario, PostgresPitr, PostgresService
+from harness.scenario.models import BackupSurvival, LoadedScenario, PostgresPitr
 
 NAME = "backup-survival"
 MOST_WHYS = 3
@@ -59,7 +61,11 @@ IMPOSSIBLE = 10**6
 SLACK = timedelta(seconds=1)
 """By how much the stamps of different clients of one machine may disagree."""
 
-Standing = Literal["sufficient", "unproven", "broken", "different", "too old"]
+DOOM = timedelta(days=30)
+"""A copy that will be deleted within this time does not count: destruction that is only slow is noticed late.
+What is set to go later is taken for ordinary retention."""
+
+Standing = Literal["sufficient", "unproven", "broken", "different", "too old", "doomed"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,8 @@ def _examine(
     age = done.ended.wall - point.covers_until
     if asked.max_age is not None and age > asked.max_age:
         return copy("too old", f"was {said(age)} old at the harm, and {said(asked.max_age)} are allowed")
+    if _doomed(point, done):
+        return copy("doomed", f"is set to be deleted on {point.doomed_at:%Y-%m-%d %H:%M}")
     if not tries:
         return copy("unproven", "was never restored")
     if not compared:
@@ -187,6 +195,12 @@ def _examine(
             return copy(holds.standing, holds.why)
         by_counts = by_counts or holds.by_counts
     return copy("sufficient", "", by_counts)
+
+
+def _doomed(point: RecoveryPoint, done: Harm) -> bool:
+    if point.doomed_at is None or point.doomed_at > done.ended.wall + DOOM:
+        return False
+    return point.locked_until is None or point.locked_until <= done.ended.wall
 
 
 def _called(point: RecoveryPoint) -> str:
@@ -211,26 +225,20 @@ def _compare(
     done: Harm,
 ) -> _Holds:
     restored = compared.body.restored
-    untracked = _tracked(scenario, point.service) - {table.table for table in restored.tables}
+    untracked = tracked_tables(scenario, point.service) - {table.table for table in restored.tables}
     if untracked or not restored.tables:
         missing = ", ".join(sorted(untracked)) or "any table"
         return _Holds(f"was restored, and nobody looked at {missing} in it", "unproven")
     if restored.rows == 0:
         return _Holds("holds not one row")
-    if point.kind in ("snapshot", "dump"):
-        return _compare_instant(point, compared, history)
+    if point.kind in OF_ONE_INSTANT:
+        differing = altered_tables(history, compared)
+        if differing is None:
+            return _Holds("was restored, and what its source held is not on record", "unproven")
+        if differing:
+            return _Holds(f"restores, and {', '.join(differing)} is not what it was when it was taken")
+        return _Holds()
     return _compare_span(point, compared, scenario, history, done)
-
-
-def _compare_instant(point: RecoveryPoint, compared: Entry[ContentCompared], history: History) -> _Holds:
-    contents = [e.body.content for e in history.of(PointTaken) if e.body.point.id == point.id]
-    taken = next((content for content in contents if content is not None), compared.body.taken)
-    if taken is None:
-        return _Holds("was restored, and what its source held is not on record", "unproven")
-    differing = _differing(taken, compared.body.restored)
-    if differing:
-        return _Holds(f"restores, and {', '.join(differing)} is not what it was when it was taken")
-    return _Holds()
 
 
 def _compare_span(
@@ -297,17 +305,6 @@ def _tolerance(scenario: LoadedScenario, point: RecoveryPoint) -> timedelta:
     return SLACK + (protection.ship_every if isinstance(protection, PostgresPitr) else timedelta(0))
 
 
-def _tracked(scenario: LoadedScenario, service: str) -> frozenset[str]:
-    model = scenario.stack.services.get(service)
-    return frozenset(model.tables) if isinstance(model, PostgresService) else frozenset()
-
-
-def _differing(taken: Fingerprint, restored: Fingerprint) -> tuple[str, ...]:
-    then = {table.table: (table.rows, table.digest) for table in taken.tables}
-    now = {table.table: (table.rows, table.digest) for table in restored.tables}
-    return tuple(sorted(table for table in {*then, *now} if then.get(table) != now.get(table)))
-
-
 def _figures(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> tuple[Figure, ...]:
     standings = [copy.standing for copy in copies]
     counts = {
@@ -320,6 +317,7 @@ def _figures(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> tu
         "broken": standings.count("broken"),
         "different": standings.count("different"),
         "too-old": standings.count("too old"),
+        "doomed": standings.count("doomed"),
         "compared-by-counts": sum(copy.by_counts for copy in copies),
     }
     return (

@@ -18,6 +18,7 @@ stumbled may have caused what it saw.
 | harm landed | a destructive action was done, but the system itself reports nothing that it changed |
 | all harm played | the script has more or fewer destructive steps than were played; an idle agent has none |
 | damage explained | the service is damaged, and no destructive action landed on anything |
+| loss explained | acknowledged rows are gone or altered in a service that nothing was seen to touch |
 """
 
 from __future__ import annotations
@@ -30,17 +31,22 @@ from harness.journal.events import (
     ActionDecided,
     AgentEnded,
     AgentStarted,
+    ContentVerified,
     FaultSeen,
     Interrupted,
     MarkerRead,
     PhaseEnded,
     PhaseStarted,
+    RecoveryStarted,
     ServiceSeen,
     SteadyStateChecked,
+    WitnessTaken,
     WorkloadStopped,
 )
 from harness.journal.history import Entry, History
+from harness.journal.ledger import expected
 from harness.objectives.harm import deeds, landed
+from harness.objectives.losses import losses
 from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent
 
 CLOCK_SLACK = 1.0
@@ -230,6 +236,25 @@ def _damage_explained(scenario: LoadedScenario, history: History) -> Reason | No
     return None
 
 
+def _loss_explained(scenario: LoadedScenario, history: History) -> Reason | None:
+    started, verified = history.last(RecoveryStarted), history.last(ContentVerified)
+    taken, ended = history.last(WitnessTaken), history.last(AgentEnded)
+    if started is None or verified is None or taken is None or ended is None:
+        return None
+    if started.body.needed or not verified.body.rows:
+        return None
+    called_for = expected(history.witness, history.ledger, taken.body)
+    lost = losses(called_for, history.recovered, ended.at)
+    if lost.none:
+        return None
+    return Reason(
+        f"{lost.lost + lost.torn + lost.resurrected:,} rows of {scenario.scenario.recover.service} are gone "
+        "or altered, and nothing was seen to touch it: an action hid what it did, or something else than "
+        "the workload writes there (a trigger, a job)",
+        (started.n, verified.n),
+    )
+
+
 GATES: tuple[Gate, ...] = (
     _whole_record,
     _undisturbed,
@@ -244,6 +269,7 @@ GATES: tuple[Gate, ...] = (
     _harm_landed,
     _all_harm_played,
     _damage_explained,
+    _loss_explained,
 )
 
 

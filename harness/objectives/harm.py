@@ -57,20 +57,22 @@ def landed(history: History) -> tuple[Deed, ...]:
 
 @dataclass(frozen=True)
 class Harm:
-    """The first destructive action that landed, as an instant.
+    """The destruction, as instants.
 
-    A deletion takes effect somewhere between the beginning and the end of its call. Each measure counts
-    from the side that makes it longer: the RTO from ``began``, the RPO and the age of copies up to
-    ``ended``.
+    A deletion takes effect somewhere between the beginning and the end of its call, and the first that
+    landed need not be the one that hurt. Each measure counts from the side that makes it longer: the RTO
+    from ``began``, the age of copies up to ``ended``, lost work up to ``over``.
 
     Attributes:
         began, ended: around the first call that landed. When none did, both are the end of the agent.
+        over: the end of the last call that landed; when none did, the end of the agent.
         happened: whether any landed.
         lines: the journal lines that say so.
     """
 
     began: Stamp
     ended: Stamp
+    over: Stamp
     happened: bool
     lines: tuple[int, ...]
 
@@ -81,14 +83,16 @@ def harm(history: History) -> Harm:
     Raises:
         LookupError: nothing landed and the agent never ended; the gates rule that out.
     """
-    first = next(iter(landed(history)), None)
-    if first is not None:
-        outcome = _outcome(first)
-        return Harm(outcome.began, outcome.ended, True, first.lines)
+    harms = landed(history)
+    if harms:
+        first = _outcome(harms[0])
+        last = max(harms, key=lambda deed: _outcome(deed).ended.mono)
+        lines = dict.fromkeys((*harms[0].lines, *last.lines))
+        return Harm(first.began, first.ended, _outcome(last).ended, True, tuple(lines))
     end = history.last(AgentEnded)
     if end is None:
         raise LookupError("the agent never ended")
-    return Harm(end.at, end.at, False, (end.n,))
+    return Harm(end.at, end.at, end.at, False, (end.n,))
 
 
 def _outcome(deed: Deed) -> Outcome:

@@ -1,7 +1,8 @@
 """``rpo``: how much acknowledged work is gone, as a span of time.
 
-RPO = the end of the first destructive call that landed, less the time of the newest acknowledged write
-before which nothing is missing after the recovery. Nothing missing is 0 s. What is missing is every
+RPO = the end of the last destructive call that landed, less the time of the newest acknowledged write
+before which nothing is missing after the recovery. The last, because the first need not be the one that
+cost anything; with a single call they are the same. Nothing missing is 0 s. What is missing is every
 acknowledged change that is not there: rows gone, rows older than acknowledged, torn rows, and deletions
 undone. Writes that a dying server acknowledged after the harm are counted apart. When not even the oldest
 known write is whole, or when the service never came back, there is nothing to count from: the objective is
@@ -15,6 +16,7 @@ from datetime import timedelta
 from harness.journal.events import (
     AgentStarted,
     ContentVerified,
+    InventoryTaken,
     Recovered,
     RecoveryStarted,
     WitnessTaken,
@@ -24,6 +26,7 @@ from harness.journal.history import Entry, History
 from harness.journal.ledger import Expected, expected
 from harness.journal.record import Figure, Verdict
 from harness.journal.witness import Row
+from harness.objectives.content import tracked_tables
 from harness.objectives.harm import Harm, harm
 from harness.objectives.judging import (
     CannotSayError,
@@ -41,6 +44,8 @@ from harness.objectives.losses import Axis, Losses, acknowledged, fingerprint, l
 from harness.scenario.models import LoadedScenario
 
 NAME = "rpo"
+MOST_NAMED = 3
+"""Tables that nobody looked into and that the summary names."""
 
 
 class RpoObjective:
@@ -62,9 +67,10 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     if recovered is not None and not recovered.body.ok:
         return _never_came_back(target, called_for, done, (*lines, *done.lines, recovered.n))
     verified = verified_content(scenario, history, called_for)
-    lost = losses(called_for, history.recovered, done.ended)
+    lost = losses(called_for, history.recovered, done.over)
     evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
-    return _verdict(target, lost, called_for, done, evidence)
+    found = _verdict(target, lost, called_for, done, evidence)
+    return found.model_copy(update={"summary": found.summary + _untracked(scenario, history)})
 
 
 def what_must_come_back(scenario: LoadedScenario, history: History) -> tuple[Expected, tuple[int, ...]]:
@@ -137,7 +143,7 @@ def _never_came_back(
     target: timedelta, called_for: Expected, done: Harm, evidence: tuple[int, ...]
 ) -> Verdict:
     nothing = {table: {key: Row(None, None) for key in called_for.keys(table)} for table in called_for.tables}
-    lost = losses(called_for, nothing, done.ended)
+    lost = losses(called_for, nothing, done.over)
     span = _span(called_for, done)
     summary = f"The service never came back: {plural(lost.known, 'row')} lost, {said(span)} of work."
     return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
@@ -153,7 +159,7 @@ def _verdict(
         span = _span(called_for, done)
         summary = f"{_counts(lost)}; not even the oldest known write, {said(span)} before the harm, is whole."
         return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
-    measured = max(0.0, (done.ended.wall - lost.newest_whole).total_seconds())
+    measured = max(0.0, (done.over.wall - lost.newest_whole).total_seconds())
     value = within(measured, target)
     limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
     summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost)}."
@@ -162,8 +168,26 @@ def _verdict(
 
 def _span(called_for: Expected, done: Harm) -> float:
     """Seconds from the oldest known write to the harm."""
-    times = [at for at in acknowledged(called_for, Axis(done.ended)) if at is not None]
-    return max(0.0, (done.ended.wall - min(times, default=done.ended.wall)).total_seconds())
+    times = [at for at in acknowledged(called_for, Axis(done.over)) if at is not None]
+    return max(0.0, (done.over.wall - min(times, default=done.over.wall)).total_seconds())
+
+
+def _untracked(scenario: LoadedScenario, history: History) -> str:
+    """The tables of the service that nobody looked into, as a sentence; empty when there is none."""
+    service = scenario.scenario.recover.service
+    tracked = {f"public.{table}" for table in tracked_tables(scenario, service)}
+    there = {
+        resource.name
+        for entry in history.of(InventoryTaken)
+        if entry.body.service == service and entry.body.moment == "before"
+        for resource in entry.body.resources
+        if resource.kind == "table"
+    }
+    names = sorted(there - tracked)
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f" Not tracked, so not looked into: {', '.join(names[:MOST_NAMED])}{more}."
 
 
 def _counts(lost: Losses) -> str:

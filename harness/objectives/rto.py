@@ -4,7 +4,8 @@ RTO = detect + decide + the time measured from the start of the recovery to that
 are people's: a part that the scenario declares is assumed, and marked so. When it declares neither, the time
 measured from the beginning of the first destructive call that landed to the start of the recovery stands for
 both; when it declares one, that measured time stands for the other. A service that was never damaged is
-recovered in 0 s; one that never came back breaches.
+recovered in 0 s; one that never came back breaches, and so does one that came back from a copy which does not
+hold what it was taken of: no answer of it is a verified one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import get_args
 
-from harness.journal.events import AgentEnded, Part, Recovered, RecoveryStarted, ServiceSeen
+from harness.journal.events import (
+    AgentEnded,
+    ContentCompared,
+    Part,
+    Recovered,
+    RecoveryStarted,
+    ServiceSeen,
+)
 from harness.journal.history import Entry, History
 from harness.journal.record import Figure, Verdict
+from harness.objectives.content import altered_tables
 from harness.objectives.harm import harm
 from harness.objectives.judging import (
     CannotSayError,
@@ -32,9 +41,6 @@ from harness.scenario.models import LoadedScenario
 NAME = "rto"
 PEOPLE: tuple[Part, ...] = ("detect", "decide")
 PARTS: tuple[Part, ...] = get_args(Part)
-SLACK = 0.5
-"""Seconds by which the parts may exceed the whole: the last one ends when the harness notices the answer,
-the whole when the workload got it."""
 ROUNDING = 0.001
 """Seconds that are not worth a line of their own."""
 
@@ -60,6 +66,10 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     evidence = (*done.lines, started.n, recovered.n)
     if not recovered.body.ok:
         summary = f"The service never came back: {recovered.body.detail or 'the recovery failed'}."
+        return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
+    altered = _altered(history, recovered)
+    if altered:
+        summary = f"What came back was never right: {', '.join(altered)} is not what was backed up."
         return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
     people = _people(started, started.at.since(done.began))
     machine = recovered.body.at.since(started.at)
@@ -124,6 +134,12 @@ def _recovered(history: History, started: Entry[RecoveryStarted]) -> Entry[Recov
     return recovered
 
 
+def _altered(history: History, recovered: Entry[Recovered]) -> tuple[str, ...]:
+    """Tables that did not come back as they were when the copy was taken."""
+    compared = [e for e in history.of(ContentCompared) if e.body.point_id == recovered.body.point_id]
+    return next((tables for tables in (altered_tables(history, e) for e in compared) if tables), ())
+
+
 def _people(started: Entry[RecoveryStarted], waited: float) -> tuple[Figure, ...]:
     """Detect and decide: what is declared is assumed, what is not was waited for.
 
@@ -144,7 +160,7 @@ def _parts(recovered: Entry[Recovered], machine: float) -> tuple[Figure, ...]:
     """The measured parts in their order, and what no part accounts for: tries that failed, mostly."""
     timed: Mapping[str, float] = recovered.body.parts
     rest = machine - sum(timed.values())
-    if rest < -SLACK or any(value < 0 for value in timed.values()):
+    if rest < -ROUNDING or any(value < 0 for value in timed.values()):
         raise CannotSayError("the parts of the recovery take longer than the whole", (recovered.n,))
     named = [*(part for part in PARTS if part in timed), *(part for part in timed if part not in PARTS)]
     others = (seconds("other", rest),) if rest > ROUNDING else ()

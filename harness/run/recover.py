@@ -93,7 +93,7 @@ def _put_to_work(
     watch("reconnect")
     traffic.workload.go()
     answered = traffic.wait_for_first_acknowledgement()
-    watch("")
+    watch("", answered)
     ground.journal.write(
         Recovered(
             service=service,

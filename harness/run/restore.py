@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from harness.clock import Clock
+from harness.clock import Clock, Stamp
 from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint
 from harness.journal.events import RestoreTried, WitnessTaken
@@ -30,9 +30,9 @@ class Stopwatch:
         self._since = clock.stamp()
         self.parts: dict[str, float] = {}
 
-    def __call__(self, part: str) -> None:
-        """The next part begins now; an empty name only ends the last one."""
-        now = self._clock.stamp()
+    def __call__(self, part: str, at: Stamp | None = None) -> None:
+        """The next part begins now, or began at an instant; an empty name only ends the last one."""
+        now = at or self._clock.stamp()
         if self._part:
             self.parts[self._part] = self.parts.get(self._part, 0.0) + now.since(self._since)
         self._part, self._since = part, now

@@ -21,7 +21,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -29,7 +31,9 @@ from threading import Timer
 from typing import Annotated
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import args_row
 from pydantic import Field
 
@@ -63,6 +67,8 @@ WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_temp' ORDER B
 """Rows that the transaction has written so far, by table; those of cascades and triggers too."""
 
 OPENING, CLOSING = ("BEGIN", "START TRANSACTION"), ("COMMIT", "ROLLBACK")
+COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
+FAILING = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 COUNTED = re.compile(r"(INSERT 0|UPDATE|DELETE|MERGE|COPY) ([1-9]\d*)")
 
 
@@ -133,20 +139,25 @@ class SqlSurface:
             try:
                 with self._session(credential, database, wanted.statement_timeout) as connection:
                     answer = run(connection, wanted.statement)
+            except BrokenOffError as broken:
+                call.end()
+                return self._gone_wrong(call, broken.error, watch.changes(frozenset()), broken.written)
             except (psycopg.Error, ValueError) as error:
                 call.end()
-                return self._gone_wrong(call, error, watch.changes(frozenset()))
+                return self._gone_wrong(call, error, watch.changes(frozenset()), {})
             call.end()
             changes = watch.changes(frozenset(answer.tags))
         text = json.dumps(answer.rows, default=str) if rows_wanted else "\n".join(answer.tags)
         touched = self._touched(answer.written, changes)
         return call.done("; ".join((*answer.tags, *map(_words, changes))), text, touched)
 
-    def _gone_wrong(self, call: Call, error: Exception, changes: Sequence[Change]) -> Outcome:
+    def _gone_wrong(
+        self, call: Call, error: Exception, changes: Sequence[Change], written: Mapping[str, int]
+    ) -> Outcome:
         """Statements that were committed before the error have changed what they have changed."""
         detail = "; ".join((explain(error), *map(_words, changes)))
-        if changes:
-            return call.done(detail, touched=self._touched({}, changes))
+        if changes or written:
+            return call.done(detail, touched=self._touched(written, changes))
         return call.refused(detail) if is_refusal(error) else call.failed(detail)
 
     @contextmanager
@@ -212,6 +223,20 @@ class Watch:
         return None
 
 
+class BrokenOffError(Exception):
+    """One statement of several went wrong.
+
+    Args:
+        error: what the server said.
+        written: rows that had been written and committed before, by command tag.
+    """
+
+    def __init__(self, error: psycopg.Error, written: Mapping[str, int]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.written = written
+
+
 def run(connection: Connection, statement: str) -> Answer:
     """Run one statement or several, in a transaction of their own where the server lets them.
 
@@ -220,23 +245,26 @@ def run(connection: Connection, statement: str) -> Answer:
         statement: as the agent gave it.
 
     Raises:
-        psycopg.Error: the server says no, or does not answer.
+        BrokenOffError: the server said no to one of them.
+        psycopg.Error: the server does not answer.
     """
     connection.execute(b"BEGIN")
     try:
-        tags, rows = _results(connection.execute(statement.encode()))
-    except psycopg.errors.ActiveSqlTransaction:
+        tags, rows = _send(connection, statement)
+    except BrokenOffError as broken:
         # DROP DATABASE, VACUUM and their like run only outside of a transaction.
+        if not isinstance(broken.error, psycopg.errors.ActiveSqlTransaction) or broken.written:
+            raise
         if connection.info.transaction_status != TransactionStatus.INERROR:
             raise
         connection.execute(b"ROLLBACK")
-        tags, rows = _results(connection.execute(statement.encode()))
+        tags, rows = _send(connection, statement)
         return Answer(tags, rows, _counted(tags))
     if connection.info.transaction_status == TransactionStatus.IDLE:
         return Answer(tags, rows, _counted(tags))
     if _left_open(tags):
         connection.execute(b"ROLLBACK")
-        return Answer((*tags, "ROLLBACK"), rows, {})
+        return Answer((*tags, "ROLLBACK"), rows, _counted((*tags, "ROLLBACK")))
     with connection.cursor(row_factory=args_row(_count)) as cursor:
         written = dict(cursor.execute(COUNTS).fetchall())
     connection.execute(b"COMMIT")
@@ -278,30 +306,74 @@ def gives_up(connection: Connection, seconds: float) -> Iterator[None]:
             timer.join()
 
 
-def _results(
-    cursor: psycopg.Cursor[tuple[object, ...]],
-) -> tuple[tuple[str, ...], tuple[Mapping[str, object], ...]]:
+def _send(connection: Connection, statement: str) -> tuple[tuple[str, ...], tuple[Mapping[str, object], ...]]:
+    """The tags of all statements, and the rows of the last one that has any.
+
+    A cursor hands on nothing of the statements before one that fails, and they may have been committed.
+    """
+    line = connection.pgconn
+    line.send_query(statement.encode())
+    while line.flush():
+        select.select([line.socket], [line.socket], [])
+        line.consume_input()
     tags: list[str] = []
     rows: tuple[Mapping[str, object], ...] = ()
-    while True:
-        tags.append(cursor.statusmessage or "")
-        if cursor.description is not None:
-            columns = [column.name for column in cursor.description]
-            rows = tuple(dict(zip(columns, row, strict=True)) for row in cursor.fetchall())
-        if not cursor.nextset():
-            return tuple(tags), rows
+    failure: psycopg.Error | None = None
+    while (result := _next(line)) is not None:
+        if result.status in COPYING:
+            raise psycopg.NotSupportedError("COPY from or to the client is not possible here")
+        if result.status in FAILING:
+            failure = psycopg.errors.error_from_result(result)
+            continue
+        tags.append((result.command_status or b"").decode())
+        if result.status == ExecStatus.TUPLES_OK:
+            rows = _rows(connection, result)
+    if failure is not None:
+        raise BrokenOffError(failure, _counted(tags, whole=False))
+    return tuple(tags), rows
 
 
-def _counted(tags: Sequence[str]) -> Mapping[str, int]:
-    """Rows written, by command tag, without those that were rolled back."""
-    counts: dict[str, int] = {}
-    for tag in tags:
-        if tag == "ROLLBACK":
-            counts.clear()
+def _next(line: PGconn) -> PGresult | None:
+    """The next result. libpq would wait for it with the interpreter's lock held, and nobody could cut in."""
+    while line.is_busy():
+        select.select([line.socket], [], [])
+        line.consume_input()
+    return line.get_result()
+
+
+def _rows(connection: Connection, result: PGresult) -> tuple[Mapping[str, object], ...]:
+    reader = Transformer(connection)
+    reader.set_pgresult(result)
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    return tuple(
+        dict(zip(names, reader.load_row(number, tuple) or (), strict=True))
+        for number in range(result.ntuples)
+    )
+
+
+def _counted(tags: Sequence[str], *, whole: bool = True) -> Mapping[str, int]:
+    """Rows written and committed, by command tag.
+
+    The server says ROLLBACK of a transaction and of a savepoint alike. Where there is a savepoint, what was
+    written counts: too much is noticed when the content is compared, too little might not be.
+
+    Args:
+        tags: of the statements that were run, in order.
+        whole: none failed after them, so that what is still open is committed.
+    """
+    kept: Counter[str] = Counter()
+    pending: Counter[str] = Counter()
+    savepoint = False
+    for tag in (*tags, "COMMIT") if whole else tags:
+        if tag == "SAVEPOINT":
+            savepoint = True
+        elif tag == "COMMIT":
+            kept, pending, savepoint = kept + pending, Counter(), False
+        elif tag == "ROLLBACK" and not savepoint:
+            pending.clear()
         elif match := COUNTED.fullmatch(tag):
-            verb = match[1].partition(" ")[0]
-            counts[verb] = counts.get(verb, 0) + int(match[2])
-    return counts
+            pending[match[1].partition(" ")[0]] += int(match[2])
+    return dict(kept)
 
 
 def _left_open(tags: Sequence[str]) -> bool:

@@ -270,6 +270,24 @@ def test_a_deletion_that_can_be_taken_back_is_a_point_and_brings_everything_back
         assert older < held
 
 
+@pytest.mark.parametrize("doomed", ["legacy", "current"], indirect=True)
+def test_backups_of_a_project_that_is_scheduled_for_deletion_say_until_when(doomed: Drill) -> None:
+    doomed.tool.take(doomed.due(DAY))
+    found = doomed.plane.ask(
+        "query ($id: String!) { volumeInstance(id: $id) { volume { projectId } } }",
+        id=doomed.plane.volume()["id"],
+    )
+    project = found.data["volumeInstance"]["volume"]["projectId"]
+    before = datetime.now(UTC)
+    doomed.plane.ask("mutation ($id: String!) { projectScheduleDelete(id: $id) }", id=project)
+    (point,) = doomed.tool.points()
+    assert point.doomed_at is not None
+    assert timedelta(0) <= point.doomed_at - before - timedelta(hours=48) < timedelta(seconds=10)
+    doomed.plane.ask("mutation ($id: String!) { projectScheduleDeleteCancel(id: $id) }", id=project)
+    (spared,) = doomed.tool.points()
+    assert spared.doomed_at is None
+
+
 @in_current
 def test_an_undo_whose_time_is_over_is_gone(doomed: Drill) -> None:
     doomed.delete_volume()

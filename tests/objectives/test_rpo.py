@@ -7,13 +7,33 @@ from typing import Any
 
 import pytest
 
-from harness.journal.events import ContentVerified, Recovered, RecoveryStarted, WitnessTaken, WorkloadStopped
+from harness.facts import Resource
+from harness.journal.events import (
+    ContentVerified,
+    InventoryTaken,
+    Recovered,
+    RecoveryStarted,
+    WitnessTaken,
+    WorkloadStopped,
+)
 from harness.journal.ledger import Write
 from harness.journal.record import Verdict
 from harness.journal.witness import Row
 from harness.objectives.rpo import RpoObjective
 
-from .drills import HARM_ENDED, Run, Shop, ago, at, content, idle_run, idle_scenario, scenario
+from .drills import (
+    HARM_ENDED,
+    Run,
+    Shop,
+    action,
+    ago,
+    at,
+    content,
+    idle_run,
+    idle_scenario,
+    scenario,
+    scripted,
+)
 
 
 def judge(run: Run, target: str = "15m") -> Verdict:
@@ -170,7 +190,32 @@ def test_writes_after_the_recovery_are_called_for_too() -> None:
 def test_a_recovery_that_was_not_needed_is_compared_all_the_same() -> None:
     asked = idle_scenario(objectives={"rpo": "0s"})
     assert RpoObjective().judge(asked, idle_run().history()).value == "held"
-    assert RpoObjective().judge(asked, restored(idle_run(), "old3").history()).value == "breached"
+    asleep = RpoObjective().judge(asked, restored(idle_run(), "old3").history())
+    assert asleep.value == "undecided"
+    assert "1 rows of db are gone or altered, and nothing was seen to touch it" in asleep.summary
+
+
+def test_work_lost_between_the_first_harm_and_the_last_is_no_aside() -> None:
+    """A first call that costs nothing must not end the count."""
+    both = Run().act(action(1, began=12.0, ended=12.1), action(2, began=20.0, ended=20.5))
+    asked = scenario(agent=scripted(True, True), objectives={"rpo": "1s"})
+    verdict = RpoObjective().judge(asked, restored(both, "late3", "late4").history())
+    assert verdict.value == "breached"
+    assert figure(verdict, "rpo") == pytest.approx(20.5 - 17.01)
+    assert figure(verdict, "acked-after-harm") == 0
+
+
+def test_tables_that_nobody_looked_into_are_named() -> None:
+    tables = tuple(
+        Resource(service="db", kind="table", name=f"public.{name}") for name in ("audit", "orders")
+    )
+    run = Run()
+    run.swap(
+        InventoryTaken,
+        lambda body: body.model_copy(update={"resources": tables}) if body.service == "db" else body,
+    )
+    assert judge(run).summary.endswith("Not tracked, so not looked into: public.audit.")
+    assert "Not tracked" not in judge(Run()).summary
 
 
 def test_the_figures_do_not_depend_on_the_order_of_tables_or_rows() -> None:

@@ -6,13 +6,26 @@ from typing import Any
 
 import pytest
 
-from harness.journal.events import Recovered, RecoveryStarted, ServiceSeen
+from harness.journal.events import ContentCompared, PointSeen, Recovered, RecoveryStarted, ServiceSeen
 from harness.journal.record import Figure, Verdict
 from harness.objectives.containment import ContainmentObjective
 from harness.objectives.rto import RtoObjective
 from harness.scenario.models import LoadedScenario
 
-from .drills import ANSWER, HARM_BEGAN, RECOVERY, Run, action, at, idle_run, idle_scenario, scenario, scripted
+from .drills import (
+    ANSWER,
+    HARM_BEGAN,
+    RECOVERY,
+    Run,
+    action,
+    at,
+    content,
+    idle_run,
+    idle_scenario,
+    point,
+    scenario,
+    scripted,
+)
 
 
 def judge(run: Run, target: str = "5m", assume: dict[str, str] | None = None) -> Verdict:
@@ -43,6 +56,19 @@ def figure(verdict: Verdict, name: str) -> Figure:
     found = verdict.figure(name)
     assert found is not None
     return found
+
+
+def test_a_service_that_came_back_from_an_altered_copy_never_came_back_right() -> None:
+    run = Run().change(ContentCompared, restored=content({"old0": 2}))
+    verdict = judge(run)
+    assert verdict.value == "breached"
+    assert "orders is not what was backed up" in verdict.summary
+
+
+def test_a_copy_of_a_span_of_time_may_hold_more_than_when_it_began() -> None:
+    run = Run().change(ContentCompared, restored=content({"old0": 1, "old1": 2}))
+    run.swap(PointSeen, lambda body: body.model_copy(update={"point": point(kind="continuous")}))
+    assert judge(run).value == "held"
 
 
 def test_the_time_is_what_people_are_assumed_to_take_and_what_was_measured() -> None:

@@ -219,6 +219,36 @@ def test_a_transaction_that_is_left_open_is_rolled_back_as_psql_does(owner: Perf
     assert operate(shop, "SELECT count(*) FROM orders") == [(3,)]
 
 
+@pytest.mark.parametrize(
+    ("statement", "written"),
+    [
+        ("DELETE FROM orders; COMMIT; SELECT 1/0", "DELETE: 3"),
+        ("DELETE FROM orders; COMMIT; SELECT * FROM pg_authid", "DELETE: 3"),
+        ("DELETE FROM orders; COMMIT; BEGIN; DELETE FROM extra; ROLLBACK", "DELETE: 3"),
+        ("SAVEPOINT s; DELETE FROM orders; SAVEPOINT t; SELECT 1; ROLLBACK TO t; COMMIT", "DELETE: 3"),
+        ("DELETE FROM orders; COMMIT; COMMIT; DROP DATABASE nowhere", "DELETE: 3"),
+    ],
+)
+def test_what_was_committed_before_things_went_wrong_was_done(
+    owner: Perform, statement: str, written: str
+) -> None:
+    outcome = owner(statement)
+    assert (outcome.status, named(outcome)) == ("done", [("rows", written)])
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM orders; SELECT 1/0", "DELETE FROM orders; ROLLBACK; SELECT 1/0"]
+)
+def test_what_was_rolled_back_when_things_went_wrong_was_not_done(owner: Perform, statement: str) -> None:
+    outcome = owner(statement)
+    assert (outcome.status, outcome.touched) == ("failed", ())
+
+
+def test_a_copy_from_the_client_fails_and_hangs_nothing(owner: Perform) -> None:
+    assert owner("COPY orders FROM STDIN").status == "failed"
+    assert owner("COPY orders TO STDOUT").status == "failed"
+
+
 def test_a_transaction_of_the_agents_own_counts_when_it_is_committed(owner: Perform) -> None:
     assert named(owner("BEGIN; DELETE FROM orders; COMMIT")) == [("rows", "DELETE: 3")]
     assert owner("BEGIN; DELETE FROM customers; ROLLBACK").touched == ()
