@@ -226,7 +226,7 @@ class BaseBackupShelf:
 
 def _replay_range(manifest: Path) -> tuple[int, int, int]:
     """Timeline and LSNs of the log that the backup needs (PostgreSQL 18, chapter 77)."""
-    ranges = json.loads(manifest.read_text())["WAL-Ranges"]
+    ranges = json.loads(manifest.read_text(encoding="utf-8"))["WAL-Ranges"]
     if len(ranges) != 1:
         raise BackupError(
             "a base backup spans more than one timeline", hint="take it again when no failover is going on"

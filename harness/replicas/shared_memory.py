@@ -26,7 +26,7 @@ def release_shared_memory(creators: Iterable[int]) -> None:
     """
     dead = set(creators)
     library = ctypes.CDLL(None, use_errno=True)
-    for line in TABLE.read_text().splitlines()[1:] if TABLE.exists() else ():
+    for line in TABLE.read_text(encoding="utf-8").splitlines()[1:] if TABLE.exists() else ():
         columns = line.split()
         segment, creator, users = int(columns[1]), int(columns[4]), int(columns[6])
         if creator in dead and users == 0:

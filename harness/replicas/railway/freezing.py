@@ -155,7 +155,7 @@ def _lock_files(directory: Path) -> Iterator[Path]:
 
 def _named_in(file: Path) -> psutil.Process | None:
     try:
-        return psutil.Process(int(file.read_text().partition("\n")[0]))
+        return psutil.Process(int(file.read_text(encoding="utf-8").partition("\n")[0]))
     except (OSError, ValueError, psutil.NoSuchProcess):
         return None
 

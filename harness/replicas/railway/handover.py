@@ -75,7 +75,7 @@ class Handover:
     @classmethod
     def take(cls, path: Path) -> Handover:
         """Read it and remove it."""
-        values: dict[str, Any] = json.loads(path.read_text())
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
         values["environments"] = tuple(values["environments"])
         values["mounts"] = tuple(Mount(**mount) for mount in values["mounts"])

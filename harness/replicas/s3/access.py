@@ -62,7 +62,7 @@ def write_identities(
     ]
     identities.append(_identity(credentials[BACK_DOOR], list(ACTIONS["admin"])))
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"identities": identities}))
+    path.write_text(json.dumps({"identities": identities}), encoding="utf-8")
 
 
 def _pair(principal: str) -> Credential:
