@@ -392,7 +392,7 @@ class Shipper:
     def _tell(self, covers: datetime) -> None:
         """Tell the harness, which waits for it before the agent acts."""
         fresh = self._directory.with_name(f"{COVERS_FILE}.new")
-        fresh.write_text(covers.isoformat())
+        fresh.write_text(covers.isoformat(), encoding="utf-8")
         fresh.rename(self._directory.with_name(COVERS_FILE))
 
     def _note(self, covers: datetime, now: Stamp, shipped: dict[str, int]) -> None:

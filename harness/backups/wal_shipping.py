@@ -89,7 +89,11 @@ class WalShipping:
 
     def _covers(self) -> datetime:
         told = self._directory / COVERS_FILE
-        return datetime.fromisoformat(told.read_text()) if told.exists() else datetime.min.replace(tzinfo=UTC)
+        return (
+            datetime.fromisoformat(told.read_text(encoding="utf-8"))
+            if told.exists()
+            else datetime.min.replace(tzinfo=UTC)
+        )
 
     def check(self) -> None:
         """Raises BackupError if it has ended by itself."""
@@ -126,6 +130,9 @@ class WalShipping:
     def _last_words(self) -> str:
         logs = [self._directory / name for name in (LOG_FILE, RECEIVER_LOG)]
         lines = [
-            line for path in logs if path.exists() for line in path.read_text().splitlines()[-TAIL_LINES:]
+            line
+            for path in logs
+            if path.exists()
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
         ]
         return "\n".join(lines)

@@ -47,7 +47,7 @@ class WorkspaceReplica:
         source = _source(principal, setting)
         target = lease.directory / WORKSPACE
         lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        (lease.directory / MARKER_FILE).write_text(lease.marker)
+        (lease.directory / MARKER_FILE).write_text(lease.marker, encoding="utf-8")
         _copy(source, target)
         _render(source, target, _planted(setting.peers))
         _prove_found_in(source, target, setting)
@@ -66,7 +66,7 @@ class WorkspaceReplica:
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, from the file beside the workspace; empty when it is gone."""
         marker = endpoint.path.with_name(MARKER_FILE)
-        return marker.read_text() if marker.is_file() else ""
+        return marker.read_text(encoding="utf-8") if marker.is_file() else ""
 
     def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
         """Its files."""

@@ -60,7 +60,7 @@ def discard(place: Path) -> None:
 
 def _intact(place: Path) -> bool:
     try:
-        return (place / SEAL).read_text() == _seal(place / CONTENT)
+        return (place / SEAL).read_text(encoding="utf-8") == _seal(place / CONTENT)
     except OSError:
         return False
 
@@ -74,7 +74,7 @@ def _rebuild(place: Path, build: Callable[[Path], None]) -> None:
         content = fresh / CONTENT
         content.mkdir()
         build(content)
-        (fresh / SEAL).write_text(_seal(content))
+        (fresh / SEAL).write_text(_seal(content), encoding="utf-8")
         if place.exists():
             shutil.rmtree(place)
         fresh.rename(place)

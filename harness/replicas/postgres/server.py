@@ -181,13 +181,13 @@ class Server:
         return "replay is under way" if replaying else ""
 
     def _log_text(self) -> str:
-        return self.log.read_text(errors="replace") if self.log.is_file() else ""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
 
     def _write_files(self) -> None:
         contents = {HBA_FILE: HBA, IDENT_FILE: "", CONFIG_FILE: "# All settings stand on the command line.\n"}
         for name, content in contents.items():
             path = self.lease.directory / name
-            path.write_text(content)
+            path.write_text(content, encoding="utf-8")
             path.chmod(0o644)
 
     def _own_settings(self, port: int) -> dict[str, str]:

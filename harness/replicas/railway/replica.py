@@ -230,7 +230,11 @@ def _wait(endpoint: Endpoint) -> None:
         _look(endpoint, "marker", READY_SECONDS)
     except ProvisionError as error:
         log = endpoint.lease.directory / LOG
-        last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        last = (
+            log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            if log.exists()
+            else []
+        )
         raise ProvisionError(
             f"the control plane {endpoint.service} did not come up: {' '.join(last) or error.message}",
             hint=f"its output is in {log}",

@@ -54,7 +54,7 @@ def type_definitions(profile: Profile) -> str:
     """The schema of a profile, in the schema definition language."""
     text = str(load_schema_from_path(HERE / "schema"))
     if profile == "current":
-        text += "\n" + (HERE / "current.graphql").read_text()
+        text += "\n" + (HERE / "current.graphql").read_text(encoding="utf-8")
     return text
 
 

@@ -43,7 +43,8 @@ class JsonCopyTool:
             for table in self._tables
         }
         path = self._shelf / f"{due.at.astimezone(UTC):{NAME}}.json"
-        path.write_text(json.dumps({name: [row for (row,) in found] for name, found in rows.items()}))
+        text = json.dumps({name: [row for (row,) in found] for name, found in rows.items()})
+        path.write_text(text, encoding="utf-8")
         return self._point(path)
 
     def start(self) -> None:
