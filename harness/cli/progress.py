@@ -13,6 +13,7 @@ from harness.clock import Stamp
 from harness.journal.events import (
     ActionDecided,
     ActionEnded,
+    Interrupted,
     Line,
     PhaseEnded,
     PhaseStarted,
@@ -20,6 +21,7 @@ from harness.journal.events import (
     Provisioned,
     RestoreTried,
 )
+from harness.render.wording import clean, duration
 from harness.scenario.models import LoadedScenario
 
 DOING = {
@@ -33,6 +35,16 @@ DOING = {
     "prove": "restoring every other copy",
     "teardown": "tearing down",
 }
+NAME, TIME = 28, 7
+"""Columns of a phase's name, and of how long it took."""
+
+MARGIN = 4
+"""Columns before and between a phase's name, its mark and its time."""
+
+SPINNER = 3
+"""Columns that the moving line's own sign takes, and one at the edge that stays free."""
+
+SHORTEST = 10
 
 
 @contextmanager
@@ -43,7 +55,8 @@ def follow(scenario: LoadedScenario) -> Iterator[Callable[[Line], None]]:
         The listener to hand to ``drill``.
     """
     console = Console(stderr=True, highlight=False)
-    console.print(f"[bold]{scenario.id}[/]  {escape(scenario.scenario.title)}", soft_wrap=True)
+    title = f"[bold]{scenario.id}[/]  {escape(scenario.scenario.title)}"
+    console.print(title, soft_wrap=not console.is_terminal)
     progress = Progress(console)
     try:
         yield progress
@@ -60,6 +73,7 @@ class Progress:
         self._began: Stamp | None = None
         self._notes: list[str] = []
         self._actions: dict[int, str] = {}
+        self._interrupted = False
 
     def __call__(self, line: Line) -> None:
         body = line.body
@@ -67,11 +81,13 @@ class Progress:
             self._begin(body.phase, line.at)
         elif isinstance(body, PhaseEnded):
             self._end(body, line.at)
+        elif isinstance(body, Interrupted):
+            self._interrupted = True
         elif isinstance(body, ActionDecided):
             self._actions[body.action.number] = f"{body.action.surface}.{body.action.verb}"
         elif (note := self._note(body)) and self._status is not None:
             self._notes.append(note)
-            self._status.update(f"{self._notes[0]}: {note}")
+            self._status.update(self._live(f"{self._notes[0]}: {note}"))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -83,14 +99,22 @@ class Progress:
         self._began = at
         self._notes = [DOING[phase]]
         if self._console.is_terminal:
-            self._status = self._console.status(DOING[phase])
+            self._status = self._console.status(self._live(DOING[phase]))
             self._status.start()
 
     def _end(self, body: PhaseEnded, at: Stamp) -> None:
         self.close()
-        seconds = at.since(self._began) if self._began else 0.0
-        mark = "[green]ok[/]" if body.ok else "[red]failed[/]"
-        self._console.print(f"  {DOING[body.phase]:<28} {mark} {seconds:6.1f} s")
+        took = duration(at.since(self._began)) if self._began else ""
+        word, tone = ("ok", "green") if body.ok else ("failed", "red")
+        if not body.ok and self._interrupted:
+            word, tone = "interrupted", "yellow"
+        room = max(self._console.width - MARGIN - len(word) - TIME, SHORTEST)
+        doing = _shortened(DOING[body.phase], room)
+        self._console.print(f"  {doing:<{min(room, NAME)}} [{tone}]{word}[/] {took:>{TIME}}", soft_wrap=True)
+
+    def _live(self, text: str) -> str:
+        """Text for the moving line, which must not wrap: it could not be moved any more."""
+        return escape(_shortened(clean(text), max(self._console.width - SPINNER, SHORTEST)))
 
     def _note(self, body: object) -> str:
         match body:
@@ -103,3 +127,7 @@ class Progress:
             case RestoreTried(point_id=point):
                 return point
         return ""
+
+
+def _shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}\N{HORIZONTAL ELLIPSIS}"

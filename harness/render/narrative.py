@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.journal.events import FaultSeen, RestoreTried, SteadyStateChecked, WitnessTaken
+from harness.journal.events import FaultSeen, Interrupted, RestoreTried, SteadyStateChecked, WitnessTaken
 from harness.journal.record import Verdict
-from harness.render.story import Copy, Deed, Story, kinds
+from harness.render.story import Copy, Deed, Story, kinds, places
 from harness.render.wording import duration, number, quantity
 from harness.scenario.models import VerdictValue
 
@@ -63,8 +63,13 @@ class Scene:
 
 
 def result(story: Story) -> str:
-    """The verdict over the run and whether it was expected: ``Breached, as the scenario expects``."""
+    """The verdict over the run and whether it was expected: ``Breached, as the scenario expects``.
+
+    A run that somebody stopped says so instead.
+    """
     value = story.record.value.capitalize()
+    if story.history.first(Interrupted) and story.history.problem is None:
+        return "Interrupted: this run proves nothing"
     if not story.record.verdicts:
         return f"{value}: nothing was judged"
     if story.record.as_expected:
@@ -152,7 +157,17 @@ def _aftermath(story: Story) -> str:
     source = _source(story)
     seconds = story.recovery_seconds
     took = f" {duration(seconds)} later" if seconds is not None else ""
-    return f"In this run the service answered again{took}{source}."
+    verdict = story.verdict(RTO)
+    people = _assumed(verdict)
+    adds = (
+        f" The recovery time adds the {duration(people)} that people are assumed to take." if people else ""
+    )
+    return f"In this run the service answered again{took}{source}.{adds}"
+
+
+def _assumed(verdict: Verdict | None) -> float:
+    """Seconds of a recovery time that nobody measured."""
+    return sum(f.value for f in verdict.figures if f.basis == "assumed") if verdict else 0.0
 
 
 def _source(story: Story) -> str:
@@ -182,10 +197,12 @@ def _deleted(story: Story) -> Headline:
     sources = [r for r in story.deleted if "backup" not in r.kind]
     others = [r for r in story.deleted if "backup" in r.kind]
     first = kinds(sources or others) or quantity(len(story.harms), "action")
-    seconds = duration(story.harm_seconds)
-    note = f"{quantity(len(story.harms), 'call')}, {seconds}, by {story.principal}"
-    also = f"and {kinds(others)}; " if sources and others else ""
-    return Headline("Deleted", first, also + note)
+    # An objective that compares inventories finds more: the tables on a volume go with it.
+    calls = "1 call itself" if len(story.harms) == 1 else f"{quantity(len(story.harms), 'call')} themselves"
+    note = f"what {calls} changed, by {story.principal}, in {duration(story.harm_seconds)}"
+    also = f"and {kinds(others)}, " if sources and others else ""
+    where = f"{places(story.deleted)}: " if story.deleted else ""
+    return Headline("Deleted", first, also + where + note)
 
 
 def _nothing_deleted(story: Story) -> Headline:
@@ -239,7 +256,7 @@ def _against(story: Story, objective: str, term: str) -> Headline:
     figure = verdict.figure(objective) if verdict else None
     if figure is None:
         return Headline(term, "\N{EM DASH}", f"{target}, not measured", verdict.value if verdict else None)
-    people = sum(f.value for f in verdict.figures if f.basis == "assumed") if verdict else 0.0
+    people = _assumed(verdict)
     note = f"{duration(people)} of it assumed; {target}" if people else target
     return Headline(term, duration(figure.value), note, verdict.value if verdict else None)
 

@@ -378,13 +378,28 @@ _CREDENTIAL = re.compile(r"token|key|secret|password|credential", re.IGNORECASE)
 
 
 def kinds(resources: Iterable[Resource]) -> str:
-    """Resources counted by kind: ``2 volume instances and 9 volume backups``."""
-    counts = Counter(resource.kind for resource in resources)
-    names = []
-    for kind, count in counts.items():
-        noun = kind.replace("-", " ")
-        names.append(quantity(count, noun, noun if noun.endswith("s") else None))
-    return listing(names)
+    """Resources counted by kind, backups last: ``2 volume instances and 9 volume backups``."""
+    counts: Counter[str] = Counter()
+    for resource in sorted(resources, key=lambda resource: "backup" in resource.kind):
+        counts[resource.kind.removesuffix("s")] += _count(resource)
+    return listing([quantity(count, kind.replace("-", " ")) for kind, count in counts.items()])
+
+
+def places(resources: Iterable[Resource]) -> str:
+    """Resources counted by environment, or by service where they stand in none: ``8 in production``."""
+    counts: Counter[str] = Counter()
+    for resource in resources:
+        place = f"in {resource.environment}" if resource.environment else f"of {resource.service}"
+        counts[place] += _count(resource)
+    if len(counts) == 1:
+        return "".join(counts)
+    return listing([f"{count:,} {place}" for place, count in counts.most_common()])
+
+
+def _count(resource: Resource) -> int:
+    """How many things it stands for: ``rows`` of a table are one resource, ``orders: 12``."""
+    count = resource.name.rpartition(": ")[2]
+    return int(count) if resource.kind == "rows" and count.isdecimal() else 1
 
 
 def _references(value: object) -> Iterable[str]:
@@ -410,4 +425,4 @@ def _ends_with(path: str, tail: str) -> bool:
     return bool(end) and parts[-len(end) :] == end
 
 
-__all__ = ["Copy", "Deed", "Fact", "Lead", "Span", "Story", "kinds"]
+__all__ = ["Copy", "Deed", "Fact", "Lead", "Span", "Story", "kinds", "places"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -17,6 +18,8 @@ WIDTH = 76
 """Columns of summary.txt; a terminal gets its own width, from 40 upwards."""
 
 _NARROWEST = 40
+_LONG_WORD = re.compile(rf"[^ \t\n]{{{_NARROWEST // 2},}}")
+_PATH = re.compile(r"[\w.]*(/[\w.@%+,:*-]+)+[.;:,)]*")
 _TONES = {"breached": "red", "held": "green", "undecided": "yellow"}
 
 
@@ -60,9 +63,17 @@ def summarise(record: RunRecord, *, report: Path | None = None, width: int = WID
         _append_verdict(text, story, verdict, reason, width)
         last = verdict.summary
     text.append("\n" if record.verdicts else "")
-    where = str(report) if report else f"index.html, beside this file (run {record.run_id})"
-    text.append(_entry("Report", where, width, 16))
+    if report:
+        text.append(_pointer("Report", str(report), width))
+    else:
+        text.append(_entry("Report", f"index.html, beside this file (run {record.run_id})", width, 16))
     return text
+
+
+def _pointer(term: str, path: str, width: int) -> str:
+    """Where something lies: in one piece, on a line of its own if there is no room for it on the first."""
+    line = f"{term:<16}{clean(path)}"
+    return plain(line if len(line) <= width else f"{term}\n{clean(path)}") + "\n"
 
 
 def _append_verdict(text: Text, story: Story, verdict: Verdict, reason: str, width: int) -> None:
@@ -78,11 +89,20 @@ def _entry(term: str, said: str, width: int, indent: int) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> str:
+    words = clean(text).replace("\n", " ")
     lines = textwrap.wrap(
-        clean(text).replace("\n", " "),
+        _LONG_WORD.sub(lambda word: _broken(word[0], width - len(indent)), words),
         width,
         subsequent_indent=indent,
         drop_whitespace=True,
         break_on_hyphens=False,
+        break_long_words=False,
     )
     return plain("\n".join(lines)) + "\n"
+
+
+def _broken(word: str, width: int) -> str:
+    """A word that fits on no line, in pieces; a path stays whole, so that it can be copied."""
+    if len(word) <= width or _PATH.fullmatch(word):
+        return word
+    return " ".join(word[at : at + width] for at in range(0, len(word), width))

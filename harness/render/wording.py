@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from harness.journal.record import Figure
+from harness.scenario.models import format_duration
 
 LONGEST = 600
 """Characters that a text of a scenario, an agent or a server may take up in a report."""
@@ -18,7 +19,12 @@ LONGEST = 600
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+LONGEST_TIME = 1e12
+"""Seconds beyond which there is no timedelta."""
+
+_STEPS = ((86400, 3600), (3600, 60), (59.95, 1))
+"""From so many seconds on, a time is told in steps of so many."""
+
 _NOUNS = {"rows": ("row", "rows"), "copies": ("copy", "copies"), "actions": ("action", "actions")}
 
 
@@ -63,36 +69,25 @@ def quantity(value: float, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in at most two units: ``340 ms``, ``4.2 s``, ``3 min 20 s``, ``90 d``."""
+    """A length of time as scenarios and verdicts write it: ``340ms``, ``4.2s``, ``3m20s``, ``90d``.
+
+    At most two units; a minute and more to the second, an hour and more to the minute, a day and more to
+    the hour.
+    """
     if not math.isfinite(seconds):
         return number(seconds)
     if seconds < 0:
         return MINUS + duration(-seconds)
-    if seconds < 0.0005:
-        return f"0{NO_BREAK}s"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f}{NO_BREAK}ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}".removesuffix(".0") + f"{NO_BREAK}s"
-    return _two_units(seconds)
-
-
-def _two_units(seconds: float) -> str:
-    first = next(i for i, (_, size) in enumerate(_UNITS) if size <= 1 or round(seconds) >= size)
-    unit, size = _UNITS[first]
-    if unit == "s":
-        return f"{seconds:.0f}{NO_BREAK}s"
-    if unit == "d" and seconds >= 30 * size:
-        return f"{seconds / size:,.0f}{NO_BREAK}d"
-    small_unit, small = _UNITS[first + 1]
-    many, few = divmod(round(seconds / small), size // small)
-    if many * size >= 86400 and unit != "d":
-        return _two_units(many * size)
-    return f"{many}{NO_BREAK}{unit}" + (f" {few}{NO_BREAK}{small_unit}" if few else "")
+    if 0.9995 <= seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    if seconds > LONGEST_TIME:
+        return f"{seconds / 86400:.0f}d"
+    step = next((step for least, step in _STEPS if seconds >= least), 0.001)
+    return format_duration(timedelta(seconds=round(seconds / step) * step))
 
 
 def offset(seconds: float) -> str:
-    """Where an instant lies from the origin of a report: ``T+4.2 s``, with a minus sign before it."""
+    """Where an instant lies from the origin of a report: ``T+4.2s``, with a minus sign before it."""
     if abs(seconds) < 0.0005:
         return "T+0"
     return f"T{'+' if seconds > 0 else MINUS}{duration(abs(seconds))}"

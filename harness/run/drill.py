@@ -54,6 +54,7 @@ def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = 
 
     Returns:
         The judged run. A fault of the harness, or Ctrl-C, does not raise: it leaves every verdict undecided.
+        ``reports/latest`` points at it then, unless somebody stopped it.
 
     Raises:
         HarnessError: the run could not even begin.
@@ -70,7 +71,8 @@ def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = 
         try:
             with deferred_interrupts():
                 render(record, folder)
-                point_latest(place, folder.name)
+                if not isinstance(fault, KeyboardInterrupt):
+                    point_latest(place, folder.name)
         except (HarnessError, KeyboardInterrupt) as error:
             fault = fault or error
     return Drilled(record, folder, fault)

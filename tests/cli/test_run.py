@@ -52,7 +52,7 @@ def test_what_is_no_terminal_gets_plain_lines(finished: Mapping[str, Finished]) 
     lines = misspelt.err.splitlines()
     assert lines[0] == "shop/misspelt  The harm misses its target"
     assert [line[2:30].strip() for line in lines[1:4]] == list(PHASES[:3])
-    assert all(re.fullmatch(r"  \S.{27} ok +\d+\.\d s", line) for line in lines[1:])
+    assert all(re.fullmatch(r"  \S.{27} ok +[\d.]+m?s", line) for line in lines[1:])
     assert all(line == line.rstrip() for line in (misspelt.out + misspelt.err).splitlines())
 
 
@@ -84,7 +84,13 @@ def test_as_expected_gives_0_and_a_terminal_of_40_columns_breaks_nothing(install
     # Whatever hid the cursor has shown it again.
     assert shown.count(f"{ESCAPE}[?25l") == shown.count(f"{ESCAPE}[?25h") > 0
     summary = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown[shown.index("BREACHED") :]).splitlines()
-    assert all(len(line) <= 40 for line in summary), summary
+    assert all(len(line) <= 40 for line in summary[:-1]), summary
+    assert summary[-2] == "Report"
+    assert Path(summary[-1]).is_file()
+    # Neither the moving line nor what stays of it is broken by the terminal.
+    moving = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown[: shown.index("BREACHED")])
+    assert all(len(line) <= 40 for line in re.split(r"[\r\n]", moving)), moving
+    assert moving.count("\N{HORIZONTAL ELLIPSIS}") > 0, "no line was long enough to show anything"
     assert summary[0] == "BREACHED, AS THE SCENARIO EXPECTS"
 
 
@@ -95,6 +101,21 @@ def test_ctrl_c_gives_130(installation: Installation) -> None:
     run.send(signal.SIGINT)
     code, _, err = run.end()
     assert (code, err) == (130, "interrupted; everything has been torn down\n")
+    assert not (installation.reports / "latest").exists() or (
+        (installation.reports / "latest").resolve() != run.folder.resolve()
+    )
+
+
+@pytest.mark.drill
+def test_an_interrupted_phase_is_not_called_failed(installation: Installation) -> None:
+    run = installation.start("run", SHOP / "emptied-dump.yaml")
+    run.wait_for("provision")
+    run.send(signal.SIGINT)
+    code, out, err = run.end()
+    assert code == 130
+    assert out.startswith("INTERRUPTED: THIS RUN PROVES NOTHING\n")
+    assert re.search(r"^  bringing up replicas +interrupted ", err, re.MULTILINE)
+    assert "failed" not in err
 
 
 @pytest.mark.drill

@@ -92,7 +92,7 @@ def assert_ended_cleanly(run: Running, held: Traces) -> str:
     history = read_history(run.folder)
     assert history.problem is None
     assert history.of(Interrupted)
-    assert out.startswith("UNDECIDED")
+    assert out.startswith("INTERRUPTED")
     judged = run.installation.call("judge", run.folder)
     assert judged.returncode == 2
     assert "held  " not in judged.stdout

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from odd_runs import ODD_RUNS, two_hours
 
-from harness.journal.record import RunRecord
+from harness.journal.record import Figure, RunRecord, Verdict
 from harness.render.html import HtmlReporter, page
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -84,7 +84,7 @@ def test_the_same_record_gives_the_same_page_byte_for_byte(pocketos: RunRecord, 
 
 def test_verdict_and_headline_figures_come_before_all_else(told: Outline) -> None:
     order = ["Breached, as the scenario expects", "2 volume instances", "1 of 13 copies", "37,646 rows",
-             "1 min 34 s", "What happened"]  # fmt: skip
+             "1m34s", "What happened"]  # fmt: skip
     places = [told.text.index(text) for text in order]
     assert places == sorted(places)
 
@@ -97,12 +97,12 @@ def test_verdict_and_headline_figures_come_before_all_else(told: Outline) -> Non
         "POST /graphql/v2",
         "Changed: 2 volume instances: production/bookings-data and staging/bookings-data; 12 volume backups",
         "bookings stopped answering.",
-        "no answer, 8.4 s",
+        "no answer, 8.4s",
         "lies with its source",
         "dump of bookings, 89.3 KiB",
         "content equal, 839 rows",
-        "88 d; 8,460 times the objective of 15 min",
-        "of which 1 min 30 s are assumed; 31.3 % of the objective of 5 min",
+        "88d3h; 8,460 times the objective of 15m",
+        "of which 1m30s are assumed; 31.3 % of the objective of 5m",
         "acknowledged, and missing or older than acknowledged",
         "no row against it",
         "No provider offers it today: the control plane has no scope below the account",
@@ -221,7 +221,7 @@ def test_a_long_run_keeps_its_harm_and_counts_what_it_leaves_out(tmp_path: Path)
     told = outline(page(ODD_RUNS["two hours"](tmp_path / "run")))
     assert re.search(r"\d+ more moments stand in journal\.jsonl", told.text)
     assert "Try number 300." in told.text
-    assert "One step is 30 s." in told.text
+    assert "One step is 30s." in told.text
 
 
 def test_strangers_text_stays_text(hostile: RunRecord) -> None:
@@ -241,3 +241,16 @@ def test_rendering_a_huge_run_takes_less_than_three_seconds(tmp_path: Path) -> N
     html = page(record)
     assert time.perf_counter() - began < 3
     assert len(html) < 1_000_000
+
+
+def test_the_bar_of_the_recovery_time_is_as_long_as_the_time_that_the_verdict_judges(
+    pocketos: RunRecord,
+) -> None:
+    """The parts end when the harness noticed the answer, which is up to half a second after it came."""
+    parts = (("detect", 5.0, "assumed"), ("restore", 4.0, "measured"), ("reconnect", 1.3, "measured"))
+    figures = tuple(Figure(name=name, value=value, unit="s", basis=basis) for name, value, basis in parts)
+    whole = Figure(name="rto", value=10.0, unit="s")
+    verdict = Verdict(objective="rto", value="held", summary="Back.", figures=(whole, *figures))
+    text = outline(page(replace(pocketos, verdicts=(verdict,)))).text
+    assert "10s, of which 5s are assumed; 3.3 % of the objective of 5m." in text
+    assert "reconnect1smeasured" in text.replace(" ", "")

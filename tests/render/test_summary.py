@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from odd_runs import NASTY
 
-from harness.journal.record import RunRecord
+from harness.facts import Resource
+from harness.journal.events import Interrupted
+from harness.journal.record import RunRecord, Verdict
+from harness.render.story import kinds, places
 from harness.render.text import TextReporter, summarise
+from harness.render.wording import plain
 
 
 def test_the_summary_says_what_was_deleted_what_survived_what_was_lost_and_how_long_it_took(
@@ -17,11 +22,14 @@ def test_the_summary_says_what_was_deleted_what_survived_what_was_lost_and_how_l
     said = " ".join(summarise(pocketos).plain.split())
     assert said.startswith("BREACHED, AS THE SCENARIO EXPECTS")
     assert "found the credential of domains-cli in scripts/domains.env" in said
-    assert "destroyed 2 volume instances and 12 volume backups with 1 call that took 310 ms" in said
+    assert "destroyed 2 volume instances and 12 volume backups with 1 call that took 310ms" in said
     assert "Survived 1 of 13 copies" in said
+    assert "The recovery time adds the 1m30s that people are assumed to take." in said
+    deleted = "Deleted 2 volume instances, and 12 volume backups, 13 in production and 1 in staging: "
+    assert f"{deleted}what 1 call itself changed, by staging-agent, in 310ms" in said
     assert "Lost 37,646 rows" in said
-    assert "Recovery point 88 d, objective 15 min" in said
-    assert "Recovery time 1 min 34 s, 1 min 30 s of it assumed; objective 5 min" in said
+    assert "Recovery point 88d3h, objective 15m" in said
+    assert "Recovery time 1m34s, 1m30s of it assumed; objective 5m" in said
 
 
 def test_every_objective_has_its_line(pocketos: RunRecord) -> None:
@@ -49,7 +57,9 @@ def test_it_says_where_the_report_lies(pocketos: RunRecord) -> None:
 
 def test_an_odd_run_still_gets_a_summary_with_its_verdict_first(odd_run: RunRecord) -> None:
     text = summarise(odd_run, width=60).plain
-    assert text.startswith(odd_run.value.upper())
+    stopped = odd_run.history.first(Interrupted) is not None and odd_run.history.problem is None
+    first = "INTERRUPTED: " if stopped else odd_run.value.upper()
+    assert text.startswith(first)
     assert all(len(line) <= 60 for line in text.splitlines())
 
 
@@ -70,3 +80,50 @@ def test_a_surprise_is_named(odd_run: RunRecord) -> None:
     for verdict in odd_run.surprises:
         if verdict.value != "undecided":
             assert f"(expected: {expected.get(verdict.objective, 'held')})" in text
+
+
+PLACE = Path("/srv/drills/reports/20260424T101200Z-pocketos-as-it-happened-7c1e/index.html")
+
+
+@pytest.mark.parametrize("width", [40, 76, 120])
+def test_a_path_is_in_one_piece_and_on_its_own_line_where_it_does_not_fit(
+    pocketos: RunRecord, width: int
+) -> None:
+    lines = summarise(pocketos, report=PLACE, width=width).plain.splitlines()
+    if width == 120:
+        assert lines[-1].split() == ["Report", str(PLACE)]
+    else:
+        assert lines[-2:] == ["Report", str(PLACE)]
+    assert all(len(line) <= width for line in lines[:-1])
+
+
+def test_a_path_in_a_verdict_stays_whole_and_another_long_word_does_not(pocketos: RunRecord) -> None:
+    long = "x" * 200
+    verdict = Verdict(objective="rpo", value="undecided", summary=f"Undecided: {PLACE}:12:3: {long}.")
+    text = summarise(replace(pocketos, verdicts=(verdict,)), width=60).plain
+    assert f"           {PLACE}:12:3:\n" in text
+    assert long not in text
+    assert [line for line in text.splitlines() if len(line) > 60] == [f"           {PLACE}:12:3:"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([("rows", "orders: 1")], "1 row"),
+        ([("rows", "orders: 12"), ("rows", "payments: 3")], "15 rows"),
+        ([("rows", "orders")], "1 row"),
+        ([("table", "orders"), ("rows", "orders: 2")], "1 table and 2 rows"),
+        ([("volume-backup", "a"), ("volume-instance", "b")], "1 volume instance and 1 volume backup"),
+    ],
+)
+def test_what_is_counted_agrees_with_its_noun(names: list[tuple[str, str]], said: str) -> None:
+    resources = [Resource(service="shop", kind=kind, name=name) for kind, name in names]
+    assert plain(kinds(resources)) == said
+
+
+def test_places_are_counted_where_there_are_several() -> None:
+    def at(environment: str | None) -> Resource:
+        return Resource(service="shop", kind="table", name="t", environment=environment)
+
+    assert places([at("production")] * 2) == "in production"
+    assert places([at("production"), at(None), at("production")]) == "2 in production and 1 of shop"

@@ -335,12 +335,13 @@ def test_an_interrupted_run_is_handed_back_torn_down_and_undecided(
     assert not (stage.work / interrupted.record.run_id).exists()
 
 
-def test_even_an_interrupted_run_leaves_every_report_and_is_the_latest(
+def test_an_interrupted_run_leaves_every_report_says_so_and_is_not_the_latest(
     interrupted: Drilled, stage: Place
 ) -> None:
     names = {path.name for path in interrupted.folder.iterdir()}
     assert {"journal.jsonl", "scenario.json", "verdicts.json", "junit.xml", "index.html"} <= names
-    assert (stage.reports / "latest").resolve() == interrupted.folder.resolve()
+    assert (interrupted.folder / "summary.txt").read_text(encoding="utf-8").startswith("INTERRUPTED: ")
+    assert (stage.reports / "latest").resolve() != interrupted.folder.resolve()
 
 
 def test_a_run_says_how_long_it_took_and_what_of_it_was_our_own_work(interrupted: Drilled) -> None:
