@@ -1,7 +1,8 @@
 """``pytest scenarios/``: one item a scenario, each objective a subtest; fixtures to drill from Python.
 
 pytest loads this module into every session on a machine that has Ninelives installed, so nothing of the
-product is imported before a scenario is really drilled.
+product is imported before a scenario is really drilled. On a terminal, ``-v`` shows the phase of the drill
+that goes on.
 
 A subtest passes when its verdict is the expected one (held, unless the scenario says otherwise). An
 unexpected breach, or an expected one that did not come, fails. An unexpected *undecided* is an error, as
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ import pytest
 if TYPE_CHECKING:
     from _pytest.subtests import SubtestReport
 
+    from harness.journal.events import Line
     from harness.journal.record import Verdict
     from harness.run.drill import Drilled
     from harness.run.place import Place
@@ -82,7 +84,8 @@ class ScenarioItem(pytest.Item):
         from harness.errors import HarnessError
         from harness.run.drill import drill
 
-        self.drilled = drill(self.loaded, _place(self.config))
+        with _shown(self) as listener:
+            self.drilled = drill(self.loaded, _place(self.config), (listener,))
         if isinstance(self.drilled.fault, HarnessError):
             pytest.fail(f"{self.drilled.fault}\n  see {self.drilled.folder}", pytrace=False)
         if self.drilled.fault is not None:
@@ -104,12 +107,47 @@ class ScenarioItem(pytest.Item):
 
     def _report(self, verdict: Verdict) -> None:
         report = _report(self, verdict, self.loaded.scenario.expect.get(verdict.objective, "held"))
-        capture = self.config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
+        with _uncaptured(self.config):
             self.ihook.pytest_runtest_logreport(report=report)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, f"scenario {self.name}"
+
+
+@contextmanager
+def _shown(item: pytest.Item) -> Iterator[Callable[[Line], None]]:
+    """A listener that shows the phase behind the item's name, on a terminal and with ``-v``.
+
+    pytest has written the name by then; it stands there alone again after the block, as pytest expects.
+    """
+    from harness.journal.events import PhaseStarted
+
+    reporter: Any = item.config.pluginmanager.get_plugin("terminalreporter")
+    live = reporter is not None and reporter.isatty and reporter.verbosity > 0
+
+    def rewrite(text: str) -> None:
+        with _uncaptured(item.config):
+            reporter.rewrite(text, erase=True)
+            reporter.flush()
+
+    def listen(line: Line) -> None:
+        if live and isinstance(line.body, PhaseStarted):
+            text = f"{item.nodeid} ({line.body.phase})"
+            rewrite(text if len(text) < reporter._tw.fullwidth else f"({line.body.phase})")
+
+    try:
+        yield listen
+    finally:
+        if live:
+            rewrite("")
+            with _uncaptured(item.config):
+                reporter.rewrite(f"{item.nodeid} ")
+
+
+def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
+    """What is written in the block reaches the terminal."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else nullcontext()
 
 
 def _report(item: ScenarioItem, verdict: Verdict, expected: str) -> SubtestReport:
@@ -147,7 +185,7 @@ def ninelives_place(request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.fixture
-def ninelives_drill(ninelives_place: Place) -> Callable[..., Drilled]:
+def ninelives_drill(request: pytest.FixtureRequest, ninelives_place: Place) -> Callable[..., Drilled]:
     """``ninelives_drill(path, guards=None)`` plays a scenario file and returns the judged run.
 
     Raises (when called):
@@ -158,6 +196,7 @@ def ninelives_drill(ninelives_place: Place) -> Callable[..., Drilled]:
     from harness.run.loading import load
 
     def play(path: Path, guards: tuple[str, ...] | None = None) -> Drilled:
-        return drill(load(Path(path), guards=guards), ninelives_place)
+        with _shown(request.node) as listener:
+            return drill(load(Path(path), guards=guards), ninelives_place, (listener,))
 
     return play

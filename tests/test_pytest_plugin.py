@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -227,6 +232,45 @@ def test_every_drill_leaves_its_run_folder(session: Session) -> None:
     runs = {path.name.split("-", 1)[1].rsplit("-", 1)[0] for path in (session.folder / "reports").glob("2*")}
     assert runs == {"kiosk-expected", "kiosk-idle", "kiosk-surprise", "kiosk-typo"}
     assert [path for path in (session.folder / "work").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.drill
+def test_a_terminal_shows_the_phase_that_goes_on_and_then_the_outcome(project: Path) -> None:
+    columns = 200
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "drills/idle.yaml"]
+    command += [f"--ninelives-work={project}/work", f"--ninelives-reports={project}/shown"]
+    environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    running = subprocess.Popen(command, cwd=project, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # so Linux tells the end of a terminal
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert running.wait() == 0
+    lines = [line.rstrip() for line in shown.decode().replace("\r\n", "\n").replace("\r", "\n").splitlines()]
+    item = "drills/idle.yaml::kiosk/idle"
+    live = [line for line in lines if line.startswith(f"{item} (")]
+    assert live[0] == f"{item} (provision)"
+    assert live[-1] == f"{item} (teardown)"
+    assert all(len(line) < columns for line in live)
+    assert any(line.startswith(f"{item} PASSED") for line in lines)
+
+
+@pytest.mark.drill
+def test_a_drill_shows_in_a_failing_test_what_came_out_of_it(project: Path) -> None:
+    failing = "def test_it(ninelives_drill):\n    assert not ninelives_drill('drills/surprise.yaml')\n"
+    (project / "test_failing.py").write_text(failing, encoding="utf-8")
+    try:
+        failed = run_pytest(project, "test_failing.py")
+    finally:
+        (project / "test_failing.py").unlink()
+    assert failed.code == pytest.ExitCode.TESTS_FAILED
+    told = "<drill of kiosk/surprise: breached; not as expected: rpo breached, rto breached; see /"
+    assert f"assert not {told}" in failed.output
 
 
 @pytest.mark.drill

@@ -14,7 +14,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
@@ -362,31 +362,15 @@ def _rto_bar(story: Story) -> Measured:
 def _recovery_pieces(story: Story, verdict: Verdict | None) -> tuple[Piece, ...]:
     """The parts as the verdict counts them; as the journal has them, when nobody judged."""
     if verdict is not None:
-        pieces = tuple(
+        return tuple(
             Piece(figure.name, figure.value, "assumed" if figure.basis == "assumed" else "measured")
             for figure in verdict.figures
             if figure.unit == "s" and figure.basis != "target" and figure.name != narrative.RTO
         )
-        whole = verdict.figure(narrative.RTO)
-        return _fitted(pieces, whole.value) if whole else pieces
     if story.recovered is None or not story.recovered.ok:
         return ()
     parts = story.recovered.parts
     return tuple(Piece(part, parts[part], "measured") for part in PARTS if parts.get(part, 0) > 0)
-
-
-def _fitted(pieces: Sequence[Piece], whole: float) -> tuple[Piece, ...]:
-    """The parts cut to the whole that the verdict judges.
-
-    The last part ends when the harness noticed the answer, the whole when the workload got it.
-    """
-    excess = sum(piece.seconds for piece in pieces) - whole
-    fitted = []
-    for piece in reversed(pieces):
-        cut = min(piece.seconds, max(excess, 0.0)) if piece.basis == "measured" else 0.0
-        excess -= cut
-        fitted.append(replace(piece, seconds=piece.seconds - cut))
-    return tuple(reversed(fitted))
 
 
 def _measured(

@@ -43,6 +43,15 @@ class Drilled:
     folder: Path
     fault: BaseException | None = None
 
+    def __repr__(self) -> str:
+        """What a failing test shows of it: what came out, what of that was not expected, where to look."""
+        surprises = ", ".join(f"{v.objective} {v.value}" for v in self.record.surprises)
+        told = f"; not as expected: {surprises}" if surprises else ", as expected"
+        if self.fault is not None:
+            first = str(self.fault).partition("\n")[0]
+            told = f"; {type(self.fault).__name__}: {first}".removesuffix(": ")
+        return f"<drill of {self.record.scenario.id}: {self.record.value}{told}; see {self.folder}>"
+
 
 def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = ()) -> Drilled:
     """Run a scenario: plan, execute, judge, render.
