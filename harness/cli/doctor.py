@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from harness.cli.exits import Exit
 from harness.cli.places import with_place
@@ -54,10 +55,18 @@ def command(place: Place) -> Exit:
     findings = tuple(examine(place))
     for finding in findings:
         mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
-        console.print(f"{mark} {finding.name}: {escape(finding.detail)}", soft_wrap=True)
+        narrow = console.is_terminal and "/" not in finding.detail  # a path stays in one piece
+        console.print(f"{mark} {finding.name}: {escape(finding.detail)}", soft_wrap=not narrow)
         if finding.remedy:
-            console.print(f"        {escape(finding.remedy)}", soft_wrap=True)
+            _show_remedy(console, finding.remedy)
     return Exit.AS_EXPECTED if all(finding.ok for finding in findings) else Exit.FAULT
+
+
+def _show_remedy(console: Console, remedy: str) -> None:
+    if console.is_terminal:
+        console.print(Padding(escape(remedy), (0, 0, 0, 8), expand=False))
+    else:
+        console.print(f"        {escape(remedy)}", soft_wrap=True)
 
 
 def examine(place: Place) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,8 +33,12 @@ class Moment:
     due: Due | None = None
 
 
-def backfill(ground: Ground) -> None:
+def backfill(ground: Ground, look: Callable[[], None]) -> None:
     """Insert the history of the scenario slice by slice and take each recovery point when it is due.
+
+    Args:
+        ground: the replicas.
+        look: is called after each moment of the past, which can last; what it raises ends the backfill.
 
     Raises:
         ScenarioFileError: the database refuses the slice, or the query of an export.
@@ -50,6 +54,7 @@ def backfill(ground: Ground) -> None:
             cursor, played = moment.at, until
         if moment.protection is not None and moment.due is not None:
             take(ground, moment.protection, moment.due)
+        look()
 
 
 def moments(ground: Ground, now: datetime) -> Iterator[Moment]:

@@ -23,7 +23,7 @@ def execute(ground: Ground) -> None:
     """
     with provisioned(ground), traffic(ground) as world:
         with phase(ground, "backfill"):
-            backfill(ground)
+            backfill(ground, world.workload.look)
             for tool in ground.tools.values():
                 tool.start()
         with phase(ground, "steady-state"):

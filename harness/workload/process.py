@@ -120,6 +120,16 @@ class Workload:
             os.close(answers_out)
         self._order(self._assignment.model_dump_json())
 
+    def look(self) -> None:
+        """Hear whether it could be loaded, if it says so by now; does not wait.
+
+        Raises:
+            ScenarioFileError: the locustfile cannot be loaded, or does not fit.
+            WorkloadError: the child could not start, or died.
+        """
+        if not self._answered and select.select([self._answers], [], [], 0)[0]:
+            self._await_ready()
+
     def go(self) -> None:
         """Let the users work, at first or after a pause; returns when they do.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from tests.cli.terminal import run_on_terminal
 from tests.drills.command import PROGRAM, SHOP, Installation
 
 DEFECT = """
@@ -57,6 +59,19 @@ def test_schema_is_a_valid_json_schema_that_takes_real_files(installation: Insta
     content = yaml.safe_load(file.read_text().replace(" on:", " 'on':"))  # YAML 1.1 takes it for true
     validator.validate(content)
     assert not validator.is_valid({**content, "sevrices": {}})
+
+
+def test_doctor_breaks_no_line_but_those_with_paths_on_a_narrow_terminal(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    fresh = Installation(tmp_path, tmp_path / "cache")
+    code, shown = run_on_terminal(fresh, 40, "doctor", "--work", tmp_path / "link")
+    assert code == 4, shown
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()
+    assert all(len(line) <= 40 for line in lines if "/" not in line), shown
+    assert sum(line.startswith("        ") for line in lines) >= 2, (
+        "no remedy was long enough to show anything"
+    )
 
 
 def test_doctor_finds_all_that_a_drill_needs(installation: Installation) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -266,6 +267,15 @@ def test_a_locustfile_that_does_not_fit_is_named_with_what_is_wrong(
 
 
 def test_a_child_that_cannot_start_says_why(database: Endpoint, make: Make) -> None:
+    workload = make(database, "raise RuntimeError('not today')")
+
+    def told() -> bool:
+        with suppress(ScenarioFileError):
+            workload.look()
+            return False
+        return True
+
+    wait_until(told, "the child says so without being asked")
     workload = make(database, "raise RuntimeError('not today')")
     with pytest.raises(ScenarioFileError, match=r"users\.py:5: .*RuntimeError: not today"):
         workload.go()
