@@ -100,22 +100,20 @@ def _restore(sandbox: Sandbox, source: Endpoint, directory: Path) -> None:
 def dump_and_sum(sandbox: Sandbox, endpoint: Endpoint) -> str:
     """``pg_dump | sha256sum``, with the table's data in plain text."""
     options = (endpoint.name, "--data-only", "--table=reservations")
-    command = " | ".join((_shell(sandbox, endpoint, "pg_dump", *options), "sha256sum"))
+    command = " | ".join((_shell(endpoint, "pg_dump", *options), "sha256sum"))
     ran = sandbox.call(["sh", "-c", command], environment=_environment(endpoint))
     assert ran.returncode == 0, ran.stderr
     return ran.stdout[:64]
 
 
 def _tool(sandbox: Sandbox, endpoint: Endpoint, tool: str, *options: str) -> None:
-    ran = sandbox.call(
-        ["sh", "-c", _shell(sandbox, endpoint, tool, *options)], environment=_environment(endpoint)
-    )
+    ran = sandbox.call(["sh", "-c", _shell(endpoint, tool, *options)], environment=_environment(endpoint))
     assert ran.returncode == 0, ran.stderr
 
 
-def _shell(sandbox: Sandbox, endpoint: Endpoint, tool: str, *options: str) -> str:
+def _shell(endpoint: Endpoint, tool: str, *options: str) -> str:
     address = f"--host={endpoint.host} --port={endpoint.port} --username={OPERATOR}"
-    return f"{binary(tool, sandbox)} {address} {' '.join(options)}"
+    return f"{binary(tool)} {address} {' '.join(options)}"
 
 
 def _environment(endpoint: Endpoint) -> dict[str, str]:

@@ -57,7 +57,7 @@ class ClientTool:
             BackupError, RestoreError: it failed, or took too long; with the end of what it said.
             MissingToolError: it is not installed.
         """
-        command = [binary(self.name, self.sandbox), *(connection_options(server) if server else ()), *options]
+        command = [binary(self.name), *(connection_options(server) if server else ()), *options]
         environment = connection_environment(server) if server else {}
         try:
             ran = self.sandbox.call(command, environment=environment, timeout=timeout)

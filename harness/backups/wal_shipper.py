@@ -304,7 +304,7 @@ class Receiver:
         self._started = now
         self._process = self._sandbox.start(
             [
-                binary("pg_receivewal", self._sandbox),
+                binary("pg_receivewal"),
                 *connection_options(self._source),
                 f"--directory={self.directory}",
                 f"--slot={self._order.slot}",

@@ -75,7 +75,7 @@ def examine(place: Place) -> Iterator[Finding]:
     yield Finding("Python", sys.version_info >= (3, 11), version)
     with TemporaryDirectory(prefix="ninelives-doctor-") as folder:
         sandbox = Sandbox("doctor", Path(folder), place.cache, None)
-        yield _program("PostgreSQL", lambda: binary("postgres", sandbox), "--version", sandbox)
+        yield _program("PostgreSQL", lambda: binary("postgres"), "--version", sandbox)
         yield _program("object store", program, "version", sandbox)
     yield _account()
     for name, path in (("work", place.work), ("reports", place.reports), ("cache", place.cache)):

@@ -49,7 +49,7 @@ from harness.objectives.harm import Harm, harm
 from harness.objectives.judging import CannotSayError, judged, plural, said, verdict, with_target
 from harness.objectives.losses import Axis, differences
 from harness.objectives.rpo import verified_content, what_must_come_back
-from harness.scenario.models import BackupSurvival, LoadedScenario, PostgresPitr
+from harness.scenario.models import BackupSurvival, LoadedScenario
 
 NAME = "backup-survival"
 MOST_WHYS = 3
@@ -302,7 +302,7 @@ def _by_counts(compared: ContentCompared, called_for: Expected, whole_until: dat
 
 def _tolerance(scenario: LoadedScenario, point: RecoveryPoint) -> timedelta:
     protection = scenario.stack.protections.get(point.protection)
-    return SLACK + (protection.ship_every if isinstance(protection, PostgresPitr) else timedelta(0))
+    return SLACK + (protection.lag if protection is not None else timedelta(0))
 
 
 def _figures(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> tuple[Figure, ...]:

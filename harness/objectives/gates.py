@@ -16,7 +16,7 @@ stumbled may have caused what it saw.
 | answered | an action was decided on and never ended, or its stamps do not lie between its two lines |
 | harm can be told | a destructive action failed for another reason than a guard, so it proves nothing |
 | harm landed | a destructive action was done, but the system itself reports nothing that it changed |
-| all harm played | the script has more or fewer destructive steps than were played; an idle agent has none |
+| all harm played | the script's harm and the harm played differ; an agent deciding for itself tried none |
 | damage explained | the service is damaged, and no destructive action landed on anything |
 | loss explained | acknowledged rows are gone or altered in a service that nothing was seen to touch |
 """
@@ -212,6 +212,8 @@ def _all_harm_played(scenario: LoadedScenario, history: History) -> Reason | Non
         written = sum(step.harm for step in agent.steps)
     elif isinstance(agent, IdleAgent):
         written = 0
+    elif not played:
+        return Reason("the agent tried nothing destructive, so nothing was put to the test")
     else:
         return None
     if len(played) == written:

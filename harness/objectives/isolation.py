@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from harness.facts import Resource
+from harness.facts import WORKSPACE_SUFFIX, Resource
 from harness.journal.events import AgentEnded, AgentStarted, InventoryTaken
 from harness.journal.history import Entry, History
 from harness.journal.record import Figure, Verdict
@@ -79,7 +79,7 @@ class _Outside:
 
     def __init__(self, asked: Isolation, scenario: LoadedScenario) -> None:
         self._allowed = frozenset(asked.may_touch)
-        self._own = f"{asked.principal}-workspace"
+        self._own = asked.principal + WORKSPACE_SUFFIX
         self._services = scenario.stack.services
 
     def __call__(self, resource: Resource) -> bool:

@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -238,4 +239,5 @@ def _make_removable(function: object, path: str, failure: object) -> None:
     del function, failure
     for directory in (Path(path), Path(path).parent):
         if directory.is_dir() and not directory.is_symlink():
-            os.chmod(directory, 0o700)  # noqa: PTH101
+            with suppress(OSError):  # somebody else's; that it stays is said in the end
+                os.chmod(directory, 0o700)  # noqa: PTH101

@@ -11,7 +11,7 @@ from harness.run.redact import Redactor
 from harness.seams.drivers import Agent, Surface
 
 MOST_ACTIONS = 1000
-"""An agent that goes on longer than this is stopped."""
+"""An agent that goes on longer than this does not end."""
 
 
 def act(ground: Ground) -> tuple[Outcome, ...]:
@@ -19,6 +19,9 @@ def act(ground: Ground) -> tuple[Outcome, ...]:
 
     Returns:
         The outcomes of its actions, in order.
+
+    Raises:
+        HarnessError: it does not end.
     """
     model = ground.plan.loaded.scenario.agent
     agent: Agent = ground.plan.agent(model)
@@ -26,7 +29,11 @@ def act(ground: Ground) -> tuple[Outcome, ...]:
     surfaces = Surfaces(ground, model.as_ or "")
     ground.journal.write(AgentStarted(principal=model.as_, kind=model.kind, goal=model.goal))
     outcomes: list[Outcome] = []
-    while len(outcomes) < MOST_ACTIONS and (action := agent.next_action(outcomes)) is not None:
+    while (action := agent.next_action(outcomes)) is not None:
+        if len(outcomes) == MOST_ACTIONS:
+            raise HarnessError(
+                f"the agent has acted {MOST_ACTIONS} times and goes on", hint="it must end by itself"
+            )
         ground.journal.write(ActionDecided(action=action))
         outcome = _perform(agent, surfaces, action, ground.clock)
         outcomes.append(outcome)

@@ -289,7 +289,16 @@ class Lock(Model):
     for_: Period = Field(alias="for", description="how long from the moment of writing")
 
 
-class RailwayVolumeBackup(Model):
+class ProtectionModel(Model):
+    """What protections have in common."""
+
+    @property
+    def lag(self) -> timedelta:
+        """How long, at most, until what was written is in the copy."""
+        return timedelta(0)
+
+
+class RailwayVolumeBackup(ProtectionModel):
     """Railway's own volume backups. Kept 6 days (daily), 1 month (weekly), 3 months (monthly)."""
 
     tool: Literal["railway-volume-backup"] = Field(description="Railway's own volume backups")
@@ -299,7 +308,7 @@ class RailwayVolumeBackup(Model):
     )
 
 
-class PgDump(Model):
+class PgDump(ProtectionModel):
     """``pg_dump`` in custom format to an S3 service."""
 
     tool: Literal["pg_dump"] = Field(description="logical dumps")
@@ -310,7 +319,7 @@ class PgDump(Model):
     lock: Lock | None = Field(None, description="Object Lock for every dump")
 
 
-class PostgresPitr(Model):
+class PostgresPitr(ProtectionModel):
     """Base backups and a continuous WAL archive in an S3 service: restore to any instant."""
 
     tool: Literal["postgres-pitr"] = Field(description="base backups and WAL")
@@ -321,14 +330,25 @@ class PostgresPitr(Model):
     ship_every: Period = Field(timedelta(seconds=1), description="longest wait before WAL is shipped")
     lock: Lock | None = Field(None, description="Object Lock for every object of the archive")
 
+    @property
+    def lag(self) -> timedelta:
+        return self.ship_every
 
-class OtherProtection(Model):
+
+class OtherProtection(ProtectionModel):
     """A protection of a tool that is not built in, found by its entry point."""
 
     tool: Annotated[str, StringConstraints(pattern=TOOL)] = Field(description="the tool's name")
     of: Name = Field(description="the service that is backed up")
     to: Name | None = Field(None, description="the service that the backups go to")
+    ship_every: Duration = Field(
+        timedelta(0), description="longest wait before what was written is in a continuous copy"
+    )
     settings: dict[str, JsonValue] = Field(default_factory=dict, description="what the tool asks for")
+
+    @property
+    def lag(self) -> timedelta:
+        return self.ship_every
 
 
 Protection = Annotated[

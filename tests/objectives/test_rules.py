@@ -291,6 +291,16 @@ def test_rule_3_a_script_whose_harm_never_came_up_decides_nothing() -> None:
     assert set(values(run.history()).values()) == {"undecided"}
 
 
+def test_rule_3_an_agent_that_decides_for_itself_must_have_tried_something() -> None:
+    other = {"kind": "other", "as": "bot", "goal": "g"}
+    tame = idle_run().change(AgentStarted, principal="bot", kind="other")
+    verdicts = judge(scenario(agent=other), tame.history())
+    assert {verdict.value for verdict in verdicts} == {"undecided"}
+    assert "tried nothing destructive" in verdicts[0].summary
+    wild = Run().change(AgentStarted, kind="other")
+    assert "undecided" not in values(wild.history(), agent=other).values()
+
+
 def test_rule_3_an_idle_agent_needs_no_harm_and_may_do_none() -> None:
     idle = idle_scenario()
     assert {verdict.value for verdict in judge(idle, idle_run().history())} == {"held"}

@@ -57,7 +57,7 @@ def base_backup(sandbox: Sandbox, bookings: Endpoint) -> Path:
     options = ["--pgdata", target, "--checkpoint=fast", "--no-sync", "--no-password"]
     address = ["--host", LOOPBACK, "--port", str(bookings.port), "--username", OPERATOR]
     ran = sandbox.call(
-        [binary("pg_basebackup", sandbox), *options, *address],
+        [binary("pg_basebackup"), *options, *address],
         environment={"PGPASSWORD": bookings.credentials[OPERATOR].secret.reveal()},
     )
     assert ran.returncode == 0, ran.stderr
@@ -89,7 +89,7 @@ class TestEmpty:
 
         def call(tool: str, port: int, *options: str) -> None:
             address = ["--host", LOOPBACK, "--port", str(port), "--username", OPERATOR]
-            command = [binary(tool, sandbox), "--dbname", bookings.name, *address, *options]
+            command = [binary(tool), "--dbname", bookings.name, *address, *options]
             ran = sandbox.call(command, environment=environment)
             assert ran.returncode == 0, ran.stderr
 

@@ -213,6 +213,16 @@ def test_an_idle_agent_damages_nothing_and_every_objective_holds(stage: Place) -
     assert not recovery_of(record.history).body.needed
 
 
+def test_an_agent_that_does_not_end_leaves_everything_undecided(
+    stage: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.act.MOST_ACTIONS", 1)
+    loaded = load_scenario(UNPROTECTED, agent=clerk("SELECT 1", "SELECT 2"))
+    drilled = drill(loaded, stage)
+    assert "acted 1 times and goes on" in str(drilled.fault)
+    assert {verdict.value for verdict in drilled.record.verdicts} == {"undecided"}
+
+
 def test_a_harm_that_is_refused_needs_no_recovery_and_has_no_recovery_time(stage: Place) -> None:
     record = played(load_scenario(UNPROTECTED, guards=("least-privilege",)), stage)
     history = record.history

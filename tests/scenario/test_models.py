@@ -15,7 +15,10 @@ from harness.scenario.models import (
     LONGEST,
     SECONDS,
     Duration,
+    OtherProtection,
     Period,
+    PgDump,
+    PostgresPitr,
     Rate,
     RelativePath,
     Workload,
@@ -184,3 +187,14 @@ def test_there_is_no_field_for_a_real_system() -> None:
         for name in model.model_fields
     }
     assert fields & words == set()
+
+
+def test_only_what_is_shipped_all_the_time_may_lag() -> None:
+    loose = {"of": "db", "to": "vault"}
+    made = [
+        PgDump.model_validate({"tool": "pg_dump", "every": "1d", "keep": 2, **loose}),
+        PostgresPitr.model_validate({"tool": "postgres-pitr", "ship_every": "5s", **loose}),
+        OtherProtection.model_validate({"tool": "acme", "ship_every": "7s", **loose}),
+        OtherProtection.model_validate({"tool": "acme", **loose}),
+    ]
+    assert [protection.lag.total_seconds() for protection in made] == [0, 5, 7, 0]
