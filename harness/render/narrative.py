@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.errors import ScenarioError, ScenarioFileError
 from harness.journal.events import FaultSeen, Interrupted, RestoreTried, SteadyStateChecked, WitnessTaken
 from harness.journal.record import Verdict
 from harness.render.story import Copy, Deed, Story, kinds, places
@@ -16,6 +17,9 @@ from harness.render.wording import duration, number, quantity
 from harness.scenario.models import VerdictValue
 
 RPO, RTO = "rpo", "rto"
+
+MISTAKES = (ScenarioError.__name__, ScenarioFileError.__name__)
+"""Kinds of faults that are the user's to mend."""
 
 LOSSES = {
     "torn": "torn",
@@ -104,12 +108,18 @@ def lede(story: Story) -> str:
 def _no_deed(story: Story) -> str:
     faults = [entry.body for entry in story.history.of(FaultSeen)]
     if faults:
-        return f"The run stopped before the agent acted. {faults[0].kind}: {faults[0].detail}"
+        return f"The run stopped before the agent acted. {_fault(faults[0])}"
     if story.interrupted:
         return "The run was interrupted before the agent acted, so there is nothing to judge."
     if story.record.scenario.scenario.agent.kind != "idle":
         return "The run stopped before the agent acted: not all was well."
     return "The agent did nothing. This is the run that shows that the stack is well when nobody harms it."
+
+
+def _fault(fault: FaultSeen) -> str:
+    if fault.kind in MISTAKES:
+        return f"A mistake in the scenario's files: {fault.detail}"
+    return f"Fault of the harness or a tool, {fault.kind}: {fault.detail}"
 
 
 def _no_harm(story: Story) -> str:
@@ -284,7 +294,7 @@ def _scenes(story: Story) -> Iterator[Scene]:
         if tried.body.purpose == "recovery":
             yield _restore(tried.body, story.offset(tried.at), tried.n)
     for fault in story.history.of(FaultSeen):
-        text = f"Fault of the harness or a tool, {fault.body.kind}: {fault.body.detail}"
+        text = _fault(fault.body)
         yield Scene(story.offset(fault.at), text=text, tone="doubt", lines=(fault.n,))
     if story.recovered:
         yield _recovery(story)

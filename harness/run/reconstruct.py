@@ -8,6 +8,7 @@ from harness.backups.object_store import ObjectStore
 from harness.facts import Endpoint
 from harness.journal.events import RebuiltTable, Reconstructed
 from harness.run.backfill import tracked
+from harness.run.faults import blaming
 from harness.run.ground import Fields, Ground
 from harness.run.restore import Stopwatch
 from harness.scenario.models import Reconstruction
@@ -39,15 +40,21 @@ def read_fields(ground: Ground, endpoint: Endpoint) -> dict[str, Fields]:
 
 
 def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watch: Stopwatch) -> None:
-    """Run the scenario's script over the records and record what share of rows and fields came back."""
+    """Run the scenario's script over the records and record what share of rows and fields came back.
+
+    Raises:
+        ScenarioFileError: the database refuses the script.
+    """
     watch("replay")
     began = ground.clock.stamp()
     records = read_records(ground.store(recipe.from_), recipe.prefix)
     before = read_fields(ground, endpoint)
     script = ground.plan.loaded.files[recipe.script]
-    ground.plan.database(ground.plan.target).execute(
-        endpoint, LOAD + script, {"records": "[" + ",".join(records) + "]"}
-    )
+    place = ground.plan.loaded.folder / recipe.script
+    with blaming(place, "the script of the reconstruction", first_line=1 - LOAD.count("\n")):
+        ground.plan.database(ground.plan.target).execute(
+            endpoint, LOAD + script, {"records": "[" + ",".join(records) + "]"}
+        )
     seconds = ground.clock.stamp().since(began)
     after = read_fields(ground, endpoint)
     ground.journal.write(

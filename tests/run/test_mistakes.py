@@ -109,6 +109,15 @@ MISTAKES = {
 }
 
 
+REBUILT = """\
+like: deleted-orders.yaml
+id: kiosk/again
+title: Rebuilt from what somebody else kept
+history: {exports: [{query: export.sql, to: vault}]}
+recover: {strategy: reconstruct, reconstruct: {from: vault, script: rebuild.sql}}
+"""
+
+
 @pytest.fixture
 def kiosk(tmp_path: Path) -> Callable[[Mistake], Path]:
     def copy(mistake: Mistake) -> Path:
@@ -137,6 +146,8 @@ def test_a_mistake_of_the_user_is_told_with_its_place_and_gives_3(
     assert isinstance(drilled.fault, HarnessError)
     assert drilled.fault.message.startswith(told)
     assert exit_of(drilled.record, drilled.fault) is Exit.USAGE
+    summary = " ".join((drilled.folder / "summary.txt").read_text(encoding="utf-8").split())
+    assert f"The run stopped before the agent acted. A mistake in the scenario's files: {told}" in summary
     *_, last, teardown = phases(drilled)
     assert (last in mistake.phase.split(" or "), teardown) == (True, "teardown"), last
     (fault,) = drilled.record.history.of(FaultSeen)
@@ -189,3 +200,20 @@ def test_what_the_locustfile_raised_is_in_the_log_that_is_kept_without_its_secre
     for path in drilled.folder.rglob("*"):
         for secret in minted if path.is_file() else ():
             assert not shows(path.read_bytes(), secret), path
+
+
+def test_a_script_of_a_reconstruction_is_told_with_its_own_line(
+    stage: Place, kiosk: Callable[[Mistake], Path]
+) -> None:
+    unharmed = Mistake("workload.py", "NEVER_ANSWERED =", "NEVER_ANSWERED =", "", "")
+    deleted = kiosk(unharmed).with_name("again.yaml")
+    deleted.write_text(REBUILT, encoding="utf-8")
+    deleted.with_name("export.sql").write_text("SELECT '{}'::json", encoding="utf-8")
+    deleted.with_name("rebuild.sql").write_text("SELECT 1;\nSELECT nothing;\n", encoding="utf-8")
+    drilled = drill(load_scenario(deleted), stage)
+    assert exit_of(drilled.record, drilled.fault) is Exit.USAGE
+    assert isinstance(drilled.fault, HarnessError)
+    told = (
+        f"{deleted.with_name('rebuild.sql')}:2: the database refuses the script of the reconstruction: column"
+    )
+    assert drilled.fault.message.startswith(told)
