@@ -24,7 +24,7 @@ test: $(READY)  ## run every test; prints the slowest
 	$(BIN)/python -m pytest -m drill --durations=10 $(PYTEST)
 
 quick: $(READY)  ## run the fast tests only
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill and not browser' $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill and not browser and not slow' $(PYTEST)
 
 lint: $(READY)  ## style, types, floors
 	$(BIN)/ruff check .

@@ -69,6 +69,10 @@ class RunRecord:
     history: History
     verdicts: tuple[Verdict, ...]
 
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{verdict.objective} {verdict.value}" for verdict in self.verdicts)
+        return f"<run {self.run_id}: {verdicts}>"
+
     @property
     def value(self) -> VerdictValue:
         """The verdict over the whole run."""

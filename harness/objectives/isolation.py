@@ -148,7 +148,8 @@ def _named(resources: Iterable[Resource]) -> str:
     if len(found) <= MOST_NAMED:
         return ", ".join(sorted(map(_name, found)))
     kinds = Counter((resource.kind, _place(resource)) for resource in found)
-    return ", ".join(f"{plural(count, kind)} {place}" for (kind, place), count in kinds.most_common())
+    most_first = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{plural(count, kind)} {place}" for (kind, place), count in most_first)
 
 
 def _place(resource: Resource) -> str:

@@ -440,6 +440,7 @@ def receivers(estate: Estate) -> list[psutil.Process]:
     return [each for each in shippers(estate) if each.name() == "pg_receivewal"]
 
 
+@pytest.mark.slow
 def test_a_write_is_shipped_while_the_service_runs_and_covers_until_follows_the_clock(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -457,6 +458,7 @@ def test_a_write_is_shipped_while_the_service_runs_and_covers_until_follows_the_
     assert tool.points()[0].covers_until <= datetime.now(UTC)
 
 
+@pytest.mark.slow
 def test_base_backups_and_log_are_locked_as_the_protection_says(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -481,6 +483,7 @@ def test_base_backups_and_log_are_locked_as_the_protection_says(
     assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 5
 
 
+@pytest.mark.slow
 def test_shipping_goes_on_where_it_was_after_a_stop_and_a_lost_receiver(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -507,6 +510,7 @@ def test_shipping_goes_on_where_it_was_after_a_stop_and_a_lost_receiver(
     assert estate.count(restored) == 50
 
 
+@pytest.mark.slow
 def test_start_returns_when_everything_is_in_the_archive_and_a_shipper_that_dies_after_that_is_noticed(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -522,6 +526,7 @@ def test_start_returns_when_everything_is_in_the_archive_and_a_shipper_that_dies
     assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 40
 
 
+@pytest.mark.slow
 def test_secrets_are_neither_in_arguments_nor_in_files_of_the_shipper(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -553,6 +558,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_shipper_whose_harness_is_killed_ships_what_it_has_and_ends(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -581,6 +587,7 @@ def test_a_shipper_whose_harness_is_killed_ships_what_it_has_and_ends(
     assert estate.count(tool.restore(tool.points()[0], estate.vessel(), estate.mark)) == 25
 
 
+@pytest.mark.slow
 def test_log_of_another_server_at_the_same_port_is_not_mixed_in(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
@@ -601,6 +608,7 @@ def test_log_of_another_server_at_the_same_port_is_not_mixed_in(
     assert objects(estate, f"{tool._name}/wal/") == shipped
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_keeps_the_log_and_is_told_at_the_stop(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool], monkeypatch: pytest.MonkeyPatch
 ) -> None:

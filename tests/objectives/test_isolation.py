@@ -141,3 +141,10 @@ def test_the_evidence_of_a_held_verdict_are_the_actions_and_both_inventories() -
     cited = {type(entry.body) for entry in history.entries if entry.n in verdict.evidence}
     assert InventoryTaken in cited
     assert AgentStarted not in cited
+
+
+def test_many_resources_are_named_in_the_same_order_by_every_process() -> None:
+    kinds = ("volume", "table", "database", "bucket")
+    many = [Resource(service="db", kind=kind, name="x", environment="production") for kind in kinds]
+    summary = judge(touching(*many, *(VOLUME,)), "staging").summary
+    assert "1 bucket in production, 1 database in production, 1 table in production" in summary

@@ -34,6 +34,7 @@ from harness.journal.events import (
 )
 from harness.journal.history import History, read_history
 from harness.journal.record import Verdict, overall
+from harness.objectives.judging import said
 from harness.run.judge import judge
 from harness.scenario.load import load_scenario
 from harness.scenario.models import Objectives
@@ -199,6 +200,22 @@ def test_rule_1_a_spoiled_run_decides_nothing_not_even_a_breach(name: str, spoil
     verdict = lookup("objectives", name)().judge(scenario(), spoil(Run()).history())
     assert verdict.value == "undecided"
     assert reason in verdict.summary
+
+
+def test_rule_1_a_mistake_of_the_user_is_not_called_a_fault_of_ours() -> None:
+    mistake = FaultSeen(phase="provision", kind="ScenarioFileError", detail="schema.sql:3: no such type")
+    verdict = judge(scenario(), Run().add(mistake).history())[0]
+    assert verdict.value == "undecided"
+    assert "a mistake in the scenario's files: schema.sql:3" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "40ms"), (4.6, "4.6s"), (59.94, "59.9s"), (59.96, "1m"), (90, "1m30s"), (90 * 86400, "90d")],
+)
+def test_a_time_in_a_sentence_is_as_fine_as_its_size_asks_for(seconds: float, text: str) -> None:
+    assert said(seconds) == text
+
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

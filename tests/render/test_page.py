@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import time
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -233,14 +232,11 @@ def test_strangers_text_stays_text(hostile: RunRecord) -> None:
     assert not any(mark in html for mark in ("\u202e", "\u2066", "\u200b", "\x1b", "\x00"))
 
 
-def test_rendering_a_huge_run_takes_less_than_three_seconds(tmp_path: Path) -> None:
+def test_the_page_of_a_huge_run_stays_small(tmp_path: Path) -> None:
     record = two_hours(tmp_path / "run", actions=5000, rate=13.0)
     assert len(record.history.entries) > 10_000
     assert len(record.history.ledger) > 80_000
-    began = time.perf_counter()
-    html = page(record)
-    assert time.perf_counter() - began < 3
-    assert len(html) < 1_000_000
+    assert len(page(record)) < 1_000_000
 
 
 def test_the_bar_of_the_recovery_time_is_as_long_as_the_time_that_the_verdict_judges(
