@@ -217,7 +217,6 @@ def test_a_time_in_a_sentence_is_as_fine_as_its_size_asks_for(seconds: float, te
     assert said(seconds) == text
 
 
-
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_rule_1_a_wall_clock_that_was_set_decides_nothing(name: str) -> None:
     run = Run()
