@@ -260,6 +260,17 @@ class RebuiltTable(Fact):
     fields_equal: int
 
 
+class RunbookPlayed(Fact):
+    """The team's own restore script has ended."""
+
+    event: Literal["runbook-played"] = "runbook-played"
+    script: str
+    exit_code: int
+    seconds: float
+    log: str = Field(description="what it printed, in the run folder")
+    detail: str = Field(description="why the service is not back; empty when it may be")
+
+
 class Recovered(Fact):
     """The first verified answer of the recovered service at its own endpoint."""
 
@@ -356,6 +367,7 @@ Event = Annotated[
     | RestoreTried
     | ContentCompared
     | Reconstructed
+    | RunbookPlayed
     | Recovered
     | WorkloadStopped
     | ContentVerified

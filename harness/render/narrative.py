@@ -184,7 +184,10 @@ def _source(story: Story) -> str:
     used = next((copy for copy in story.copies if copy.used), None)
     if used is None:
         strategy = story.scenario.scenario.recover.strategy
-        return ", rebuilt from records of a third party" if strategy == "reconstruct" else ""
+        return {
+            "reconstruct": ", rebuilt from records of a third party",
+            "runbook": ", restored by the team's own runbook",
+        }.get(strategy, "")
     age = story.age(used)
     old = f" that was {duration(max(age, 0))} old" if age is not None and used.point.kind != "undo" else ""
     return f", from a copy of {used.point.protection}{old}"

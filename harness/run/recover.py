@@ -12,6 +12,7 @@ from harness.run.assess import Copy, Remains
 from harness.run.ground import Ground
 from harness.run.reconstruct import reconstruct
 from harness.run.restore import Stopwatch, restore, vessel
+from harness.run.runbook import play_runbook
 from harness.run.traffic import Traffic
 from harness.scenario.models import PostgresService
 
@@ -45,6 +46,8 @@ def recover(
     watch("provision")
     traffic.workload.pause()
     ground.plan.database(service).fence(ground.endpoints[service])
+    if recipe.strategy == "runbook":
+        return _play_runbook(ground, traffic, watch)
     restored = _restore_newest(ground, remains, watch, just_before_harm(service, outcomes), witness)
     endpoint, copy = restored or (None, None)
     if recipe.reconstruct is not None:
@@ -52,10 +55,27 @@ def recover(
         reconstruct(ground, endpoint, recipe.reconstruct, watch)
     if endpoint is None:
         detail = "no recovery point is left" if not remains.points else "no recovery point could be restored"
-        ground.journal.write(Recovered(service=service, ok=False, at=ground.clock.stamp(), detail=detail))
-        return Recovery(serves=False)
+        return _never_came_back(ground, detail)
     _put_to_work(ground, traffic, endpoint, copy, watch)
     return Recovery(serves=True, copy=copy)
+
+
+def _play_runbook(ground: Ground, traffic: Traffic, watch: Stopwatch) -> Recovery:
+    """Have the team's own script restore into an empty server at the service's address."""
+    recipe = ground.plan.loaded.scenario.recover
+    endpoint = vessel(ground, ground.plan.target, "recovery-runbook", replace=True).start()
+    detail = play_runbook(ground, endpoint, recipe.run or "", recipe.timeout, watch)
+    if detail:
+        return _never_came_back(ground, detail)
+    _put_to_work(ground, traffic, endpoint, None, watch)
+    return Recovery(serves=True)
+
+
+def _never_came_back(ground: Ground, detail: str) -> Recovery:
+    ground.journal.write(
+        Recovered(service=ground.plan.target, ok=False, at=ground.clock.stamp(), detail=detail)
+    )
+    return Recovery(serves=False)
 
 
 def _restore_newest(

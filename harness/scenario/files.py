@@ -32,12 +32,12 @@ class Named:
     Attributes:
         path: where it is named.
         file: as written, relative to the scenario's folder.
-        sort: ``sql`` is kept with the run; ``folder`` stands for everything in it.
+        sort: ``sql`` is kept with the run; ``folder`` stands for everything in it; ``program`` can be run.
     """
 
     path: KeyPath
     file: str
-    sort: Literal["sql", "file", "folder"]
+    sort: Literal["sql", "file", "folder", "program"]
 
 
 def named_by_stack(stack: Stack) -> Iterator[Named]:
@@ -61,6 +61,8 @@ def named_by_scenario(scenario: Scenario) -> Iterator[Named]:
     yield Named(("workload", "locustfile"), scenario.workload.locustfile, "file")
     if scenario.recover.reconstruct is not None:
         yield Named(("recover", "reconstruct", "script"), scenario.recover.reconstruct.script, "sql")
+    if scenario.recover.run is not None:
+        yield Named(("recover", "run"), scenario.recover.run, "program")
     yield from _invariants(scenario.objectives)
 
 
@@ -124,6 +126,15 @@ def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
         )
     if not os.access(target, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return f"not allowed to read {named.file}", "give yourself the right to read it (chmod u+r)"
+    return _defect_of_program(target, mode, named.file) if named.sort == "program" else None
+
+
+def _defect_of_program(target: Path, mode: int, name: str) -> tuple[str, str] | None:
+    if not mode & stat.S_IXUSR:
+        return f"{name} cannot be run", f"make it executable: chmod +x {name}"
+    with target.open("rb") as file:
+        if file.read(2) not in (b"#!", b"\x7fE"):
+            return f"{name} does not say what runs it", "begin it with a line such as #!/bin/sh"
     return None
 
 

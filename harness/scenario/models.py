@@ -32,7 +32,7 @@ DURATION = r"^([0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d|w))+$"
 RATE = r"^[0-9]{1,9}(\.[0-9]{1,6})?/(s|m)$"
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
 IDENTIFIER = r"^[a-z_][a-z0-9_]{0,62}$"
-RELATIVE_PATH = r"^\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
+RELATIVE_PATH = r"^(\./)?\.?[^./][^/]*(/\.?[^./][^/]*)*/?$"
 FILE_NAME = r"^\.?[^./][^/]*$"
 VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -554,14 +554,21 @@ class Reconstruction(Model):
 class Recover(Model):
     """How the team gets its service back."""
 
-    strategy: Literal["newest-surviving", "reconstruct"] = Field(
+    strategy: Literal["newest-surviving", "reconstruct", "runbook"] = Field(
         "newest-surviving",
-        description="newest-surviving: restore the newest copy that is left; reconstruct: rebuild rows too",
+        description="newest-surviving: restore the newest copy that is left; reconstruct: rebuild rows too; "
+        "runbook: run the team's own script",
     )
     service: Name = Field(description="the postgres service that must come back")
     assume: Assumed = Field(default_factory=Assumed, description="parts that people take")
     reconstruct: Reconstruction | None = Field(
         None, description="for the strategy reconstruct: from which records"
+    )
+    run: RelativePath | None = Field(
+        None, description="for the strategy runbook: the script, an executable file in the scenario's folder"
+    )
+    timeout: Period = Field(
+        timedelta(minutes=30), description="for the strategy runbook: after this the script is killed"
     )
 
 

@@ -132,6 +132,21 @@ def _recover(case: Case) -> Iterator[Finding]:
     yield from _nothing_to_rebuild_from(case, recover.reconstruct.from_, recover.reconstruct.prefix)
 
 
+def _runbook(case: Case) -> Iterator[Finding]:
+    recover = case.scenario.recover
+    if recover.strategy == "runbook" and recover.run is None:
+        yield Finding(
+            ("recover", "run"), "missing: the strategy runbook needs it", "write run: restore.sh", of_key=True
+        )
+    elif recover.strategy != "runbook" and recover.run is not None:
+        yield Finding(
+            ("recover", "run"),
+            f"the strategy {recover.strategy} does not use it",
+            "write strategy: runbook, or leave it out",
+            of_key=True,
+        )
+
+
 def _nothing_to_rebuild_from(case: Case, source: str, prefix: str) -> Iterator[Finding]:
     exports = case.scenario.history.exports
     if source in case.stack.services and not any(export.to == source for export in exports):
@@ -298,6 +313,7 @@ RULES: tuple[Callable[[Case], Iterable[Finding]], ...] = (
     _services,
     _exports,
     _recover,
+    _runbook,
     _acts_as,
     _steps,
     _objectives,
