@@ -14,18 +14,25 @@ HIDING, PURGING = "Expiration", "NoncurrentVersionExpiration"
 
 
 def gone_at(
-    rules: Sequence[Mapping[str, Any]], key: str, put: datetime, *, versioned: bool
+    rules: Sequence[Mapping[str, Any]],
+    key: str,
+    put: datetime,
+    *,
+    versioned: bool,
+    hidden: datetime | None = None,
 ) -> datetime | None:
     """When the rules will have deleted an object; None when they never do.
 
     Args:
-        rules: as S3 lists them. Conditions other than a prefix are taken for fulfilled.
+        rules: as S3 lists them. Conditions on sizes are taken for fulfilled, those on tags for not: backup
+            tools set none.
         key: of the object.
         put: when it was put; the rules count from there.
         versioned: its bucket keeps versions.
+        hidden: when a newer version or a deletion was put over it; None for the newest.
     """
-    matching = [rule for rule in rules if rule["Status"] == "Enabled" and key.startswith(_prefix(rule))]
-    hidden = first_of(_ends(rule.get(HIDING, {}), "Days", put) for rule in matching)
+    matching = [rule for rule in rules if _matches(rule, key)]
+    hidden = hidden or first_of(_ends(rule.get(HIDING, {}), "Days", put) for rule in matching)
     if hidden is None or not versioned:
         return hidden
     return first_of(_ends(rule.get(PURGING, {}), "NoncurrentDays", hidden) for rule in matching)
@@ -36,9 +43,11 @@ def first_of(instants: Iterable[datetime | None]) -> datetime | None:
     return min((instant for instant in instants if instant is not None), default=None)
 
 
-def _prefix(rule: Mapping[str, Any]) -> str:
+def _matches(rule: Mapping[str, Any], key: str) -> bool:
     found = rule.get("Filter", rule)
-    return str(found.get("Prefix", found.get("And", {}).get("Prefix", "")))
+    conditions = {**found, **found.get("And", {})}
+    tagged = "Tag" in conditions or bool(conditions.get("Tags"))
+    return rule["Status"] == "Enabled" and not tagged and key.startswith(conditions.get("Prefix", ""))
 
 
 def _ends(action: Mapping[str, Any], days: str, since: datetime) -> datetime | None:

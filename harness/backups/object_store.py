@@ -70,6 +70,7 @@ class StoredVersion:
         size: bytes.
         tag: its entity tag; for an object put in one piece the MD5 of its content, in hex.
         modified: when it was put, by the server's clock.
+        hidden: when a newer version or a deletion was put over it, by that clock; None for the newest.
     """
 
     key: str
@@ -77,11 +78,41 @@ class StoredVersion:
     size: int
     tag: str
     modified: datetime
+    hidden: datetime | None = None
 
     @property
     def name(self) -> str:
         """``key@id``, as inventories call it."""
         return f"{self.key}@{self.id}"
+
+
+@dataclass(frozen=True)
+class Doom:
+    """What the lifecycle rules of a bucket will do.
+
+    Attributes:
+        rules: as the store listed them.
+    """
+
+    rules: Sequence[Mapping[str, Any]]
+
+    def at(self, versions: Iterable[StoredVersion], put: datetime | None = None) -> datetime | None:
+        """When the rules will have deleted the first of some versions; None when they never do.
+
+        Args:
+            versions: which ones.
+            put: when they were put in scenario time; None for the store's own dates.
+        """
+        return first_of(
+            gone_at(
+                self.rules,
+                one.key,
+                put or one.modified,
+                versioned=one.id != UNVERSIONED,
+                hidden=one.hidden,
+            )
+            for one in versions
+        )
 
 
 @dataclass(frozen=True)
@@ -180,17 +211,15 @@ class ObjectStore:
         mode, until = head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate")
         return ObjectFacts(head["Metadata"], Retention(mode, until) if mode and until else None)
 
-    def gone_at(self, versions: Iterable[StoredVersion], put: datetime | None = None) -> datetime | None:
-        """When the bucket's lifecycle rules will have deleted the first of some versions; None when never.
-
-        Args:
-            versions: which ones.
-            put: when they were put in scenario time; None for the store's own dates.
-        """
-        rules = self._rules()
-        return first_of(
-            gone_at(rules, one.key, put or one.modified, versioned=one.id != UNVERSIONED) for one in versions
-        )
+    def doom(self) -> Doom:
+        """What the bucket's lifecycle rules will do, as they are now."""
+        with self._asking("the lifecycle rules", BackupError):
+            try:
+                return Doom(self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("NoSuchLifecycleConfiguration", "NoSuchBucket"):
+                    raise
+                return Doom(())
 
     def read(self, version: StoredVersion) -> bytes:
         """A small object as a whole."""
@@ -213,15 +242,6 @@ class ObjectStore:
                 file.write(chunk)
         return digesting.hexdigest()
 
-    def _rules(self) -> Sequence[Mapping[str, Any]]:
-        with self._asking("the lifecycle rules", BackupError):
-            try:
-                return self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
-                    raise
-                return ()
-
     def _upload(self, path: Path, key: str, extra: dict[str, Any]) -> None:
         if path.stat().st_size <= ONE_PIECE_BYTES:
             with path.open("rb") as file:
@@ -235,13 +255,20 @@ class ObjectStore:
 
     def _list(self, prefix: str) -> Iterator[StoredVersion]:
         pages = self._client.get_paginator("list_object_versions")
+        found: list[Any] = []
+        put: dict[str, list[datetime]] = {}
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
-            for item in page.get("Versions", ()):
-                tag = _plain(item["ETag"])
-                if item["VersionId"] == UNVERSIONED and (not tag or "-" in tag):
-                    # Where no versions are kept, SeaweedFS lists the tag of its own chunks instead.
-                    tag = _plain(self._client.head_object(Bucket=self._bucket, Key=item["Key"])["ETag"])
-                yield StoredVersion(item["Key"], item["VersionId"], item["Size"], tag, item["LastModified"])
+            found += page.get("Versions", ())
+            for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                put.setdefault(item["Key"], []).append(item["LastModified"])
+        for item in found:
+            key, modified, tag = item["Key"], item["LastModified"], _plain(item["ETag"])
+            if item["VersionId"] == UNVERSIONED and (not tag or "-" in tag):
+                # Where no versions are kept, SeaweedFS lists the tag of its own chunks instead.
+                tag = _plain(self._client.head_object(Bucket=self._bucket, Key=key)["ETag"])
+            later = [date for date in put[key] if date > modified]
+            hidden = None if item["IsLatest"] else min(later, default=modified)
+            yield StoredVersion(key, item["VersionId"], item["Size"], tag, modified, hidden)
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.backups.client_tools import ClientTool, Failure
-from harness.backups.object_store import Retention, StoredVersion, date_text, digest_of, store_of
+from harness.backups.object_store import Doom, Retention, StoredVersion, date_text, digest_of, store_of
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PgDump, Protection
@@ -72,7 +72,7 @@ class PgDumpTool:
                 self._metadata(due, dump),
                 self._retention(due),
             )
-        return self._point(stored, due.at)
+        return self._point(stored, due.at, self._store.doom())
 
     def start(self) -> None:
         """Nothing runs all the time."""
@@ -82,11 +82,11 @@ class PgDumpTool:
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """Every version of every dump in the bucket, newest first."""
-        found = []
+        found, doom = [], self._store.doom()
         for version in self._store.versions(f"{self._name}/"):
             match = KEY.fullmatch(version.key.removeprefix(f"{self._name}/"))
             if match:
-                found.append(self._point(version, datetime.fromisoformat(match["date"])))
+                found.append(self._point(version, datetime.fromisoformat(match["date"]), doom))
         return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
@@ -123,7 +123,7 @@ class PgDumpTool:
             f"the dump {point.location} is no longer in {point.place}", hint="see which points are left"
         )
 
-    def _point(self, version: StoredVersion, taken: datetime) -> RecoveryPoint:
+    def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
         facts = self._store.facts(version)
         return RecoveryPoint(
             id=version.name,
@@ -136,7 +136,7 @@ class PgDumpTool:
             location=version.name,
             size=version.size,
             locked_until=facts.locked_until(self._now()),
-            doomed_at=self._store.gone_at((version,), taken),
+            doomed_at=doom.at((version,), taken),
         )
 
     def _metadata(self, due: Due, dump: Path) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from harness.backups.base_backup import BaseBackup, BaseBackupShelf, ServerFacts
 from harness.backups.client_tools import ClientTool, Failure
 from harness.backups.lifecycle import first_of
-from harness.backups.object_store import Retention, store_of
+from harness.backups.object_store import Doom, Retention, store_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
 from harness.backups.wal_shipper import Access, Order
 from harness.backups.wal_shipping import WalShipping
@@ -130,7 +130,8 @@ class PostgresPitrTool:
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One for each base backup that is complete; what goes furthest first, then what is newest."""
         pieces = self._archive.pieces()
-        found = [self._point(backup, pieces) for backup in self._shelf.all()]
+        doom = self._store.doom()
+        found = [self._point(backup, pieces, doom) for backup in self._shelf.all()]
         return tuple(sorted(found, key=lambda point: (point.covers_until, point.taken), reverse=True))
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
@@ -211,13 +212,13 @@ class PostgresPitrTool:
             ) from error
         return ServerFacts(self._source.service, int(str(version)), int(str(segment_size)))
 
-    def _point(self, backup: BaseBackup, pieces: tuple[Piece, ...]) -> RecoveryPoint:
+    def _point(self, backup: BaseBackup, pieces: tuple[Piece, ...], doom: Doom) -> RecoveryPoint:
         chain = chain_from(pieces, backup.record.last_segment, backup.record.grid)
         archived = self._archive.covers_until(chain)
         finished = backup.record.finished
-        doom = (
-            self._store.gone_at(backup.files.values(), backup.record.taken),
-            self._store.gone_at(piece.version for piece in chain.pieces),
+        ends = (
+            doom.at(backup.files.values(), backup.record.taken),
+            doom.at(piece.version for piece in chain.pieces),
         )
         return RecoveryPoint(
             id=backup.prefix,
@@ -230,7 +231,7 @@ class PostgresPitrTool:
             location=backup.prefix,
             size=backup.size + chain.size,
             locked_until=self._shelf.locked_until(backup, self._now()),
-            doomed_at=first_of(doom),
+            doomed_at=first_of(ends),
         )
 
     def _find(self, point: RecoveryPoint) -> BaseBackup:

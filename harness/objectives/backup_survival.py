@@ -2,7 +2,7 @@
 
 A copy is sufficient when it is still there after the agent is done, every try to restore it into a fresh
 replica succeeded, it holds what it must, it is not older than the objective allows, and nothing is set to
-delete it soon (a lifecycle rule, a scheduled deletion), unless a lock keeps it. Its age runs from
+delete it soon (a lifecycle rule, a scheduled deletion); a lock puts that off. Its age runs from
 the newest instant it covers to the harm (to the end of the agent, when nothing landed).
 
 What it must hold depends on its kind.
@@ -198,9 +198,9 @@ def _examine(
 
 
 def _doomed(point: RecoveryPoint, done: Harm) -> bool:
-    if point.doomed_at is None or point.doomed_at > done.ended.wall + DOOM:
+    if point.doomed_at is None:
         return False
-    return point.locked_until is None or point.locked_until <= done.ended.wall
+    return max(point.doomed_at, point.locked_until or point.doomed_at) <= done.ended.wall + DOOM
 
 
 def _called(point: RecoveryPoint) -> str:

@@ -25,7 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
+from harness.clock import Stamp
 from harness.errors import ScenarioError, ScenarioFileError
 from harness.facts import Fact
 from harness.journal.events import (
@@ -251,16 +253,23 @@ def _loss_explained(scenario: LoadedScenario, history: History) -> Reason | None
         return None
     if started.body.needed or not verified.body.rows:
         return None
-    called_for = expected(history.witness, history.ledger, taken.body)
-    lost = losses(called_for, history.recovered, ended.at)
-    if lost.none:
+    gone = _rows_gone(history, taken.body, ended.at)
+    if not gone:
         return None
+    rows = "row" if gone == 1 else "rows"
     return Reason(
-        f"{lost.lost + lost.torn + lost.resurrected:,} rows of {scenario.scenario.recover.service} are gone "
-        "or altered, and nothing was seen to touch it: an action hid what it did, or something else than "
-        "the workload writes there (a trigger, a job)",
+        f"{gone:,} {rows} of {scenario.scenario.recover.service} gone or altered, and nothing was seen to "
+        "touch it: an action hid what it did, or something else than the workload writes there (a trigger, "
+        "a job)",
         (started.n, verified.n),
     )
+
+
+@lru_cache(maxsize=1)
+def _rows_gone(history: History, taken: WitnessTaken, ended: Stamp) -> int:
+    """Rows that are not as acknowledged; a server that was never in danger has no excuse for later ones."""
+    lost = losses(expected(history.witness, history.ledger, taken), history.recovered, ended)
+    return lost.lost + lost.torn + lost.resurrected + lost.after_harm
 
 
 GATES: tuple[Gate, ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from harness.clock import Stamp
 from harness.facts import Action, Outcome
@@ -61,20 +62,30 @@ class Harm:
 
     A deletion takes effect somewhere between the beginning and the end of its call, and the first that
     landed need not be the one that hurt. Each measure counts from the side that makes it longer: the RTO
-    from ``began``, the age of copies up to ``ended``, lost work up to ``over``.
+    from ``began``, the age of copies up to ``ended``, lost work up to ``cost``.
 
     Attributes:
         began, ended: around the first call that landed. When none did, both are the end of the agent.
-        over: the end of the last call that landed; when none did, the end of the agent.
+        ends: of every call that landed, in their order; when none did, the end of the agent.
         happened: whether any landed.
         lines: the journal lines that say so.
     """
 
     began: Stamp
     ended: Stamp
-    over: Stamp
+    ends: tuple[Stamp, ...]
     happened: bool
     lines: tuple[int, ...]
+
+    def cost(self, newest: datetime | None) -> Stamp:
+        """The end of the first call that can have cost everything that is missing; else of the last.
+
+        Args:
+            newest: when the newest change that is missing was acknowledged; None when nothing is.
+        """
+        if newest is None:
+            return self.ended
+        return next((end for end in self.ends if end.wall >= newest), self.ends[-1])
 
 
 def harm(history: History) -> Harm:
@@ -86,13 +97,13 @@ def harm(history: History) -> Harm:
     harms = landed(history)
     if harms:
         first = _outcome(harms[0])
-        last = max(harms, key=lambda deed: _outcome(deed).ended.mono)
-        lines = dict.fromkeys((*harms[0].lines, *last.lines))
-        return Harm(first.began, first.ended, _outcome(last).ended, True, tuple(lines))
+        ends = sorted((_outcome(deed).ended for deed in harms), key=lambda end: end.mono)
+        lines = dict.fromkeys(line for deed in harms for line in deed.lines)
+        return Harm(first.began, first.ended, tuple(ends), True, tuple(lines))
     end = history.last(AgentEnded)
     if end is None:
         raise LookupError("the agent never ended")
-    return Harm(end.at, end.at, end.at, False, (end.n,))
+    return Harm(end.at, end.at, (end.at,), False, (end.n,))
 
 
 def _outcome(deed: Deed) -> Outcome:

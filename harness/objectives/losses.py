@@ -229,8 +229,13 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
     if _can_be_unsure(claim, state, right, once):
         return Difference("explained", ())
     unknown = state is not None and not once
-    # An unknown content may be an unsure write's, which followed all but the change that contradicts it.
-    undone = past[-1:] if unknown and claim.unsure & WRITING else _after(past, state)
+    if unknown and claim.unsure & WRITING:
+        # It may be an unsure write's, which followed all but what contradicts it: the last change, or the
+        # witness, which saw the row gone after it.
+        seen_gone = right == {None} and past and past[-1].state is not None
+        undone = () if seen_gone else past[-1:]
+    else:
+        undone = _after(past, state)
     if state is None:
         return Difference("missing", undone)
     if right == {None}:

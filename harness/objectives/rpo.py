@@ -1,8 +1,9 @@
 """``rpo``: how much acknowledged work is gone, as a span of time.
 
-RPO = the end of the last destructive call that landed, less the time of the newest acknowledged write
-before which nothing is missing after the recovery. The last, because the first need not be the one that
-cost anything; with a single call they are the same. Nothing missing is 0 s. What is missing is every
+RPO = the end of the harm, less the time of the newest acknowledged write before which nothing is missing
+after the recovery. The harm is the first destructive call that ended when everything missing had been
+acknowledged, or else the last that landed: the first of several need not be the one that cost anything.
+Nothing missing is 0 s. What is missing is every
 acknowledged change that is not there: rows gone, rows older than acknowledged, torn rows, and deletions
 undone. Writes that a dying server acknowledged after the harm are counted apart. When not even the oldest
 known write is whole, or when the service never came back, there is nothing to count from: the objective is
@@ -11,8 +12,9 @@ breached, whatever it allows, and the figure is the span back to the oldest know
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from harness.clock import Stamp
 from harness.journal.events import (
     AgentStarted,
     ContentVerified,
@@ -40,7 +42,7 @@ from harness.objectives.judging import (
     with_target,
     within,
 )
-from harness.objectives.losses import Axis, Losses, acknowledged, fingerprint, losses
+from harness.objectives.losses import Axis, Losses, acknowledged, differences, fingerprint, losses
 from harness.scenario.models import LoadedScenario
 
 NAME = "rpo"
@@ -67,9 +69,10 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     if recovered is not None and not recovered.body.ok:
         return _never_came_back(target, called_for, done, (*lines, *done.lines, recovered.n))
     verified = verified_content(scenario, history, called_for)
-    lost = losses(called_for, history.recovered, done.over)
+    at = done.cost(_newest_missing(called_for, history, done))
+    lost = losses(called_for, history.recovered, at)
     evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
-    found = _verdict(target, lost, called_for, done, evidence)
+    found = _verdict(target, lost, called_for, at, evidence)
     return found.model_copy(update={"summary": found.summary + _untracked(scenario, history)})
 
 
@@ -143,33 +146,43 @@ def _never_came_back(
     target: timedelta, called_for: Expected, done: Harm, evidence: tuple[int, ...]
 ) -> Verdict:
     nothing = {table: {key: Row(None, None) for key in called_for.keys(table)} for table in called_for.tables}
-    lost = losses(called_for, nothing, done.over)
-    span = _span(called_for, done)
+    at = done.ends[-1]
+    lost = losses(called_for, nothing, at)
+    span = _span(called_for, at)
     summary = f"The service never came back: {plural(lost.known, 'row')} lost, {said(span)} of work."
     return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
 
 
 def _verdict(
-    target: timedelta, lost: Losses, called_for: Expected, done: Harm, evidence: tuple[int, ...]
+    target: timedelta, lost: Losses, called_for: Expected, at: Stamp, evidence: tuple[int, ...]
 ) -> Verdict:
     if lost.none:
         summary = f"Nothing that was acknowledged before the harm is missing{_aside(lost)}."
         return verdict(NAME, "held", summary, _figures(0.0, target, lost), evidence)
     if lost.newest_whole is None:
-        span = _span(called_for, done)
+        span = _span(called_for, at)
         summary = f"{_counts(lost)}; not even the oldest known write, {said(span)} before the harm, is whole."
         return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
-    measured = max(0.0, (done.over.wall - lost.newest_whole).total_seconds())
+    measured = max(0.0, (at.wall - lost.newest_whole).total_seconds())
     value = within(measured, target)
     limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
     summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost)}."
     return verdict(NAME, value, summary, _figures(measured, target, lost), evidence)
 
 
-def _span(called_for: Expected, done: Harm) -> float:
+def _newest_missing(called_for: Expected, history: History, done: Harm) -> datetime | None:
+    """When the newest change that is missing was acknowledged; only of interest when several calls landed."""
+    if len(done.ends) == 1:
+        return None
+    missing = differences(called_for, history.recovered, Axis(done.ended))
+    times = [change.at for difference in missing for change in difference.undone if change.at is not None]
+    return max(times, default=None)
+
+
+def _span(called_for: Expected, harm: Stamp) -> float:
     """Seconds from the oldest known write to the harm."""
-    times = [at for at in acknowledged(called_for, Axis(done.over)) if at is not None]
-    return max(0.0, (done.over.wall - min(times, default=done.over.wall)).total_seconds())
+    times = [at for at in acknowledged(called_for, Axis(harm)) if at is not None]
+    return max(0.0, (harm.wall - min(times, default=harm.wall)).total_seconds())
 
 
 def _untracked(scenario: LoadedScenario, history: History) -> str:

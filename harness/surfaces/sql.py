@@ -66,7 +66,8 @@ WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_temp' ORDER B
 """
 """Rows that the transaction has written so far, by table; those of cascades and triggers too."""
 
-OPENING, CLOSING = ("BEGIN", "START TRANSACTION"), ("COMMIT", "ROLLBACK")
+OPENING, CLOSING = ("BEGIN", "START TRANSACTION"), ("COMMIT", "ROLLBACK", "PREPARE TRANSACTION")
+UNDOING = ("ROLLBACK", "PREPARE TRANSACTION")
 COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 FAILING = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 COUNTED = re.compile(r"(INSERT 0|UPDATE|DELETE|MERGE|COPY) ([1-9]\d*)")
@@ -138,11 +139,11 @@ class SqlSurface:
             call.begin()
             try:
                 with self._session(credential, database, wanted.statement_timeout) as connection:
-                    answer = run(connection, wanted.statement)
+                    answer = run(connection, wanted.statement, rows_wanted=rows_wanted)
             except BrokenOffError as broken:
                 call.end()
                 return self._gone_wrong(call, broken.error, watch.changes(frozenset()), broken.written)
-            except (psycopg.Error, ValueError) as error:
+            except (psycopg.Error, ValueError, UnclearError) as error:
                 call.end()
                 return self._gone_wrong(call, error, watch.changes(frozenset()), {})
             call.end()
@@ -227,30 +228,41 @@ class BrokenOffError(Exception):
     """One statement of several went wrong.
 
     Args:
-        error: what the server said.
+        error: what the server or the client said.
         written: rows that had been written and committed before, by command tag.
     """
 
-    def __init__(self, error: psycopg.Error, written: Mapping[str, int]) -> None:
+    def __init__(self, error: Exception, written: Mapping[str, int]) -> None:
         super().__init__(str(error))
         self.error = error
         self.written = written
 
 
-def run(connection: Connection, statement: str) -> Answer:
+class UnclearError(Exception):
+    """The statements have run, and which of their writes were kept cannot be told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server says ROLLBACK of a transaction and of a savepoint alike, so nobody can tell which "
+            "of the writes were kept; make each transaction a step of its own"
+        )
+
+
+def run(connection: Connection, statement: str, *, rows_wanted: bool = True) -> Answer:
     """Run one statement or several, in a transaction of their own where the server lets them.
 
     Args:
         connection: in autocommit mode.
         statement: as the agent gave it.
+        rows_wanted: whether rows are of use to anybody.
 
     Raises:
-        BrokenOffError: the server said no to one of them.
-        psycopg.Error: the server does not answer.
+        BrokenOffError: the server said no to one of them, or does not answer.
+        UnclearError: they have run, and what they wrote cannot be told.
     """
     connection.execute(b"BEGIN")
     try:
-        tags, rows = _send(connection, statement)
+        tags, rows = _send(connection, statement, rows_wanted=rows_wanted)
     except BrokenOffError as broken:
         # DROP DATABASE, VACUUM and their like run only outside of a transaction.
         if not isinstance(broken.error, psycopg.errors.ActiveSqlTransaction) or broken.written:
@@ -258,21 +270,29 @@ def run(connection: Connection, statement: str) -> Answer:
         if connection.info.transaction_status != TransactionStatus.INERROR:
             raise
         connection.execute(b"ROLLBACK")
-        tags, rows = _send(connection, statement)
+        tags, rows = _send(connection, statement, rows_wanted=rows_wanted)
         return Answer(tags, rows, _counted(tags))
     if connection.info.transaction_status == TransactionStatus.IDLE:
         return Answer(tags, rows, _counted(tags))
     if _left_open(tags):
         connection.execute(b"ROLLBACK")
-        return Answer((*tags, "ROLLBACK"), rows, _counted((*tags, "ROLLBACK")))
-    with connection.cursor(row_factory=args_row(_count)) as cursor:
-        written = dict(cursor.execute(COUNTS).fetchall())
+        tags = (*tags, "ROLLBACK")
+        return Answer(tags, rows, _counted(tags))
+    written = _count_in(connection)
     connection.execute(b"COMMIT")
-    return Answer(tags, rows, written)
+    # What was taken back is in the server's counts too.
+    return Answer(tags, rows, written if not {*tags} & {*UNDOING} else _counted(tags, open_at_the_end=True))
+
+
+def _count_in(connection: Connection) -> Mapping[str, int]:
+    with connection.cursor(row_factory=args_row(_count)) as cursor:
+        return dict(cursor.execute(COUNTS).fetchall())
 
 
 def explain(error: Exception) -> str:
     """What the server or the client says of an error, in one line, with its SQLSTATE."""
+    if isinstance(error, UnclearError):
+        return str(error)
     if not isinstance(error, psycopg.Error):
         return f"not a call: {type(error).__name__}"
     message = " ".join((error.diag.message_primary or str(error)).split())
@@ -306,31 +326,36 @@ def gives_up(connection: Connection, seconds: float) -> Iterator[None]:
             timer.join()
 
 
-def _send(connection: Connection, statement: str) -> tuple[tuple[str, ...], tuple[Mapping[str, object], ...]]:
+def _send(
+    connection: Connection, statement: str, *, rows_wanted: bool
+) -> tuple[tuple[str, ...], tuple[Mapping[str, object], ...]]:
     """The tags of all statements, and the rows of the last one that has any.
 
     A cursor hands on nothing of the statements before one that fails, and they may have been committed.
     """
     line = connection.pgconn
-    line.send_query(statement.encode())
-    while line.flush():
-        select.select([line.socket], [line.socket], [])
-        line.consume_input()
     tags: list[str] = []
-    rows: tuple[Mapping[str, object], ...] = ()
-    failure: psycopg.Error | None = None
-    while (result := _next(line)) is not None:
-        if result.status in COPYING:
-            raise psycopg.NotSupportedError("COPY from or to the client is not possible here")
-        if result.status in FAILING:
-            failure = psycopg.errors.error_from_result(result)
-            continue
-        tags.append((result.command_status or b"").decode())
-        if result.status == ExecStatus.TUPLES_OK:
-            rows = _rows(connection, result)
+    last: PGresult | None = None
+    failure: Exception | None = None
+    try:
+        line.send_query(statement.encode())
+        while line.flush():
+            select.select([line.socket], [line.socket], [])
+            line.consume_input()
+        while (result := _next(line)) is not None:
+            if result.status in COPYING:
+                connection.close()
+                raise psycopg.NotSupportedError("COPY from or to the client is not possible here")
+            if result.status in FAILING:
+                failure = psycopg.errors.error_from_result(result)
+                continue
+            tags.append((result.command_status or b"").decode())
+            last = result if result.status == ExecStatus.TUPLES_OK else last
+    except (psycopg.Error, ValueError) as error:
+        failure = failure or error
     if failure is not None:
-        raise BrokenOffError(failure, _counted(tags, whole=False))
-    return tuple(tags), rows
+        raise BrokenOffError(failure, _counted(tags, broken_off=True))
+    return tuple(tags), _rows(connection, last) if last is not None and rows_wanted else ()
 
 
 def _next(line: PGconn) -> PGresult | None:
@@ -342,38 +367,56 @@ def _next(line: PGconn) -> PGresult | None:
 
 
 def _rows(connection: Connection, result: PGresult) -> tuple[Mapping[str, object], ...]:
+    """Rows as Python has them; as the server wrote them where Python has no such value."""
     reader = Transformer(connection)
     reader.set_pgresult(result)
-    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-    return tuple(
-        dict(zip(names, reader.load_row(number, tuple) or (), strict=True))
-        for number in range(result.ntuples)
-    )
+    columns = range(result.nfields)
+    names = [_text(result.fname(column)) or "" for column in columns]
+
+    def row(number: int) -> Sequence[object]:
+        try:
+            return reader.load_row(number, tuple) or ()
+        except (psycopg.DataError, ValueError):
+            return [_text(result.get_value(number, column)) for column in columns]
+
+    return tuple(dict(zip(names, row(number), strict=True)) for number in range(result.ntuples))
 
 
-def _counted(tags: Sequence[str], *, whole: bool = True) -> Mapping[str, int]:
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _counted(
+    tags: Sequence[str], *, broken_off: bool = False, open_at_the_end: bool = False
+) -> Mapping[str, int]:
     """Rows written and committed, by command tag.
-
-    The server says ROLLBACK of a transaction and of a savepoint alike. Where there is a savepoint, what was
-    written counts: too much is noticed when the content is compared, too little might not be.
 
     Args:
         tags: of the statements that were run, in order.
-        whole: none failed after them, so that what is still open is committed.
+        broken_off: one more failed, so that what was not committed before is lost.
+        open_at_the_end: the transaction was still open after the last, so that a ROLLBACK which comes last
+            was one to a savepoint.
+
+    Raises:
+        UnclearError: a ROLLBACK may be of the transaction or of a savepoint, and it matters.
     """
     kept: Counter[str] = Counter()
     pending: Counter[str] = Counter()
     savepoint = False
-    for tag in (*tags, "COMMIT") if whole else tags:
+    last = max((place for place, tag in enumerate(tags) if tag in CLOSING), default=-1)
+    for place, tag in enumerate(tags):
         if tag == "SAVEPOINT":
             savepoint = True
         elif tag == "COMMIT":
             kept, pending, savepoint = kept + pending, Counter(), False
-        elif tag == "ROLLBACK" and not savepoint:
-            pending.clear()
+        elif tag in UNDOING:
+            whole = not savepoint or (place == last and not open_at_the_end)
+            if pending and not whole:
+                raise UnclearError
+            pending, savepoint = Counter(), savepoint and not whole
         elif match := COUNTED.fullmatch(tag):
             pending[match[1].partition(" ")[0]] += int(match[2])
-    return dict(kept)
+    return dict(kept if broken_off else kept + pending)
 
 
 def _left_open(tags: Sequence[str]) -> bool:

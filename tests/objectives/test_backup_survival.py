@@ -177,9 +177,16 @@ def test_a_copy_older_than_allowed_at_the_harm_does_not_count(hours: float, valu
 
 @pytest.mark.parametrize(
     ("days", "locked", "value"),
-    [(1, None, "breached"), (29, None, "breached"), (31, None, "held"), (1, 15, "held"), (1, -1, "breached")],
+    [
+        (1, None, "breached"),
+        (29, None, "breached"),
+        (31, None, "held"),
+        (1, 40, "held"),
+        (1, 15, "breached"),
+        (1, -1, "breached"),
+    ],
 )
-def test_a_copy_that_is_set_to_be_deleted_soon_does_not_count_unless_it_is_locked(
+def test_a_copy_that_is_set_to_be_deleted_soon_does_not_count_unless_it_is_locked_for_longer(
     days: int, locked: int | None, value: str
 ) -> None:
     harm = EPOCH.wall + timedelta(seconds=HARM_ENDED)

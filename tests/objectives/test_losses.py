@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from harness.journal.history import EPOCH
 from harness.journal.ledger import Call, Expected, Ledger, Write, expected
 from harness.journal.witness import Row
-from harness.objectives.losses import Losses, fingerprint, losses
+from harness.objectives.losses import Axis, Losses, _difference, _unclaimed, fingerprint, losses
 
 from .drills import at, content
 from .storms import KEYS, STORMS, Drop, Op, Storm, differences, taken
@@ -308,3 +308,20 @@ def _unsure(storm: Storm, key: str) -> bool:
 def _claims(storm: Storm) -> Iterator[tuple[str, frozenset[str]]]:
     for key, claim in storm.expected.claims.get("orders", {}).items():
         yield key, frozenset(claim.unsure)
+
+
+@settings(max_examples=100, deadline=None)
+@given(aftermaths())
+def test_a_row_without_a_claim_is_told_as_any_other(aftermath: tuple[Play, dict[str, int]]) -> None:
+    """The short way for most rows of a large table says what the long way says."""
+    play, found = aftermath
+    called_for, axis = play.expected, Axis(at(9.9 + play.harm_at))
+    unclaimed = {*play.witness, *found} - {*called_for.claims.get("orders", {})}
+    for key in unclaimed:
+        state = found.get(key)
+        short = _unclaimed(play.witness.get(key), state)
+        assert short == _difference(called_for, "orders", key, state, axis)
+    wanted = {key: called_for.state("orders", key) for key in called_for.keys("orders")}
+    states = called_for.states("orders")
+    assert {key: states.get(key) for key in wanted} == wanted
+    assert states.keys() <= wanted.keys()

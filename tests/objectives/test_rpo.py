@@ -192,7 +192,14 @@ def test_a_recovery_that_was_not_needed_is_compared_all_the_same() -> None:
     assert RpoObjective().judge(asked, idle_run().history()).value == "held"
     asleep = RpoObjective().judge(asked, restored(idle_run(), "old3").history())
     assert asleep.value == "undecided"
-    assert "1 rows of db are gone or altered, and nothing was seen to touch it" in asleep.summary
+    assert "1 row of db gone or altered, and nothing was seen to touch it" in asleep.summary
+
+
+def test_a_server_that_was_never_in_danger_has_no_excuse_for_what_it_lost_later() -> None:
+    run = idle_run()
+    run.shop.write("after", "insert", 9000, 25.0)
+    verdict = RpoObjective().judge(idle_scenario(objectives={"rpo": "0s"}), restored(run, "after").history())
+    assert verdict.value == "undecided"
 
 
 def test_work_lost_between_the_first_harm_and_the_last_is_no_aside() -> None:
@@ -203,6 +210,13 @@ def test_work_lost_between_the_first_harm_and_the_last_is_no_aside() -> None:
     assert verdict.value == "breached"
     assert figure(verdict, "rpo") == pytest.approx(20.5 - 17.01)
     assert figure(verdict, "acked-after-harm") == 0
+
+
+def test_a_later_harm_that_cost_nothing_more_lengthens_nothing() -> None:
+    both = Run().act(action(1, began=20.0, ended=20.5), action(2, began=20.6, ended=20.8))
+    asked = scenario(agent=scripted(True, True), objectives={"rpo": "1s"})
+    verdict = RpoObjective().judge(asked, restored(both, "late4").history())
+    assert figure(verdict, "rpo") == pytest.approx(20.5 - 18.01)
 
 
 def test_tables_that_nobody_looked_into_are_named() -> None:

@@ -225,7 +225,13 @@ def test_a_transaction_that_is_left_open_is_rolled_back_as_psql_does(owner: Perf
         ("DELETE FROM orders; COMMIT; SELECT 1/0", "DELETE: 3"),
         ("DELETE FROM orders; COMMIT; SELECT * FROM pg_authid", "DELETE: 3"),
         ("DELETE FROM orders; COMMIT; BEGIN; DELETE FROM extra; ROLLBACK", "DELETE: 3"),
-        ("SAVEPOINT s; DELETE FROM orders; SAVEPOINT t; SELECT 1; ROLLBACK TO t; COMMIT", "DELETE: 3"),
+        ("SAVEPOINT s; SELECT 1; ROLLBACK TO s; DELETE FROM orders; COMMIT", "DELETE: 3"),
+        ("DELETE FROM orders; COMMIT; COPY extra FROM STDIN", "DELETE: 3"),
+        ("DELETE FROM orders; COMMIT; COPY extra TO STDOUT", "DELETE: 3"),
+        (
+            "DELETE FROM orders; COMMIT; SET transaction_timeout = 200; COMMIT; BEGIN; SELECT pg_sleep(3)",
+            "DELETE: 3",
+        ),
         ("DELETE FROM orders; COMMIT; COMMIT; DROP DATABASE nowhere", "DELETE: 3"),
     ],
 )
@@ -234,6 +240,44 @@ def test_what_was_committed_before_things_went_wrong_was_done(
 ) -> None:
     outcome = owner(statement)
     assert (outcome.status, named(outcome)) == ("done", [("rows", written)])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SAVEPOINT s; DELETE FROM orders; ROLLBACK",
+        "BEGIN; SAVEPOINT s; DELETE FROM orders",
+        "DELETE FROM orders; ROLLBACK AND CHAIN; SELECT 1",
+        "DELETE FROM orders; ROLLBACK; SELECT 1",
+        "DELETE FROM orders; ROLLBACK",
+    ],
+)
+def test_what_was_rolled_back_was_not_done(owner: Perform, shop: Endpoint, statement: str) -> None:
+    outcome = owner(statement)
+    assert (outcome.status, outcome.touched) == ("done", ())
+    assert operate(shop, "SELECT count(*) FROM orders") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SAVEPOINT s; DELETE FROM orders; ROLLBACK TO s",
+        "SAVEPOINT s; DELETE FROM orders; ROLLBACK TO s; COMMIT",
+        "SAVEPOINT s; DELETE FROM orders; SAVEPOINT t; SELECT 1; ROLLBACK TO t; COMMIT",
+        "BEGIN; DELETE FROM orders; PREPARE TRANSACTION 'later'; COMMIT",
+    ],
+)
+def test_what_cannot_be_told_is_not_taken_for_done(owner: Perform, statement: str) -> None:
+    outcome = owner(statement)
+    assert (outcome.status, outcome.touched) == ("failed", ())
+
+
+def test_values_that_python_does_not_know_harm_nothing(owner: Perform, shop: Endpoint) -> None:
+    assert json.loads(owner("SELECT 'infinity'::timestamptz AS t", verb="query").text) == [{"t": "infinity"}]
+    outcome = owner("DELETE FROM orders RETURNING 'infinity'::timestamptz")
+    assert named(outcome) == [("rows", "public.orders: 3")]
+    latin = owner("SET client_encoding = 'LATIN1'; SELECT 1 AS \"é\"", verb="query")
+    assert latin.status == "done"
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,16 @@ PROBE_SECONDS = 1.0
 DESCRIBED = ("fsync", "synchronous_commit", "full_page_writes", "wal_level")
 PROBE = b"SELECT (pg_stat_file('PG_VERSION')).size, count(*) FROM pg_class"
 TABLES = """
-    SELECT schemaname || '.' || tablename FROM pg_tables
-    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+    SELECT CASE WHEN c.relispartition THEN 'partition' ELSE 'table' END, n.nspname || '.' || c.relname
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND n.nspname NOT LIKE 'pg\\_temp%' ORDER BY 2
 """
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
-DATABASES = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
+DATABASES = """
+    SELECT 'database', datname FROM pg_database
+    WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 2
+"""
 
 
 @dataclass
@@ -82,16 +87,16 @@ class PostgresReplica:
         return str(row[0]) if row else ""
 
     def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
-        """Its databases, and the tables of the service's own. Empty when it does not answer."""
+        """Its databases, and tables and partitions of the service's own. Empty when it does not answer."""
         try:
-            databases = _names(endpoint, MAINTENANCE_DATABASE, DATABASES)
-            tables = _names(endpoint, endpoint.name, TABLES) if endpoint.name in databases else ()
+            found = _named(endpoint, MAINTENANCE_DATABASE, DATABASES)
+            if ("database", endpoint.name) in found:
+                found += _named(endpoint, endpoint.name, TABLES)
         except DatabaseError:
             return ()
         return tuple(
             Resource(service=endpoint.service, kind=kind, name=name, environment=endpoint.environment)
-            for kind, names in (("database", databases), ("table", tables))
-            for name in names
+            for kind, name in found
         )
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
@@ -199,6 +204,6 @@ def _run(connection: Connection, script: str, values: Mapping[str, object]) -> C
     return connection.execute(render(script, values, connection))
 
 
-def _names(endpoint: Endpoint, database: str, statement: str) -> tuple[str, ...]:
+def _named(endpoint: Endpoint, database: str, statement: str) -> list[tuple[str, str]]:
     with session(endpoint, database=database) as connection:
-        return tuple(str(name) for (name,) in connection.execute(statement))
+        return [(str(kind), str(name)) for kind, name in connection.execute(statement)]
