@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from harness.errors import Problem, ScenarioError
-from harness.scenario.models import Objectives, PostgresService, Scenario, Stack
+from harness.scenario.models import CommandBackup, Objectives, PostgresService, Scenario, Stack
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding
 from harness.scenario.source import SQL_LIMIT, nearest_file, read_bytes, read_text
@@ -50,6 +50,11 @@ def named_by_stack(stack: Stack) -> Iterator[Named]:
             yield Named(("principals", name, "workspace"), principal.workspace, "folder")
         if principal.found_in is not None:
             yield Named(("principals", name, "found_in"), principal.found_in, "file")
+    for name, protection in stack.protections.items():
+        if isinstance(protection, CommandBackup):
+            yield Named(("protections", name, "backup"), protection.backup, "program")
+            yield Named(("protections", name, "list"), protection.list_, "program")
+            yield Named(("protections", name, "restore"), protection.restore, "program")
     yield from _invariants(stack.objectives)
 
 

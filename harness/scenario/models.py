@@ -335,6 +335,22 @@ class PostgresPitr(ProtectionModel):
         return self.ship_every
 
 
+class CommandBackup(ProtectionModel):
+    """The team's own backup scripts, for a tool that the harness does not know."""
+
+    tool: Literal["command"] = Field(description="scripts of your own")
+    of: Name = Field(description="the postgres service that is backed up")
+    to: Name = Field(description="the service that the backups go to")
+    every: Period = Field(description="time from one backup to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(description="how many backups are kept")
+    backup: RelativePath = Field(description="script that takes one, dated $NINELIVES_AT")
+    list_: RelativePath = Field(alias="list", description="script that prints one JSON object a backup")
+    restore: RelativePath = Field(description="script that restores $NINELIVES_ID into the server at $PGHOST")
+    timeout: Period = Field(
+        timedelta(minutes=30), description="after this a script is killed, and has failed"
+    )
+
+
 class OtherProtection(ProtectionModel):
     """A protection of a tool that is not built in, found by its entry point."""
 
@@ -355,9 +371,12 @@ Protection = Annotated[
     Annotated[RailwayVolumeBackup, Tag("railway-volume-backup")]
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
+    | Annotated[CommandBackup, Tag("command")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
-        Choice("tool", "backups", "backup tool", "railway-volume-backup", "pg_dump", "postgres-pitr")
+        Choice(
+            "tool", "backups", "backup tool", "railway-volume-backup", "pg_dump", "postgres-pitr", "command"
+        )
     ),
 ]
 

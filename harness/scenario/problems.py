@@ -26,7 +26,7 @@ class Known:
 
     replicas: tuple[str, ...] = ("postgres", "s3", "railway")
     surfaces: tuple[str, ...] = ("files", "http", "sql", "s3")
-    backups: tuple[str, ...] = ("railway-volume-backup", "pg_dump", "postgres-pitr")
+    backups: tuple[str, ...] = ("railway-volume-backup", "pg_dump", "postgres-pitr", "command")
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (
         "backup-survival",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
+    CommandBackup,
     Isolation,
     Objectives,
     PgDump,
@@ -223,7 +224,7 @@ def _token(stack: Stack, service: str, grant: TokenGrant, path: KeyPath) -> Iter
 def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
     for name, protection in stack.protections.items():
         path: KeyPath = ("protections", name, "of")
-        if isinstance(protection, RailwayVolumeBackup | PgDump | PostgresPitr):
+        if isinstance(protection, RailwayVolumeBackup | PgDump | PostgresPitr | CommandBackup):
             yield from wrong_service(stack, protection.of, "postgres", path)
         elif protection.of not in stack.services:
             message = f"no service is called {protection.of!r}"
@@ -241,6 +242,9 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
 
 def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
     for name, protection in stack.protections.items():
+        if isinstance(protection, CommandBackup) and protection.to not in stack.services:
+            message = f"no service is called {protection.to!r}"
+            yield Finding(("protections", name, "to"), message, nearest(protection.to, stack.services))
         if not isinstance(protection, PgDump | PostgresPitr):
             continue
         yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))

@@ -34,6 +34,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
+        "command": "harness.backups.command:CommandTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",

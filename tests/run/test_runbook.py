@@ -109,8 +109,8 @@ def _command(process: psutil.Process) -> list[str]:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("#!/bin/sh\necho no bucket >&2\nexit 3\n", "the runbook ended with exit code 3: no bucket"),
-        ("#!/bin/sh\nsleep 4712\n", "the runbook was not done after 1 s"),
+        ("#!/bin/sh\necho no bucket >&2\nexit 3\n", "restore ended with exit code 3: no bucket"),
+        ("#!/bin/sh\nsleep 4712\n", "restore was not done after 1 s"),
         ("#!/bin/sh\necho all done\n", "the runbook ended well, and the service is not back"),
     ],
 )
