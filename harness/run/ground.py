@@ -27,7 +27,7 @@ from harness.run.place import note_lease
 from harness.run.plan import Plan
 from harness.run.redact import Redactor
 from harness.sandbox import Sandbox
-from harness.scenario.models import driver_of
+from harness.scenario.models import CommandBackup, driver_of
 from harness.seams.drivers import BackupTool, Setting
 
 Fields = Mapping[str, Sequence[int]]
@@ -114,6 +114,13 @@ class Ground:
     def store(self, service: str) -> ObjectStore:
         """The operator's view of an S3 service."""
         return ObjectStore(self.endpoints[service])
+
+    def keep_script_logs(self) -> None:
+        """Keep with the run what the team's own backup scripts have printed."""
+        clean = Redactor(self.endpoints.values()).clean_log
+        for name, protection in self.plan.loaded.stack.protections.items():
+            if isinstance(protection, CommandBackup):
+                keep_logs(self.sandbox.root, self.journal.folder, clean, f"{protection.of}/{name}")
 
     def _release(self, lease: Lease) -> None:
         self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)

@@ -25,7 +25,7 @@ MINTED = re.compile(r"(?i)[0-9a-f]{32,}")
 """What every minted credential ends in. One of a replica that did not come up is known to nobody else."""
 
 
-def keep_logs(root: Path, folder: Path, clean: Callable[[str], str]) -> None:
+def keep_logs(root: Path, folder: Path, clean: Callable[[str], str], below: str = "") -> None:
     """Copy the ends of all servers' logs to ``<folder>/logs/<service>/``.
 
     What cannot be copied is left out: this happens when something has gone wrong already.
@@ -34,8 +34,9 @@ def keep_logs(root: Path, folder: Path, clean: Callable[[str], str]) -> None:
         root: the run's working directory.
         folder: the run folder.
         clean: blots known secrets out of text.
+        below: only what lies in this directory of ``root``.
     """
-    for log in list(_logs(root))[:MOST]:
+    for log in [log for log in _logs(root) if log.is_relative_to(root / below)][:MOST]:
         with suppress(OSError):
             text = _end_of(log)
             if text is not None:

@@ -43,6 +43,7 @@ def _take_down(ground: Ground) -> None:
         in_any_case.callback(ground.release_all)
         with phase(ground, "teardown"), deferred_interrupts(), ExitStack() as steps:
             steps.callback(ground.release_all)
+            steps.callback(ground.keep_script_logs)
             for tool in ground.tools.values():
                 steps.callback(tool.stop)
 

@@ -67,7 +67,7 @@ class Script:
         lines = _Lines(log, start)
         late = False
         try:
-            while process.poll() is None and not late:
+            while not _has_ended(process) and not late:
                 self.clock.sleep(POLL_SECONDS)
                 for step in lines.steps():
                     on_step(step)
@@ -173,6 +173,11 @@ def _database(endpoint: Endpoint) -> dict[str, str]:
 def _path() -> dict[str, str]:
     """PostgreSQL's programs, then the user's own path: a script needs the user's tools."""
     return {"PATH": f"{installation() / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has, without taking its exit code: until then nobody else can be given its number."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
