@@ -81,6 +81,10 @@ class LeftoverError(HarnessError):
     """Something of a replica could not be removed: a process that does not die, a file that stays."""
 
 
+class WithheldError(HarnessError):
+    """A call cannot be made, because a guard refused the earlier one that would have told what it needs."""
+
+
 class DatabaseError(HarnessError):
     """A database did not answer, or refused a statement."""
 

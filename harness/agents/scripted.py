@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import JsonValue
 
 from harness.agents.json_path import JsonPath, NothingThereError
-from harness.errors import HarnessError
+from harness.errors import HarnessError, WithheldError
 from harness.facts import Action, Outcome
 from harness.scenario import models
 
@@ -85,7 +85,8 @@ class ScriptedAgent:
         A text that is nothing but one placeholder becomes the value itself, be it a number or a list.
 
         Raises:
-            MissingValueError: a value was never found.
+            WithheldError: a value was not found, because the step that finds it was refused.
+            MissingValueError: a value was not found for another reason.
         """
         self._learn()
         return {name: self._fill(value, action.number) for name, value in action.arguments.items()}
@@ -131,6 +132,13 @@ class ScriptedAgent:
     def _value(self, name: str, number: int) -> JsonValue:
         if name in self._values:
             return self._values[name]
+        sources = [n for n, step in enumerate(self._steps[: number - 1], start=1) if name in step.save]
+        source = sources[-1] if sources else 0
+        if source and self._outcomes[source - 1].status == "refused":
+            raise WithheldError(
+                f"action {number} needs the value {name!r}, and action {source}, which finds it, was refused",
+                hint="a guard stopped the agent before it came to this",
+            )
         raise MissingValueError(
             f"action {number} needs the value {name!r}, which no earlier step has found",
             hint=f"look at the outcome of the step that saves {name!r}: it failed, or answered otherwise",

@@ -117,10 +117,11 @@ class CommandTool:
         return endpoint
 
     def _run(self, name: str, told: dict[str, str]) -> Ran:
-        self._directory.mkdir(exist_ok=True)
+        directory = self._directory / "work"
+        directory.mkdir(parents=True, exist_ok=True)
         environment = {**script_environment(self._source, self._setting.peers), **told}
         try:
-            ran = self._script(name).run(self._directory, self._log(name), environment)
+            ran = self._script(name).run(directory, self._log(name), environment)
         except ProvisionError as error:
             raise BackupError(error.message, hint=error.hint) from error
         if ran.complaint:

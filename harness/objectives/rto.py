@@ -5,14 +5,13 @@ are people's: a part that the scenario declares is assumed, and marked so. When 
 measured from the beginning of the first destructive call that landed to the start of the recovery stands for
 both; when it declares one, that measured time stands for the other. A service that was never damaged is
 recovered in 0 s; one that never came back breaches, and so does one that came back from a copy which does not
-hold what it was taken of: no answer of it is a verified one.
+hold what it was taken of, or with not one row as it was acknowledged: no answer of it is a verified one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import get_args
 
 from harness.journal.events import (
     AgentEnded,
@@ -23,6 +22,7 @@ from harness.journal.events import (
     ServiceSeen,
 )
 from harness.journal.history import Entry, History
+from harness.journal.ledger import expected
 from harness.journal.record import Figure, Verdict
 from harness.objectives.content import altered_tables
 from harness.objectives.harm import harm
@@ -40,7 +40,6 @@ from harness.scenario.models import LoadedScenario
 
 NAME = "rto"
 PEOPLE: tuple[Part, ...] = ("detect", "decide")
-PARTS: tuple[Part, ...] = get_args(Part)
 ROUNDING = 0.001
 """Seconds that are not worth a line of their own."""
 
@@ -66,6 +65,9 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     evidence = (*done.lines, started.n, recovered.n)
     if not recovered.body.ok:
         summary = f"The service never came back: {recovered.body.detail or 'the recovery failed'}."
+        return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
+    if _nothing_is_right(history):
+        summary = "What came back was never right: not one row is as it was acknowledged."
         return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
     altered = _altered(history, recovered)
     if altered:
@@ -134,6 +136,19 @@ def _recovered(history: History, started: Entry[RecoveryStarted]) -> Entry[Recov
     return recovered
 
 
+def _nothing_is_right(history: History) -> bool:
+    """Whether there were rows, and not one that the witness saw is there as it should be."""
+    called_for = expected(history.witness, history.ledger)
+    wanted = {
+        (table, key)
+        for table, rows in history.witness.items()
+        for key, state in called_for.states(table).items()
+        if key in rows and state is not None
+    }
+    wrong = {(table, key) for table, rows in history.recovered.items() for key in rows}
+    return bool(wanted) and wanted <= wrong
+
+
 def _altered(history: History, recovered: Entry[Recovered]) -> tuple[str, ...]:
     """Tables that did not come back as they were when the copy was taken."""
     compared = [e for e in history.of(ContentCompared) if e.body.point_id == recovered.body.point_id]
@@ -162,6 +177,5 @@ def _parts(recovered: Entry[Recovered], machine: float) -> tuple[Figure, ...]:
     rest = machine - sum(timed.values())
     if rest < -ROUNDING or any(value < 0 for value in timed.values()):
         raise CannotSayError("the parts of the recovery take longer than the whole", (recovered.n,))
-    named = [*(part for part in PARTS if part in timed), *(part for part in timed if part not in PARTS)]
     others = (seconds("other", rest),) if rest > ROUNDING else ()
-    return (*(seconds(part, timed[part]) for part in named), *others)
+    return (*(seconds(part, took) for part, took in timed.items()), *others)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from harness.clock import Clock
-from harness.errors import HarnessError
+from harness.errors import HarnessError, WithheldError
 from harness.facts import WORKSPACE_SUFFIX, Action, Outcome
 from harness.journal.events import ActionDecided, ActionEnded, AgentEnded, AgentStarted
 from harness.run.ground import Ground
@@ -78,4 +80,5 @@ def _perform(agent: Agent, surfaces: Surfaces, action: Action, clock: Clock) -> 
     try:
         return surfaces.find(action).perform(action, agent.arguments(action))
     except HarnessError as error:
-        return Outcome(status="failed", detail=error.message, began=began, ended=clock.stamp())
+        status: Literal["refused", "failed"] = "refused" if isinstance(error, WithheldError) else "failed"
+        return Outcome(status=status, detail=error.message, began=began, ended=clock.stamp())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from harness.errors import WorkloadError
 from harness.facts import Endpoint, Outcome
 from harness.journal.events import Recovered, RecoveryStarted, WitnessTaken
 from harness.run.assess import Copy, Remains
@@ -15,6 +16,9 @@ from harness.run.restore import Stopwatch, restore, vessel
 from harness.run.runbook import play_runbook
 from harness.run.traffic import Traffic
 from harness.scenario.models import PostgresService
+
+PATIENCE = timedelta(minutes=30)
+"""With a runbook for which the scenario names no time."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,17 @@ def _play_runbook(ground: Ground, traffic: Traffic, watch: Stopwatch) -> Recover
     """Have the team's own script restore into an empty server at the service's address."""
     recipe = ground.plan.loaded.scenario.recover
     endpoint = vessel(ground, ground.plan.target, "recovery-runbook", replace=True).start()
-    detail = play_runbook(ground, endpoint, recipe.run or "", recipe.timeout, watch)
+    detail = play_runbook(ground, endpoint, recipe.run or "", recipe.timeout or PATIENCE, watch)
     if detail:
         return _never_came_back(ground, detail)
-    _put_to_work(ground, traffic, endpoint, None, watch)
+    try:
+        _put_to_work(ground, traffic, endpoint, None, watch)
+    except WorkloadError as error:
+        if not traffic.workload.alive():
+            raise
+        return _never_came_back(
+            ground, f"the runbook ended well, and the service takes no write: {error.message}"
+        )
     return Recovery(serves=True)
 
 

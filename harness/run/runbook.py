@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint
 from harness.journal.events import RunbookPlayed
-from harness.run.backfill import content
+from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.logs import FOLDER, LONGEST
 from harness.run.redact import Redactor
@@ -16,7 +17,9 @@ from harness.run.restore import Stopwatch
 from harness.seams.scripts import Script, script_environment
 
 LOG = "runbook.log"
+KEPT = f"{FOLDER}/{LOG}"
 FIRST_STEP = "restore"
+OURS = ("detect", "decide", "provision", "verify", "reconnect", "other")
 
 
 def play_runbook(ground: Ground, endpoint: Endpoint, name: str, timeout: timedelta, watch: Stopwatch) -> str:
@@ -36,38 +39,52 @@ def play_runbook(ground: Ground, endpoint: Endpoint, name: str, timeout: timedel
         ProvisionError: the script cannot be started.
     """
     began = ground.clock.stamp()
-    directory = endpoint.lease.directory / "runbook"
+    directory, log = endpoint.lease.directory / "runbook", endpoint.lease.directory / LOG
     directory.mkdir()
     program = ground.plan.loaded.folder.resolve() / name
     script = Script(program, ground.sandbox, ground.clock, timeout.total_seconds())
     watch(FIRST_STEP)
-    ran = script.run(directory, directory / LOG, script_environment(endpoint, ground.endpoints), watch)
-    watch("verify")
     clean = Redactor(ground.endpoints.values()).clean_log
-    detail = clean(ran.complaint) or _missing(ground, endpoint)
+    try:
+        ran = script.run(directory, log, script_environment(endpoint, ground.endpoints), _own(watch))
+    finally:
+        _keep(ground, log, clean)
+    watch("verify")
+    complaint = f"{clean(ran.complaint)} (see {KEPT})" if ran.complaint else ""
+    detail = complaint or _missing(ground, endpoint)
     ground.journal.write(
         RunbookPlayed(
             script=name,
             exit_code=ran.exit_code,
             seconds=ground.clock.stamp().since(began),
-            log=_keep(ground, clean(ran.output[-LONGEST:])),
+            log=KEPT,
             detail=detail,
         )
     )
     return detail
 
 
+def _own(watch: Stopwatch) -> Callable[[str], None]:
+    """A step that is called like one of the harness's own parts must not be added to it."""
+    return lambda step: watch(f"own-{step}" if step in OURS else step)
+
+
 def _missing(ground: Ground, endpoint: Endpoint) -> str:
+    """Why the tracked tables cannot be looked into."""
+    database = ground.plan.database(endpoint.service)
     try:
         content(ground, endpoint.service, endpoint)
+        for table, (key, time) in tracked(ground, endpoint.service).items():
+            next(iter(database.rows(endpoint, table, key, time)), None)
     except DatabaseError as error:
         return f"the runbook ended well, and the service is not back: {error.message}"
     return ""
 
 
-def _keep(ground: Ground, text: str) -> str:
-    """Keep what the script said with the run; returns the file's name in the run folder."""
-    kept: Path = ground.journal.folder / FOLDER / LOG
+def _keep(ground: Ground, log: Path, clean: Callable[[str], str]) -> None:
+    """Keep what the script said with the run, also when somebody stops it."""
+    if not log.exists():
+        return
+    kept = ground.journal.folder / KEPT
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(text, encoding="utf-8")
-    return f"{FOLDER}/{LOG}"
+    kept.write_text(clean(log.read_bytes()[-LONGEST:].decode(errors="replace")), encoding="utf-8")

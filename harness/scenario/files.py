@@ -138,8 +138,12 @@ def _defect_of_program(target: Path, mode: int, name: str) -> tuple[str, str] | 
     if not mode & stat.S_IXUSR:
         return f"{name} cannot be run", f"make it executable: chmod +x {name}"
     with target.open("rb") as file:
-        if file.read(2) not in (b"#!", b"\x7fE"):
-            return f"{name} does not say what runs it", "begin it with a line such as #!/bin/sh"
+        first = file.readline(1024)
+    if not first.startswith((b"#!", b"\x7fELF")):
+        return f"{name} does not say what runs it", "begin it with a line such as #!/bin/sh"
+    interpreter = first[2:].split()[:1] if first.startswith(b"#!") else []
+    if interpreter and not Path(os.fsdecode(interpreter[0])).is_file():
+        return f"{name} is run by {os.fsdecode(interpreter[0])}, which is not there", "mend its first line"
     return None
 
 

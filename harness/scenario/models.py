@@ -586,8 +586,8 @@ class Recover(Model):
     run: RelativePath | None = Field(
         None, description="for the strategy runbook: the script, an executable file in the scenario's folder"
     )
-    timeout: Period = Field(
-        timedelta(minutes=30), description="for the strategy runbook: after this the script is killed"
+    timeout: Period | None = Field(
+        None, description="for the strategy runbook: after this the script is killed; 30m without it"
     )
 
 

@@ -138,13 +138,14 @@ def _runbook(case: Case) -> Iterator[Finding]:
         yield Finding(
             ("recover", "run"), "missing: the strategy runbook needs it", "write run: restore.sh", of_key=True
         )
-    elif recover.strategy != "runbook" and recover.run is not None:
-        yield Finding(
-            ("recover", "run"),
-            f"the strategy {recover.strategy} does not use it",
-            "write strategy: runbook, or leave it out",
-            of_key=True,
-        )
+    for name, value in (("run", recover.run), ("timeout", recover.timeout)):
+        if recover.strategy != "runbook" and value is not None:
+            yield Finding(
+                ("recover", name),
+                f"the strategy {recover.strategy} does not use it",
+                "write strategy: runbook, or leave it out",
+                of_key=True,
+            )
 
 
 def _nothing_to_rebuild_from(case: Case, source: str, prefix: str) -> Iterator[Finding]:

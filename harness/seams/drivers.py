@@ -198,7 +198,8 @@ class Agent(Protocol):
         """The action's arguments with found values put in; these are never written.
 
         Raises:
-            HarnessError: a value that the action needs was never found.
+            WithheldError: a value that the action needs was withheld by a guard, which counts as a refusal.
+            HarnessError: a value that the action needs was never found, which proves nothing.
         """
         ...
 

@@ -23,6 +23,7 @@ from harness.seams.postgres_tools import installation
 STEP = re.compile(rb"::step:: +([a-z][a-z0-9-]{0,31})\s*")
 POLL_SECONDS = 0.01
 TAIL_BYTES = 4096
+LAST_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -108,22 +109,22 @@ class Ran:
     def complaint(self) -> str:
         """Why it did not do its work, as far as it says so itself; empty when it ended well.
 
-        The last line that it printed is in it, with whatever secrets the script prints.
+        The last lines that it printed are in it, with whatever secrets the script prints.
         """
         name = self.script.program.name
         if self.late:
             return f"{name} was not done after {self.script.timeout:g} s"
         if self.exit_code:
-            return f"{name} ended with exit code {self.exit_code}: {self.last_line or 'it said nothing'}"
+            return f"{name} ended with exit code {self.exit_code}: {self.last_words or 'it said nothing'}"
         return ""
 
     @property
-    def last_line(self) -> str:
-        """The last line that is not empty, shortened."""
+    def last_words(self) -> str:
+        """The last lines that are not empty, shortened."""
         with self.log.open("rb") as file:
             file.seek(max(self.start, self.log.stat().st_size - TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+        return " | ".join([line.strip()[:200] for line in lines if line.strip()][-LAST_LINES:])
 
 
 def script_environment(target: Endpoint, others: Mapping[str, Endpoint]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from harness.agents.idle import IdleAgent
 from harness.agents.scripted import MissingValueError, ScriptedAgent, ScriptError
 from harness.clock import SystemClock
+from harness.errors import WithheldError
 from harness.facts import Action, Outcome
 from harness.scenario import models
 
@@ -90,6 +91,17 @@ def test_a_step_whose_value_was_never_found_is_decided_and_then_cannot_be_made()
     action = play(agent, "nothing of the kind")
     assert (action.number, action.harm) == (2, True)
     with pytest.raises(MissingValueError, match="action 2 needs the value 'token'"):
+        agent.arguments(action)
+
+
+def test_a_value_that_a_guard_withheld_is_told_from_one_that_was_not_found() -> None:
+    agent = scripted(READ, DELETE)
+    outcomes: list[Outcome] = []
+    agent.next_action(outcomes)
+    outcomes.append(outcome("").model_copy(update={"status": "refused"}))
+    action = agent.next_action(outcomes)
+    assert action is not None
+    with pytest.raises(WithheldError, match="'token', and action 1, which finds it, was refused"):
         agent.arguments(action)
 
 

@@ -109,9 +109,16 @@ def _command(process: psutil.Process) -> list[str]:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("#!/bin/sh\necho no bucket >&2\nexit 3\n", "restore ended with exit code 3: no bucket"),
+        (
+            "#!/bin/sh\necho no bucket >&2\nexit 3\n",
+            "restore ended with exit code 3: no bucket (see logs/runbook.log)",
+        ),
         ("#!/bin/sh\nsleep 4712\n", "restore was not done after 1 s"),
-        ("#!/bin/sh\necho all done\n", "the runbook ended well, and the service is not back"),
+        ("#!/bin/sh\nrm -f *\necho all done\n", "the runbook ended well, and the service is not back"),
+        (
+            '#!/bin/sh -e\npsql -qc "CREATE TABLE orders (idd int)"\n',
+            "the runbook ended well, and the service is not back: ",
+        ),
     ],
 )
 def test_a_script_that_does_not_bring_the_service_back_breaches(
@@ -132,6 +139,24 @@ def test_a_script_that_does_not_bring_the_service_back_breaches(
 
 
 @pytest.mark.drill
+def test_a_script_that_brings_back_no_row_is_quick_and_breaches(
+    written: Callable[[str], Path], stage: Place
+) -> None:
+    create = "CREATE TABLE orders (id uuid PRIMARY KEY, amount numeric, placed_at timestamptz)"
+    script = f"""#!/bin/sh -e
+psql -qc "SET ROLE data_owner; {create}"
+echo "::step:: verify"
+"""
+    record = played(written(script), stage).record
+    (rto,) = (verdict for verdict in record.verdicts if verdict.objective == "rto")
+    assert rto.value == "breached"
+    assert "not one row is as it was acknowledged" in rto.summary
+    recovered = record.history.last(Recovered)
+    assert recovered is not None
+    assert [*recovered.body.parts] == ["provision", "restore", "own-verify", "verify", "reconnect"]
+
+
+@pytest.mark.drill
 def test_a_script_that_brings_back_too_little_is_found_out(
     written: Callable[[str], Path], stage: Place
 ) -> None:
@@ -149,3 +174,10 @@ def test_a_script_that_cannot_be_run_is_told_at_once(written: Callable[[str], Pa
     (problem,) = caught.value.problems
     assert "cannot be run" in problem.message
     assert "chmod +x" in problem.hint
+
+
+def test_a_script_that_nothing_runs_is_told_at_once(written: Callable[[str], Path]) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(written("#!/bin/bsh -e\n"))
+    (problem,) = caught.value.problems
+    assert "is run by /bin/bsh, which is not there" in problem.message
