@@ -381,7 +381,7 @@ def kinds(resources: Iterable[Resource]) -> str:
     """Resources counted by kind, backups last: ``2 volume instances and 9 volume backups``."""
     counts: Counter[str] = Counter()
     for resource in sorted(resources, key=lambda resource: "backup" in resource.kind):
-        counts[resource.kind.removesuffix("s")] += _count(resource)
+        counts["row" if resource.kind == "rows" else resource.kind] += _count(resource)
     return listing([quantity(count, kind.replace("-", " ")) for kind, count in counts.items()])
 
 

@@ -113,6 +113,7 @@ def test_a_path_in_a_verdict_stays_whole_and_another_long_word_does_not(pocketos
         ([("rows", "orders: 12"), ("rows", "payments: 3")], "15 rows"),
         ([("rows", "orders")], "1 row"),
         ([("table", "orders"), ("rows", "orders: 2")], "1 table and 2 rows"),
+        ([("dns", "example.org")], "1 dns"),
         ([("volume-backup", "a"), ("volume-instance", "b")], "1 volume instance and 1 volume backup"),
     ],
 )
