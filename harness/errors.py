@@ -122,3 +122,13 @@ class WorkloadError(HarnessError):
 
 class JournalError(HarnessError):
     """The journal cannot be written or read: a full disk, a missing file, an unknown version."""
+
+
+USERS_MISTAKES: tuple[type[HarnessError], ...] = (
+    ScenarioError,
+    RequestError,
+    ScenarioFileError,
+    UnknownDriverError,
+)
+"""Errors that are the user's to mend, and no fault of ours. A record names an error by its class alone, so
+each of them stands here."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from traceback import format_exception
 
-from harness.errors import HarnessError, RequestError, ScenarioError
+from harness.errors import USERS_MISTAKES, HarnessError
 from harness.journal.record import RunRecord
 from harness.run.faults import in_plain_words
 
@@ -39,7 +39,7 @@ def exit_of(record: RunRecord, fault: BaseException | None = None) -> Exit:
 
 def exit_of_error(error: BaseException) -> Exit:
     """Whose mistake an error is: the user's, in a file or in what was asked, or the harness's."""
-    return Exit.USAGE if isinstance(error, RequestError | ScenarioError) else Exit.FAULT
+    return Exit.USAGE if isinstance(error, USERS_MISTAKES) else Exit.FAULT
 
 
 def worst(codes: Iterable[Exit]) -> Exit:

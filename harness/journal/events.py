@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.clock import Stamp
+from harness.errors import USERS_MISTAKES
 from harness.facts import Action, Fact, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
 
 SCHEMA_VERSION = 1
@@ -324,6 +325,11 @@ class FaultSeen(Fact):
     kind: str
     detail: str
     hint: str = ""
+
+    @property
+    def users(self) -> bool:
+        """Whether it is the user's to mend, in the scenario's files."""
+        return any(self.kind == error.__name__ for error in USERS_MISTAKES)
 
 
 class Interrupted(Fact):

@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.clock import Stamp
-from harness.errors import ScenarioError, ScenarioFileError
 from harness.facts import Fact
 from harness.journal.events import (
     ActionDecided,
@@ -51,9 +50,6 @@ from harness.journal.ledger import expected
 from harness.objectives.harm import deeds, landed
 from harness.objectives.losses import losses
 from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent
-
-USERS_MISTAKES = (ScenarioError.__name__, ScenarioFileError.__name__)
-"""Kinds of faults that are not ours."""
 
 CLOCK_SLACK = 1.0
 """Seconds that wall and monotonic clock may drift apart over a run."""
@@ -94,7 +90,7 @@ def _undisturbed(_: LoadedScenario, history: History) -> Reason | None:
     for interrupted in history.of(Interrupted):
         return Reason("the run was interrupted", (interrupted.n,))
     for fault in history.of(FaultSeen):
-        if fault.body.kind in USERS_MISTAKES:
+        if fault.body.users:
             return Reason(f"a mistake in the scenario's files: {fault.body.detail}", (fault.n,))
         phase = f" in phase {fault.body.phase}" if fault.body.phase else ""
         return Reason(f"a fault of the harness or its tools{phase}: {fault.body.detail}", (fault.n,))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.errors import ScenarioError, ScenarioFileError
 from harness.journal.events import FaultSeen, Interrupted, RestoreTried, SteadyStateChecked, WitnessTaken
 from harness.journal.record import Verdict
 from harness.render.story import Copy, Deed, Story, kinds, places
@@ -17,9 +16,6 @@ from harness.render.wording import duration, number, quantity
 from harness.scenario.models import VerdictValue
 
 RPO, RTO = "rpo", "rto"
-
-MISTAKES = (ScenarioError.__name__, ScenarioFileError.__name__)
-"""Kinds of faults that are the user's to mend."""
 
 LOSSES = {
     "torn": "torn",
@@ -117,7 +113,7 @@ def _no_deed(story: Story) -> str:
 
 
 def _fault(fault: FaultSeen) -> str:
-    if fault.kind in MISTAKES:
+    if fault.users:
         return f"A mistake in the scenario's files: {fault.detail}"
     return f"Fault of the harness or a tool, {fault.kind}: {fault.detail}"
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import errors
 from harness.cli.exits import Exit, exit_of_error, explain
 from harness.errors import DatabaseError, HarnessError, ScenarioFileError, StatementError
+from harness.journal.events import FaultSeen
 from harness.run.faults import blaming, in_plain_words
 from harness.sandbox import Sandbox
 
@@ -53,3 +55,14 @@ def test_a_refused_statement_is_blamed_on_its_file_and_a_dead_server_is_not() ->
         raise DatabaseError("db: gone", hint="look")
     assert exit_of_error(caught.value) is Exit.USAGE
     assert exit_of_error(refusal) is Exit.FAULT
+
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HarnessError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_exit_code_and_record_agree_on_whose_mistake_an_error_is(kind: type[HarnessError]) -> None:
+    error = kind.__new__(kind)
+    seen = FaultSeen(phase=None, kind=kind.__name__, detail="")
+    assert seen.users is (exit_of_error(error) is Exit.USAGE)
+    assert seen.users is issubclass(kind, errors.RequestError | errors.ScenarioError)
