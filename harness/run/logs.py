@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from harness.facts import WORKSPACE_SUFFIX
 
@@ -21,8 +21,10 @@ MOST = 100
 CUT = 1024
 """Bytes that are left out where a log without lines is cut, so that no half of a secret is kept."""
 
-MINTED = re.compile(r"(?i)[0-9a-f]{32,}")
-"""What every minted credential ends in. One of a replica that did not come up is known to nobody else."""
+MINTED = re.compile(r"[0-9a-fA-F]{32,}|(?:[MNOYZ][2DGTWjmz][ABEFIJMNQRUVYZcdghkl][0-5h-mw-z]){10,}")
+"""What every minted credential ends in, 32 hexadecimal digits, and what base64 makes of them at any offset:
+each three are written in four letters, of which few can be the first, the second and so on. The credentials
+of a replica that did not come up are known to nobody else."""
 
 
 def keep_logs(root: Path, folder: Path, clean: Callable[[str], str], below: str = "") -> None:
@@ -46,14 +48,20 @@ def keep_logs(root: Path, folder: Path, clean: Callable[[str], str], below: str 
 
 
 def where_kept(text: str, root: Path, folder: Path) -> str:
-    """The text with every log that it names in the working directory named where it is kept.
+    """The text with every log that it names in the working directory, and that is kept, named where it is.
 
     Args:
-        text: a message or a hint.
-        root, folder: as for ``keep_logs``.
+        text: a message or a hint; it may name several logs at once, as ``*.log``.
+        root, folder: as for ``keep_logs``, which has been called.
     """
-    logs = re.compile(rf"{re.escape(str(root))}/(?=\S*\.log\b)")
-    return logs.sub(lambda _: f"{folder / FOLDER}/", text)
+    kept = [path.relative_to(folder / FOLDER) for path in (folder / FOLDER).rglob("*.log")]
+
+    def rename(found: re.Match[str]) -> str:
+        named = PurePath(found[1])
+        there = any(path.match(found[1]) and len(path.parts) == len(named.parts) for path in kept)
+        return str(folder / FOLDER / named) if there else found[0]
+
+    return re.sub(rf"{re.escape(str(root))}/([^\s/]\S*?\.log)(?![\w/-]|\.\w)", rename, text)
 
 
 def _logs(root: Path) -> Iterator[Path]:

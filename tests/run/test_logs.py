@@ -105,8 +105,58 @@ def test_no_credential_is_kept_in_any_form(root: Path, tmp_path: Path) -> None:
     assert b"[secret of bob]" in content
 
 
-def test_a_hint_that_names_a_log_names_where_it_is_kept(tmp_path: Path) -> None:
-    work, run = tmp_path / "work", tmp_path / "reports" / r"run-\1"
-    hint = f"its logs are {work}/vault/*.log, {work}/db/postgres.log; its files {work}/db/data"
+def test_a_credential_that_nobody_knows_is_kept_in_no_form_and_other_text_is(
+    root: Path, tmp_path: Path
+) -> None:
+    unknown = [Secret.mint(prefix).reveal() for prefix in ("", "a", "ab", "rw/", "gone-") for _ in range(20)]
+    logged = []
+    for text in unknown:
+        logged += [text, text.upper(), quote(text, ""), text.encode().hex(), text.encode().hex().upper()]
+        for user in (b"", b"b:", b"bo:", b"bob:"):
+            logged += [
+                base64.b64encode(user + text.encode() + after).decode() for after in (b"", b"!", b"!!")
+            ]
+            logged.append(base64.urlsafe_b64encode(user + text.encode()).decode())
+    others = [
+        str(root / "kiosk@recovery-1" / "pgdata" / "base" / "16384" / "pg_internal-init_of_the_database"),
+        "postgres://application@127.0.0.1:5432/bookings?application_name=ninelives&connect_timeout=3",
+        "ReconcilerControllerManagerServiceAccountTokenMountPathNotFoundException",
+    ]
+    (root / "db/postgres.log").write_text("\n".join(["first", *logged, *others]), encoding="utf-8")
+    keep_logs(root, tmp_path / "run", str)
+    content = kept(tmp_path / "run")["db/postgres.log"]
+    assert [text for text in unknown if shows(content.encode(), text)] == []
+    assert [text for text in unknown if shows(content.lower().encode(), text)] == []
+    lines = content.splitlines()
+    assert len(lines) == 1 + len(logged) + len(others)
+    assert [line for line in lines[1 : 1 + len(logged)] if "[32 digits]" not in line] == []
+    assert lines[-len(others) :] == others
+
+
+def test_a_hint_that_names_a_log_names_where_it_is_kept(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "reports" / r"run-\1"
+    keep_logs(root, run, str)
+    hint = f"its logs are {root}/vault/*.log, {root}/db/postgres.log; its files {root}/db/data"
     kept_there = f"{run}/logs/vault/*.log, {run}/logs/db/postgres.log"
-    assert where_kept(hint, work, run) == f"its logs are {kept_there}; its files {work}/db/data"
+    assert where_kept(hint, root, run) == f"its logs are {kept_there}; its files {root}/db/data"
+    assert where_kept(f"see {root}/db/postgres.log.", root, run) == f"see {run}/logs/db/postgres.log."
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vault/filer/db/00/000002.log",
+        "intern-workspace/app.log",
+        "stray.log",
+        "db/binary.log",
+        "db/nothing.log",
+        "gone/*.log",
+        "db/postgres.log.1",
+        "db/postgres.login",
+        "*.log",
+    ],
+)
+def test_a_log_that_is_not_kept_is_named_where_it_was(root: Path, tmp_path: Path, name: str) -> None:
+    (root / "db/binary.log").write_bytes(b"a\0b")
+    keep_logs(root, tmp_path / "run", str)
+    assert where_kept(f"see {root}/{name} there", root, tmp_path / "run") == f"see {root}/{name} there"
