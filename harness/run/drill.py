@@ -12,6 +12,7 @@ from pathlib import Path
 import harness
 from harness.clock import SystemClock
 from harness.errors import HarnessError, JournalError
+from harness.facts import Endpoint
 from harness.interrupts import deferred_interrupts, gentle_interrupts
 from harness.journal.events import Line, RunEnded, RunStarted
 from harness.journal.record import RunRecord
@@ -22,6 +23,7 @@ from harness.run.ground import Ground, tell
 from harness.run.judge import judge_run
 from harness.run.place import Place, name_run, point_latest, run_folder, workplace
 from harness.run.plan import Plan, plan
+from harness.run.redact import Redactor
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
 
@@ -123,17 +125,18 @@ def _start(folder: Path, loaded: LoadedScenario, resolved: str) -> RunStarted:
 def _play(planned: Plan, place: Place, journal: Journal, clock: SystemClock) -> BaseException | None:
     """Play the drill; returns what stopped it, which is in the journal then, if that still takes anything."""
     began, cpu = clock.stamp(), clock.cpu()
+    endpoints: dict[str, Endpoint] = {}
     told: list[BaseException] = []
     fault: BaseException | None = None
     try:
         with workplace(place, journal.folder.name) as sandbox:
-            execute(Ground(planned, sandbox, journal, clock, told=told))
+            execute(Ground(planned, sandbox, journal, clock, endpoints=endpoints, told=told))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the run is judged as undecided
         fault = in_plain_words(error)
     try:
         with deferred_interrupts():
             if fault is not None and fault not in told:
-                tell(journal, None, fault)
+                tell(journal, None, fault, Redactor(endpoints.values()))
             journal.write(RunEnded(seconds=clock.stamp().since(began), harness_cpu=clock.cpu() - cpu))
             journal.sync()
     except (JournalError, KeyboardInterrupt) as error:

@@ -30,6 +30,9 @@ from harness.sandbox import Sandbox
 from harness.scenario.models import CommandBackup, driver_of
 from harness.seams.drivers import BackupTool, Setting
 
+LONGEST_DETAIL = 500
+"""Characters that are kept of what an exception says that was not made for a reader."""
+
 Fields = Mapping[str, Sequence[int]]
 """For each row's key, the hash of each of its other columns, in the order of their names."""
 
@@ -117,10 +120,14 @@ class Ground:
 
     def keep_script_logs(self) -> None:
         """Keep with the run what the team's own backup scripts have printed."""
-        clean = Redactor(self.endpoints.values()).clean_log
+        clean = self.redactor().clean_log
         for name, protection in self.plan.loaded.stack.protections.items():
             if isinstance(protection, CommandBackup):
                 keep_logs(self.sandbox.root, self.journal.folder, clean, f"{protection.of}/{name}")
+
+    def redactor(self) -> Redactor:
+        """Knows the credentials of every replica that is there by now."""
+        return Redactor(self.endpoints.values())
 
     def _release(self, lease: Lease) -> None:
         self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)
@@ -131,8 +138,8 @@ class Ground:
         return driver_of(model) if model is not None else "files"
 
 
-def tell(journal: Journal, phase: Phase | None, error: BaseException) -> None:
-    """Write down what went wrong."""
+def tell(journal: Journal, phase: Phase | None, error: BaseException, redactor: Redactor) -> None:
+    """Write down what went wrong, without a credential, whatever it was and wherever it came from."""
     if isinstance(error, KeyboardInterrupt):
         journal.write(Interrupted(phase=phase))
         return
@@ -142,7 +149,10 @@ def tell(journal: Journal, phase: Phase | None, error: BaseException) -> None:
     elif isinstance(error, HarnessError):
         detail, hint = error.message, error.hint
     else:
-        detail, hint = str(error)[:500], ""
+        detail, hint = str(error), ""
+    detail, hint = redactor.clean_log(detail), redactor.clean_log(hint)
+    if not isinstance(error, HarnessError):
+        detail = detail[:LONGEST_DETAIL]
     journal.write(FaultSeen(phase=phase, kind=type(error).__name__, detail=detail, hint=hint))
 
 
@@ -171,7 +181,7 @@ def told(ground: Ground, phase: Phase | None = None) -> Iterator[None]:
         error = in_plain_words(caught)
         _keep_logs(ground, error)
         ground.told.append(error)
-        tell(ground.journal, phase, error)
+        tell(ground.journal, phase, error, ground.redactor())
         if error is caught:
             raise
         raise error from caught
@@ -181,9 +191,9 @@ def _keep_logs(ground: Ground, error: BaseException) -> None:
     """Keep what the servers said of a fault, and have its message and hint name the place where that is."""
     if not isinstance(error, Exception):
         return  # somebody stopped the run; nothing has to be looked into
-    redactor = Redactor(ground.endpoints.values())
+    redactor = ground.redactor()
     root, folder = ground.sandbox.root, ground.journal.folder
     keep_logs(root, folder, redactor.clean_log)
     if isinstance(error, HarnessError):
-        error.message = redactor.clean(where_kept(error.message, root, folder))
-        error.hint = redactor.clean(where_kept(error.hint, root, folder))
+        error.message = redactor.clean_log(where_kept(error.message, root, folder))
+        error.hint = redactor.clean_log(where_kept(error.hint, root, folder))

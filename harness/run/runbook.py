@@ -12,7 +12,6 @@ from harness.journal.events import RunbookPlayed
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.logs import FOLDER, LONGEST
-from harness.run.redact import Redactor
 from harness.run.restore import Stopwatch
 from harness.seams.scripts import Script, script_environment
 
@@ -44,7 +43,7 @@ def play_runbook(ground: Ground, endpoint: Endpoint, name: str, timeout: timedel
     program = ground.plan.loaded.folder.resolve() / name
     script = Script(program, ground.sandbox, ground.clock, timeout.total_seconds())
     watch(FIRST_STEP)
-    clean = Redactor(ground.endpoints.values()).clean_log
+    clean = ground.redactor().clean_log
     try:
         ran = script.run(directory, log, script_environment(endpoint, ground.endpoints), _own(watch))
     finally:

@@ -38,6 +38,7 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
         detail = f"{failed} writes failed"
     if not detail and acknowledged < LEAST_SHARE * wanted.rate * seconds:
         detail = f"{acknowledged} writes in {seconds:.1f} s, wanted {wanted.rate:g} a second"
+    detail = ground.redactor().clean_log(detail)
     ground.journal.write(
         SteadyStateChecked(
             ok=not detail, acknowledged=acknowledged, failed=failed, seconds=seconds, detail=detail

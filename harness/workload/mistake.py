@@ -26,9 +26,10 @@ class Mistake(BaseModel):
 
     @classmethod
     def of(cls, where: str, what: str) -> Mistake:
-        """One whose message fits into a line."""
+        """One whose message fits into a line. It is cut between words: nobody knows half a credential."""
         words = " ".join(what.split())
-        return cls(where=where, what=words if len(words) <= LONGEST else f"{words[:LONGEST]} ...")
+        whole = words if len(words) <= LONGEST else f"{words[:LONGEST].rpartition(' ')[0]} ..."
+        return cls(where=where, what=whole)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"

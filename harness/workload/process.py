@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -176,10 +177,11 @@ class Workload:
         return self._process is not None and self._process.poll() is None
 
     def last_words(self) -> str:
-        """The end of the child's log."""
+        """The end of the child's log, from the beginning of a word: nobody knows half a credential."""
         if not self.log.is_file():
             return ""
-        return self.log.read_text(encoding="utf-8", errors="replace").strip()[-LAST_WORDS:]
+        text = self.log.read_text(encoding="utf-8", errors="replace").strip()
+        return text if len(text) <= LAST_WORDS else re.sub(r"^\S*\s*", "", text[-LAST_WORDS:])
 
     def mistake(self) -> Mistake | None:
         """The last exception that the locustfile raised; None when there was none."""

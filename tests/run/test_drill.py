@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.errors import WorkloadError
-from harness.facts import OPERATOR
+from harness.facts import OPERATOR, Credential, Endpoint, Lease, Secret
 from harness.journal.events import (
     ActionEnded,
     AgentStarted,
@@ -352,6 +352,22 @@ def test_an_interrupted_run_leaves_every_report_says_so_and_is_not_the_latest(
     assert {"journal.jsonl", "scenario.json", "verdicts.json", "junit.xml", "index.html"} <= names
     assert (interrupted.folder / "summary.txt").read_text(encoding="utf-8").startswith("INTERRUPTED: ")
     assert (stage.reports / "latest").resolve() != interrupted.folder.resolve()
+
+
+def test_what_fails_outside_of_every_phase_is_told_without_its_secrets(
+    stage: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = Secret.mint()
+
+    def fail(ground: Ground) -> None:
+        lease = Lease(run_id="r", service="kiosk", kind="postgres", directory=stage.work)
+        credentials = {"bob": Credential("bob", "password", "bob", secret)}
+        ground.endpoints["kiosk"] = Endpoint(lease, "postgres", "", 1, "", None, stage.work, credentials)
+        raise RuntimeError(f"no entry with {secret.reveal()}")
+
+    monkeypatch.setattr("harness.run.drill.execute", fail)
+    (fault,) = drill(load_scenario(UNPROTECTED), stage).record.history.of(FaultSeen)
+    assert (fault.body.phase, fault.body.detail) == (None, "no entry with [secret of bob]")
 
 
 def test_a_run_says_how_long_it_took_and_what_of_it_was_our_own_work(interrupted: Drilled) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness.cli.exits import Exit, exit_of
 from harness.errors import HarnessError
 from harness.facts import Secret
-from harness.journal.events import FaultSeen, PhaseStarted
+from harness.journal.events import FaultSeen, PhaseStarted, SteadyStateChecked
 from harness.run.drill import Drilled, drill
 from harness.run.place import Place
 from harness.scenario.load import load_scenario
@@ -200,6 +200,18 @@ def test_what_the_locustfile_raised_is_in_the_log_that_is_kept_without_its_secre
     for path in drilled.folder.rglob("*"):
         for secret in minted if path.is_file() else ():
             assert not shows(path.read_bytes(), secret), path
+
+
+def test_last_words_of_a_workload_that_dies_are_told_without_its_secrets(
+    stage: Place, kiosk: Callable[[Mistake], Path]
+) -> None:
+    last = "import os; os.write(2, self.environment.work.assignment.database.secret.encode()); os._exit(9)"
+    line = "        key = self.key()\n        tx"
+    drilled = drill(
+        load_scenario(kiosk(Mistake("workload.py", line, f"        {last}\n{line}", "", ""))), stage
+    )
+    (checked,) = drilled.record.history.of(SteadyStateChecked)
+    assert checked.body.detail == "the workload died; its last words: [secret of application]"
 
 
 def test_a_script_of_a_reconstruction_is_told_with_its_own_line(

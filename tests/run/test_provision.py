@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +12,14 @@ import pytest
 
 from harness.clock import SystemClock
 from harness.errors import BackupError, HarnessError, JournalError, LeftoverError, ProvisionError
-from harness.facts import Endpoint, Lease
+from harness.facts import Credential, Endpoint, Lease, Secret
 from harness.journal.events import FaultSeen, Released
 from harness.journal.history import read_history
 from harness.journal.writer import Journal
 from harness.run.ground import Ground
 from harness.run.place import Place, abandoned_runs, workplace
 from harness.run.provision import provisioned
+from tests.faults.test_secrets import shows
 
 
 class StubReplica:
@@ -152,6 +154,40 @@ def test_a_log_that_a_hint_names_is_there_when_the_hint_is_read(place: Place, jo
     assert (journal.folder / "logs" / "db" / "server.log").read_text(encoding="utf-8") == "no port\n"
     (fault,) = read_history(journal.folder).of(FaultSeen)
     assert fault.body.hint == caught.value.hint
+
+
+class TalkingReplica(StubReplica):
+    """A replica that comes up, and answers the question whose it is with an exception."""
+
+    def __init__(self, secret: Secret, error: Exception) -> None:
+        super().__init__([])
+        self._secret, self._error = secret, error
+
+    def provision(self, lease: Lease, _: object) -> Endpoint:
+        credentials = {"bob": Credential("bob", "password", "bob", self._secret)}
+        return Endpoint(lease, "stub", "127.0.0.1", 1, "", None, lease.directory, credentials)
+
+    def read_marker(self, _: Endpoint) -> str:
+        raise self._error
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_credential_of_whatever_is_raised_is_in_the_journal(
+    place: Place, journal: Journal, known: bool
+) -> None:
+    secret = Secret.mint()
+    coded = base64.b64encode(b"bob:" + secret.reveal().encode()).decode()
+    text = f"{coded} {secret.reveal()} {'.' * 350} {secret.reveal()}{secret.reveal()}"
+    error = HarnessError(text, hint=text) if known else RuntimeError(text)
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, db=TalkingReplica(secret, error))
+        with pytest.raises(type(error)), provisioned(ground):
+            pytest.fail("the drill went on")
+    (fault,) = read_history(journal.folder).of(FaultSeen)
+    for told in (fault.body.detail, *([fault.body.hint] if known else [])):
+        assert told.count("[secret of bob]") == 4
+        assert not shows(told.encode(), secret.reveal())
+        assert not any(secret.reveal()[:n] in told for n in (8, 16))
 
 
 def test_a_tool_that_hangs_is_told_as_that_in_the_journal_too(place: Place, journal: Journal) -> None:

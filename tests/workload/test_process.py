@@ -16,13 +16,14 @@ import pytest
 
 from harness.clock import SystemClock
 from harness.errors import HarnessError, ScenarioFileError, WorkloadError
-from harness.facts import APPLICATION, Endpoint, Lease
+from harness.facts import APPLICATION, Endpoint, Lease, Secret
 from harness.journal.ledger import read_ledger
 from harness.replicas.postgres import PostgresReplica
 from harness.sandbox import MARK, Sandbox
 from harness.seams.drivers import Setting
 from harness.workload.assignment import Access, Assignment
-from harness.workload.process import Workload
+from harness.workload.mistake import LONGEST, Mistake
+from harness.workload.process import LAST_WORDS, Workload
 from tests.workload.conftest import HEAD, KEYS, Make
 from tests.workload.observing import stored, wait_for_acknowledgements, wait_until, written
 
@@ -327,3 +328,17 @@ def test_the_harness_itself_never_loads_locust() -> None:
         "print(sorted({'locust', 'gevent', 'flask'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_last_words_and_mistakes_are_cut_between_words(database: Endpoint, make: Make) -> None:
+    workload = make(database, BOOK)
+    secret = Secret.mint().reveal()
+    for length in (LAST_WORDS - 16, LAST_WORDS, LAST_WORDS + 16):
+        workload.log.write_text(f"{secret} {'x' * (length - 33)}", encoding="utf-8")
+        words = workload.last_words()
+        assert secret in words or secret[-8:] not in words
+    workload.log.write_text("x" * 2 * LAST_WORDS, encoding="utf-8")
+    assert workload.last_words() == ""
+    for length in (LONGEST - 16, LONGEST, LONGEST + 16):
+        what = Mistake.of("users.py:1", f"ValueError: {'x' * (length - 45)} {secret}").what
+        assert secret in what or secret[:8] not in what
