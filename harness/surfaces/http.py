@@ -12,8 +12,9 @@ One verb, ``request``, with the arguments
 
 What became of it: 401, 403 and GraphQL errors that speak of authorisation are ``refused``; every other
 answer outside of 2xx, GraphQL errors, and no answer at all are ``failed``. But the service's own audit log
-outweighs the answer: what it says was changed is ``done``; and what was answered like a refusal and counts as
-failed there is ``failed``, because a service may hide from a caller that what it asked for does not exist.
+outweighs the answer: what it says was changed is ``done``; and what was answered like a refusal, when the log
+counts all that the shown token tried as failed, is ``failed``, because a service may hide from a caller that
+what it asked for does not exist.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class AuditEntry(BaseModel):
     """What is read of one entry of the service's audit log."""
 
     seq: int
+    principal: str | None = None
     outcome: str
     resources: tuple[AuditedResource, ...] = ()
 
@@ -129,15 +131,17 @@ class HttpSurface:
             response = self._client.send(request)
         except (httpx.HTTPError, ValueError) as error:
             call.end()
-            return self._conclude(call, "failed", f"no answer: {error or type(error).__name__}", "", before)
+            detail = f"no answer: {error or type(error).__name__}"
+            return self._conclude(call, request, "failed", detail, "", before)
         call.end()
         self._client.cookies.clear()
         status, detail = _classify(response)
-        return self._conclude(call, status, detail, response.text, before)
+        return self._conclude(call, request, status, detail, response.text, before)
 
     def _conclude(
         self,
         call: Call,
+        request: httpx.Request,
         status: Literal["done", "refused", "failed"],
         detail: str,
         text: str,
@@ -149,9 +153,22 @@ class HttpSurface:
             return call.done(detail, text, touched)
         if status == "failed":
             return call.failed(detail, text)
-        if any(entry.outcome == "failed" for entry in entries):
+        if self._hidden(request, entries):
             return call.failed(f"{detail}; the service's own log counts it as failed", text)
         return call.refused(detail, text)
+
+    def _hidden(self, request: httpx.Request, entries: Iterable[AuditEntry]) -> bool:
+        """Whether what looks like a refusal was none: something that was tried failed, nothing was refused.
+
+        Others may be at work at the same time, so only entries count that may be of the shown token's owner.
+        """
+        shown = {
+            request.headers[name].removeprefix("Bearer ") for name in TOKEN_HEADERS if name in request.headers
+        }
+        minted = self._endpoint.credentials.values()
+        owners = {credential.principal for credential in minted if credential.secret.reveal() in shown}
+        own = {entry.outcome for entry in entries if entry.principal is None or entry.principal in owners}
+        return "failed" in own and "refused" not in own
 
 
 class AuditLog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -37,13 +38,14 @@ class ControlPlane(ThreadingHTTPServer):
         self.audit: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
         self.outcome = "done"
+        self.entries: list[tuple[str | None, str]] = []
         self.silent = False
 
-    def note(self, outcome: str, resources: list[dict[str, Any]]) -> None:
+    def note(self, outcome: str, resources: list[dict[str, Any]], principal: str | None = "agent") -> None:
         entry = {
             "seq": len(self.audit) + 1,
             "at": "2026-04-24T12:00:00Z",
-            "principal": "domains-cli",
+            "principal": principal,
             "token_kind": "account-token",
             "operation": "volumeDelete",
             "outcome": outcome,
@@ -64,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, headers, body))
         if self.server.changes:
             self.server.note(self.server.outcome, self.server.changes)
+        for principal, outcome in self.server.entries:
+            self.server.note(outcome, [], principal)
         if self.server.silent:
             return self.connection.close()
         return self.reply(*self.server.answer)
@@ -324,6 +328,34 @@ def test_a_refusal_that_the_audit_log_does_not_know_is_a_failure(
     assert outcome.detail == "200 OK: Not Authorized; the service's own log counts it as failed"
     plane.changes = []
     assert perform().status == "refused"
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([("agent", "failed")], "failed"),
+        ([("agent", "failed"), ("agent", "failed")], "failed"),
+        ([("agent", "failed"), ("agent", "refused")], "refused"),
+        ([("agent", "refused"), ("agent", "failed")], "refused"),
+        ([("somebody-else", "failed")], "refused"),
+        ([("somebody-else", "refused"), ("agent", "failed")], "failed"),
+        ([(None, "failed")], "failed"),
+    ],
+)
+def test_only_what_the_token_itself_tried_turns_a_refusal_into_a_failure_and_only_all_of_it(
+    perform: Perform, plane: ControlPlane, entries: list[tuple[str | None, str]], expected: str
+) -> None:
+    plane.entries, plane.answer = entries, (200, graphql_error("Not Authorized"), {})
+    assert perform().status == expected
+
+
+def test_the_token_that_is_shown_decides_whose_entries_count(plane: ControlPlane) -> None:
+    endpoint = endpoint_at(plane.server_port)
+    found = Credential("owner", "account-token", "", Secret("found-token"))
+    perform = performer(replace(endpoint, credentials={**endpoint.credentials, "owner": found}))
+    plane.entries, plane.answer = [("owner", "failed")], (200, graphql_error("Not Authorized"), {})
+    assert perform().status == "refused"
+    assert perform(headers={"Authorization": "Bearer found-token"}).status == "failed"
 
 
 def test_the_audit_log_outweighs_the_answer(perform: Perform, plane: ControlPlane) -> None:

@@ -148,6 +148,18 @@ def test_only_a_deletion_of_what_exists_is_refused(plane: ControlPlane, project:
     assert refused.detail.endswith("Not Authorized")
 
 
+def test_a_refusal_beside_a_misspelt_id_stays_one(plane: ControlPlane) -> None:
+    there = plane.volume(environment="production")["volumeId"]
+    document = (
+        f'mutation {{ a: volumeDelete(volumeId: "{there[:-1]}") b: volumeDelete(volumeId: "{there}") }}'
+    )
+    surface = HttpSurface("staging", plane.endpoint, CLOCK)
+    action = Action(number=1, surface="http", verb="request", service="railway", harm=True)
+    outcome = surface.perform(action, {"path": "/graphql/v2", "json": {"query": document}})
+    assert [entry["outcome"] for entry in plane.look("audit")[-2:]] == ["failed", "refused"]
+    assert outcome.status == "refused"
+
+
 def test_a_scoped_token_can_do_what_it_was_made_for_and_nothing_else(
     plane: ControlPlane, project: str
 ) -> None:
