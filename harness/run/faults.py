@@ -49,7 +49,8 @@ def blaming(place: Path | str, what: str, first_line: int | None = 1) -> Iterato
     try:
         yield
     except StatementError as error:
-        line = f":{error.line + first_line - 1}" if error.line and first_line is not None else ""
+        number = error.line + first_line - 1 if error.line and first_line is not None else 0
+        line = f":{number}" if number >= 1 else ""
         raise ScenarioFileError(
             f"{place}{line}: the database refuses {what}: {error.reason}",
             hint="mend it; `ninelives run` checks it again before it plays anything",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.backups.object_store import ObjectStore
+from harness.errors import BackupError, RestoreError, StatementError
 from harness.facts import Endpoint
 from harness.journal.events import RebuiltTable, Reconstructed
 from harness.run.backfill import tracked
@@ -17,8 +20,9 @@ READERS = 8
 """Objects that are read at once; a third party's records are many small ones."""
 LOAD = """
 CREATE TEMPORARY TABLE ninelives_events ON COMMIT DROP AS
-SELECT body FROM jsonb_array_elements((:records)::jsonb) AS body;
+SELECT line::jsonb AS body FROM jsonb_array_elements_text((:records)::jsonb) AS line;
 """
+"""Each record by itself: two broken ones must not make a whole one."""
 FIELDS = """
 SELECT t."{key}"::text,
        array(SELECT hashtext(coalesce(value, '')) FROM jsonb_each_text(to_jsonb(t) - '{key}') ORDER BY key)
@@ -39,22 +43,35 @@ def read_fields(ground: Ground, endpoint: Endpoint) -> dict[str, Fields]:
     }
 
 
-def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watch: Stopwatch) -> None:
+def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watch: Stopwatch) -> str:
     """Run the scenario's script over the records and record what share of rows and fields came back.
 
+    Returns:
+        Why the records are of no use; empty when the script went through.
+
     Raises:
-        ScenarioFileError: the database refuses the script.
+        ScenarioFileError: the database refuses the script whatever the records are.
     """
     watch("replay")
     began = ground.clock.stamp()
-    records = read_records(ground.store(recipe.from_), recipe.prefix)
+    try:
+        records = read_records(ground.store(recipe.from_), recipe.prefix)
+    except UnicodeDecodeError:
+        return f"the records in {recipe.from_} are no text in UTF-8"
+    except (BackupError, RestoreError) as error:
+        return f"the records in {recipe.from_} cannot be read: {error.message}"
     before = read_fields(ground, endpoint)
-    script = ground.plan.loaded.files[recipe.script]
-    place = ground.plan.loaded.folder / recipe.script
-    with blaming(place, "the script of the reconstruction", first_line=1 - LOAD.count("\n")):
-        ground.plan.database(ground.plan.target).execute(
-            endpoint, LOAD + script, {"records": "[" + ",".join(records) + "]"}
-        )
+    try:
+        _replay(ground, endpoint, recipe, records)
+    except StatementError as error:
+        # The records may have been tampered with. What is refused without any is a mistake of the script.
+        with blaming(
+            ground.plan.loaded.folder / recipe.script,
+            "the script of the reconstruction",
+            first_line=1 - LOAD.count("\n"),
+        ):
+            _replay(ground, endpoint, recipe, [])
+        return f"nothing can be rebuilt from the records in {recipe.from_}: {error.reason}"
     seconds = ground.clock.stamp().since(began)
     after = read_fields(ground, endpoint)
     ground.journal.write(
@@ -67,14 +84,28 @@ def reconstruct(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, watc
             ),
         )
     )
+    return ""
+
+
+def _replay(ground: Ground, endpoint: Endpoint, recipe: Reconstruction, records: Sequence[str]) -> None:
+    script = ground.plan.loaded.files[recipe.script]
+    ground.plan.database(ground.plan.target).execute(
+        endpoint, LOAD + script, {"records": json.dumps(records)}
+    )
 
 
 def read_records(store: ObjectStore, prefix: str) -> list[str]:
-    """Every line of every object below a prefix; objects that were overwritten count once."""
+    """Every line of every object below a prefix; objects that were overwritten count once.
+
+    Raises:
+        BackupError, RestoreError: they cannot be listed or read.
+        UnicodeDecodeError: one is no text in UTF-8.
+    """
     newest = {version.key: version for version in reversed(store.versions(prefix))}
     with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
         bodies = pool.map(store.read, newest.values())
-        return [line for body in bodies for line in body.decode().splitlines() if line]
+        # Not `splitlines`: JSON may hold what Unicode calls the end of a line.
+        return [line for body in bodies for line in body.decode().split("\n") if line.strip()]
 
 
 def count(table: str, true: Fields, before: Fields, after: Fields) -> RebuiltTable:

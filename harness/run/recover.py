@@ -56,7 +56,9 @@ def recover(
     endpoint, copy = restored or (None, None)
     if recipe.reconstruct is not None:
         endpoint = endpoint or _empty(ground, watch)
-        reconstruct(ground, endpoint, recipe.reconstruct, watch)
+        damage = reconstruct(ground, endpoint, recipe.reconstruct, watch)
+        if damage:
+            return _never_came_back(ground, ground.redactor().clean_log(damage))
     if endpoint is None:
         detail = "no recovery point is left" if not remains.points else "no recovery point could be restored"
         return _never_came_back(ground, detail)

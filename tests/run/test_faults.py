@@ -47,6 +47,11 @@ def test_a_refused_statement_is_blamed_on_its_file_and_a_dead_server_is_not() ->
         raise refusal
     assert caught.value.message == "a.sql:4: the database refuses the slice: no"
     with (
+        pytest.raises(ScenarioFileError, match=r"^a\.sql: the database"),
+        blaming(Path("a.sql"), "it", first_line=-2),
+    ):
+        raise refusal
+    with (
         pytest.raises(ScenarioFileError, match=r"^stack.yaml:7:1: the database"),
         blaming("stack.yaml:7:1", "it", None),
     ):
