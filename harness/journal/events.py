@@ -292,6 +292,7 @@ class WorkloadStopped(Fact):
     sha256: str
     entries: int
     exit_code: int
+    raised: str = Field("", description="the last exception of the locustfile, and where it came from")
 
 
 class ContentVerified(Fact):

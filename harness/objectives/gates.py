@@ -113,7 +113,8 @@ def _finished(_: LoadedScenario, history: History) -> Reason | None:
 def _workload_well(_: LoadedScenario, history: History) -> Reason | None:
     for stopped in history.of(WorkloadStopped):
         if stopped.body.exit_code != 0:
-            return Reason(f"the workload ended with exit code {stopped.body.exit_code}", (stopped.n,))
+            raised = f": {stopped.body.raised}" if stopped.body.raised else ""
+            return Reason(f"the workload ended with exit code {stopped.body.exit_code}{raised}", (stopped.n,))
     return None
 
 

@@ -34,6 +34,7 @@ def execute(ground: Ground) -> None:
             if ground.plan.loaded.scenario.recover.reconstruct is not None:
                 ground.fields = read_fields(ground, ground.endpoints[ground.plan.target])
             points, inventory = list_points(ground), take_inventory(ground, "before")
+            world.check_locustfile()
         with phase(ground, "act"):
             for service in ground.plan.replicas:
                 ground.check_marker(service)

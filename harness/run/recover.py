@@ -118,14 +118,27 @@ def _empty(ground: Ground, watch: Stopwatch) -> Endpoint:
 def _put_to_work(
     ground: Ground, traffic: Traffic, endpoint: Endpoint, copy: Copy | None, watch: Stopwatch
 ) -> None:
-    """Verify what answers, let the workload back in, and wait for its first acknowledged write."""
+    """Verify what answers, let the workload back in, and wait for its first acknowledged write.
+
+    Raises:
+        WorkloadError: there is none, and the locustfile has not raised.
+    """
     service = ground.plan.target
     ground.endpoints[service] = endpoint
     watch("verify")
     ground.check_marker(service)
     watch("reconnect")
-    traffic.workload.go()
-    answered = traffic.wait_for_first_acknowledgement()
+    try:
+        traffic.workload.go()
+        answered = traffic.wait_for_first_acknowledgement()
+    except WorkloadError:
+        raised = traffic.raised()
+        if not raised:
+            raise
+        # Undecided, since its users write no more. What came back can still be compared.
+        detail = f"no write of the workload was acknowledged; {ground.redactor().clean_log(raised)}"
+        _never_came_back(ground, detail)
+        return
     watch("", answered)
     ground.journal.write(
         Recovered(

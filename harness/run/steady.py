@@ -21,6 +21,9 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
     Returns:
         Whether writes were acknowledged at half the wanted rate at least, none failed, and the service
         answered all the while.
+
+    Raises:
+        ScenarioFileError: the locustfile has raised.
     """
     wanted = ground.plan.loaded.scenario.workload
     began = ground.clock.stamp()
@@ -38,6 +41,7 @@ def steady_state(ground: Ground, traffic: Traffic) -> bool:
         detail = f"{failed} writes failed"
     if not detail and acknowledged < LEAST_SHARE * wanted.rate * seconds:
         detail = f"{acknowledged} writes in {seconds:.1f} s, wanted {wanted.rate:g} a second"
+    traffic.check_locustfile()
     detail = ground.redactor().clean_log(detail)
     ground.journal.write(
         SteadyStateChecked(

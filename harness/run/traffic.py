@@ -16,6 +16,7 @@ from harness.journal.ledger import read_ledger
 from harness.journal.witness import digest_file
 from harness.run.backfill import tracked
 from harness.run.ground import Ground
+from harness.run.logs import keep_logs
 from harness.run.prober import Prober
 from harness.scenario.models import S3Service
 from harness.workload.process import Workload
@@ -53,7 +54,6 @@ class Traffic:
             When it was, as the child stamped it.
 
         Raises:
-            ScenarioFileError: none came, and the locustfile has raised.
             WorkloadError: the child died, none came within ``PATIENCE`` seconds, or the service has not
                 answered for ``SILENCE`` seconds.
         """
@@ -68,33 +68,35 @@ class Traffic:
             if self.prober.up is not False:
                 answering = self.clock.stamp()
             self.clock.sleep(0.02)
-        self.check_locustfile()
         raise WorkloadError(
             self.complaint() or f"the workload has no write acknowledged{self._last_words()}",
             hint="run the drill again; if it stays so, look at the locustfile",
         )
 
     def complaint(self) -> str:
-        """What is wrong right now; empty when all is well.
-
-        Raises:
-            ScenarioFileError: the locustfile has raised.
-        """
-        self.check_locustfile()
+        """What is wrong right now; empty when all is well."""
         if not self.workload.alive():
             return f"the workload died{self._last_words()}"
         return "" if self.prober.up else "the service does not answer"
 
+    def raised(self) -> str:
+        """The last exception of the locustfile, and where it came from; empty when there was none."""
+        mistake = self.workload.mistake()
+        return f"{mistake.where}: the locustfile raised {mistake.what}" if mistake else ""
+
     def check_locustfile(self) -> None:
-        """Whatever the drill has seen, a locustfile that raises did not write what it was meant to.
+        """While nobody does any harm, an exception of the locustfile is its own mistake.
+
+        Once the agent has begun it may be what the agent did that the file does not bear. Then the run is
+        undecided, and goes on so that its record is whole.
 
         Raises:
             ScenarioFileError: it has raised.
         """
-        mistake = self.workload.mistake()
-        if mistake is not None:
+        raised = self.raised()
+        if raised:
             raise ScenarioFileError(
-                f"{mistake.where}: the locustfile raised {mistake.what}",
+                raised,
                 hint="mend it: users must bear refused writes, lost answers and rows that are not there",
             )
 
@@ -108,8 +110,7 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
     """Start the child early, since it needs a second to load; it sends nothing before it is told to.
 
     Raises:
-        WorkloadError: it does not start.
-        ScenarioFileError: the locustfile has raised; after the block, when nothing else went wrong.
+        ProvisionError: it does not start.
     """
     wanted = ground.plan.loaded.scenario.workload
     endpoint = ground.endpoints[wanted.service]
@@ -136,31 +137,28 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
     finally:
         with deferred_interrupts():
             prober.stop()
-            _end(ground, world)
-    world.check_locustfile()
+            stop(ground, world)
 
 
 def stop(ground: Ground, traffic: Traffic) -> None:
     """End the workload; its ledger is complete from then on. Idempotent.
 
-    Raises:
-        ScenarioFileError: the locustfile has raised.
+    When its locustfile has raised, what it and the servers have logged is kept.
     """
-    _end(ground, traffic)
-    traffic.check_locustfile()
-
-
-def _end(ground: Ground, traffic: Traffic) -> None:
     if traffic.stopped:
         return
     traffic.stopped = True
-    exit_code = traffic.workload.stop()
+    exit_code, raised = traffic.workload.stop(), traffic.raised()
+    clean = ground.redactor().clean_log
+    if raised:
+        keep_logs(ground.sandbox.root, ground.journal.folder, clean)
     ground.journal.write(
         WorkloadStopped(
             file=LEDGER,
             sha256=digest_file(traffic.ledger),
             entries=len(read_ledger(traffic.ledger)),
             exit_code=exit_code,
+            raised=clean(raised),
         )
     )
 

@@ -12,7 +12,14 @@ import pytest
 from harness.cli.exits import Exit, exit_of
 from harness.errors import HarnessError
 from harness.facts import Secret
-from harness.journal.events import FaultSeen, PhaseStarted, SteadyStateChecked
+from harness.journal.events import (
+    ContentVerified,
+    FaultSeen,
+    PhaseEnded,
+    PhaseStarted,
+    Recovered,
+    SteadyStateChecked,
+)
 from harness.run.drill import Drilled, drill
 from harness.run.place import Place
 from harness.scenario.load import load_scenario
@@ -30,9 +37,10 @@ class Mistake:
     Attributes:
         file: that the mistake is put into.
         old, new: what is replaced by what.
-        told: begins the message; ``{folder}`` is the scenario's.
+        told: begins the message; ``{line}`` is the file with the line of ``at``, ``{point}`` with its column.
         hint: is in it.
         phase: the last that begins before the teardown.
+        at: what is pointed at, if it is not ``new`` itself.
     """
 
     file: str
@@ -41,8 +49,10 @@ class Mistake:
     told: str
     hint: str
     phase: str = "provision"
+    at: str = ""
 
 
+PLACE = "        key = self.key()\n        tx"
 KEY = "orders: {key: id,"
 OBJECTIVES = "objectives:\n"
 INLINE = "objectives:\n  invariants:\n    paid: SELECT id FROM orders WHERE amont < 0\n"
@@ -51,42 +61,45 @@ MISTAKES = {
         "plain.sql",
         "    amount ",
         "    amount amount ",
-        "{folder}/plain.sql:3: the database refuses the schema of kiosk: syntax error",
+        "{line}: the database refuses the schema of kiosk: syntax error",
         "plain SQL",
     ),
     "key column": Mistake(
         "bare.yaml",
         KEY,
         "orders: {key: idd,",
-        "{folder}/bare.yaml:8:21: services.kiosk.tables.orders.key: the table 'orders' has no column 'idd'",
+        "{point}: services.kiosk.tables.orders.key: the table 'orders' has no column 'idd'",
         "did you mean 'id'?",
+        at="idd,",
     ),
     "time column": Mistake(
         "bare.yaml",
         "time: placed_at",
         "time: place_at",
-        "{folder}/bare.yaml:8:31: services.kiosk.tables.orders.time: the table 'orders' has no column",
+        "{point}: services.kiosk.tables.orders.time: the table 'orders' has no column",
         "did you mean 'placed_at'?",
+        at="place_at",
     ),
     "table": Mistake(
         "bare.yaml",
         KEY,
         "order: {key: id,",
-        "{folder}/bare.yaml:8:7: services.kiosk.tables.order: the schema has no table 'order'",
+        "{point}: services.kiosk.tables.order: the schema has no table 'order'",
         "did you mean 'orders'?",
     ),
     "invariant in the stack": Mistake(
         "bare.yaml",
         OBJECTIVES,
         INLINE,
-        '{folder}/bare.yaml:24:11: the database refuses the invariant paid: column "amont" does not exist',
+        '{point}: the database refuses the invariant paid: column "amont" does not exist',
         "mend it",
+        at="SELECT id FROM orders WHERE amont",
     ),
     "slice": Mistake(
         "slice.sql",
         "CROSS JOIN LATERAL",
         "CROS JOIN LATERAL",
-        "{folder}/slice.sql:4: the database refuses the slice: syntax error",
+        "{line}: the database refuses the slice: syntax error",
         "mend it",
         "backfill",
     ),
@@ -94,17 +107,18 @@ MISTAKES = {
         "workload.py",
         "NEVER_ANSWERED =",
         "import nowhere_to_be_found\nNEVER_ANSWERED =",
-        "{folder}/workload.py:17: the locustfile cannot be loaded: ModuleNotFoundError",
+        "{line}: the locustfile cannot be loaded: ModuleNotFoundError",
         "installed",
         "backfill or steady-state",  # whichever goes on when Python has come that far
     ),
     "locustfile that raises": Mistake(
         "workload.py",
-        "        key = self.key()\n        tx",
+        PLACE,
         "        key = self.no_key()\n        tx",
-        "{folder}/workload.py:62: the locustfile raised AttributeError: 'Customer' object has no attribute",
+        "{line}: the locustfile raised AttributeError: 'Customer' object has no attribute",
         "mend it",
         "steady-state",
+        at="self.no_key()",
     ),
 }
 
@@ -131,6 +145,20 @@ def kiosk(tmp_path: Path) -> Callable[[Mistake], Path]:
     return copy
 
 
+def line(file: Path, at: str) -> str:
+    """The file and the line in which a text stands that it has once, as messages name them."""
+    before, found, after = file.read_text(encoding="utf-8").partition(at)
+    assert found
+    assert at not in after
+    return f"{file}:{before.count(chr(10)) + 1}"
+
+
+def point(file: Path, at: str) -> str:
+    """The same with the column."""
+    before = file.read_text(encoding="utf-8").partition(at)[0]
+    return f"{line(file, at)}:{len(before.rpartition(chr(10))[2]) + 1}"
+
+
 def phases(drilled: Drilled) -> list[str]:
     return [entry.body.phase for entry in drilled.record.history.of(PhaseStarted)]
 
@@ -142,7 +170,8 @@ def test_a_mistake_of_the_user_is_told_with_its_place_and_gives_3(
     mistake = MISTAKES[name]
     scenario = kiosk(mistake)
     drilled = drill(load_scenario(scenario), stage)
-    told = mistake.told.format(folder=scenario.parent)
+    place = scenario.with_name(mistake.file), mistake.at or mistake.new
+    told = mistake.told.format(line=line(*place), point=point(*place))
     assert isinstance(drilled.fault, HarnessError)
     assert drilled.fault.message.startswith(told)
     assert exit_of(drilled.record, drilled.fault) is Exit.USAGE
@@ -187,10 +216,10 @@ def test_what_the_locustfile_raised_is_in_the_log_that_is_kept_without_its_secre
 
     monkeypatch.setattr(Secret, "mint", mint_and_note)
     shown = "raise ValueError(self.environment.work.assignment.database.secret)"
-    line = "        key = self.key()\n        tx"
-    scenario = kiosk(Mistake("workload.py", line, f"        {shown}\n{line}", "", ""))
+    scenario = kiosk(Mistake("workload.py", PLACE, f"        {shown}\n{PLACE}", "", ""))
     drilled = drill(load_scenario(scenario), stage)
-    told = f"{scenario.parent}/workload.py:62: the locustfile raised ValueError: [secret of application]"
+    at = line(scenario.with_name("workload.py"), shown)
+    told = f"{at}: the locustfile raised ValueError: [secret of application]"
     assert isinstance(drilled.fault, HarnessError)
     assert drilled.fault.message == told
     log = (drilled.folder / "logs" / "workload" / "workload.log").read_text(encoding="utf-8")
@@ -202,14 +231,47 @@ def test_what_the_locustfile_raised_is_in_the_log_that_is_kept_without_its_secre
             assert not shows(path.read_bytes(), secret), path
 
 
+MISSED = """\
+        lost = not tx.read("SELECT 1 FROM orders WHERE placed_at < now() - interval '1 day' LIMIT 1")
+        if (lost or missed) and len(missed) < {most}:
+            missed.append(lost)
+            raise LookupError("the old orders are gone")
+"""
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_locustfile_that_does_not_bear_the_harm_decides_nothing_and_ends_nothing(
+    stage: Place, kiosk: Callable[[Mistake], Path], for_good: bool
+) -> None:
+    """Whether its users go on when the orders are back, or never write again."""
+    missed = MISSED.format(most=1_000_000 if for_good else 3)
+    file = kiosk(Mistake("workload.py", PLACE, missed + PLACE, "", "")).with_name("workload.py")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("OLDEST =", "missed = []\nOLDEST ="), encoding="utf-8"
+    )
+    drilled = drill(load_scenario(file.with_name("deleted-orders.yaml")), stage)
+    history = drilled.record.history
+    assert drilled.fault is None
+    assert exit_of(drilled.record) is Exit.UNDECIDED
+    told = f"{line(file, 'raise LookupError')}: the locustfile raised LookupError: the old orders are gone"
+    for verdict in drilled.record.verdicts:
+        assert verdict.value == "undecided"
+        assert told in verdict.summary
+    assert all(entry.body.ok for entry in history.of(PhaseEnded))
+    assert phases(drilled)[-4:] == ["recover", "verify", "prove", "teardown"]
+    assert history.of(ContentVerified)
+    (recovered,) = history.of(Recovered)
+    assert recovered.body.ok is not for_good
+    assert for_good is (told in recovered.body.detail)
+    assert "LookupError" in (drilled.folder / "logs/workload/workload.log").read_text(encoding="utf-8")
+
+
 def test_last_words_of_a_workload_that_dies_are_told_without_its_secrets(
     stage: Place, kiosk: Callable[[Mistake], Path]
 ) -> None:
     last = "import os; os.write(2, self.environment.work.assignment.database.secret.encode()); os._exit(9)"
-    line = "        key = self.key()\n        tx"
-    drilled = drill(
-        load_scenario(kiosk(Mistake("workload.py", line, f"        {last}\n{line}", "", ""))), stage
-    )
+    scenario = kiosk(Mistake("workload.py", PLACE, f"        {last}\n{PLACE}", "", ""))
+    drilled = drill(load_scenario(scenario), stage)
     (checked,) = drilled.record.history.of(SteadyStateChecked)
     assert checked.body.detail == "the workload died; its last words: [secret of application]"
 
