@@ -39,6 +39,11 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+SHORTEST_SECRET = 8
+"""Characters of the shortest credential that is looked for in text, to blot it out. A third party's driver may
+have shorter ones, or an empty one: text is full of those, and they keep nobody out."""
+
+
 class Secret:
     """A minted credential. Its text is only to be had by asking for it."""
 

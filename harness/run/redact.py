@@ -7,11 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-from harness.facts import Endpoint
-
-LEAST = 8
-"""Characters of the shortest credential that is looked for. A third party's driver may have shorter ones, or
-an empty one; text is full of those, and they keep nobody out."""
+from harness.facts import SHORTEST_SECRET, Endpoint
 
 
 class Redactor:
@@ -26,7 +22,7 @@ class Redactor:
             credential.secret.reveal(): f"[secret of {credential.principal}]"
             for endpoint in endpoints
             for credential in endpoint.credentials.values()
-            if len(credential.secret.reveal()) >= LEAST
+            if len(credential.secret.reveal()) >= SHORTEST_SECRET
         }
         forms = {form: name for secret, name in secrets.items() for form in _disguises(secret)}
         self._plain = _blotter(secrets)

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.clock import Clock
-from harness.facts import Endpoint, Outcome, Resource
+from harness.facts import SHORTEST_SECRET, Endpoint, Outcome, Resource
 
 LONGEST_DETAIL = 500
 """Characters of an outcome's detail that are kept."""
@@ -107,6 +107,8 @@ class Call:
 
     def _shorten(self, detail: str) -> str:
         for credential in self._endpoint.credentials.values():
-            detail = detail.replace(credential.secret.reveal(), f"[secret of {credential.principal}]")
+            secret = credential.secret.reveal()
+            if len(secret) >= SHORTEST_SECRET:
+                detail = detail.replace(secret, f"[secret of {credential.principal}]")
         line = " ".join(detail.split())
         return line if len(line) <= LONGEST_DETAIL else f"{line[: LONGEST_DETAIL - 1]}…"

@@ -293,6 +293,14 @@ def test_a_credential_in_an_error_message_is_blotted_out(perform: Perform, plane
     assert perform().detail == "200 OK: [secret of agent] is no good"
 
 
+def test_an_empty_credential_of_a_third_partys_driver_is_not_looked_for(plane: ControlPlane) -> None:
+    endpoint = endpoint_at(plane.server_port)
+    trusted = Credential("trusted", "password", "trusted", Secret(""))
+    plane.answer = (404, "", {})
+    perform = performer(replace(endpoint, credentials={**endpoint.credentials, "trusted": trusted}))
+    assert perform().detail == "404 Not Found"
+
+
 # --- what was touched -------------------------------------------------------------------------------
 
 
