@@ -40,8 +40,8 @@ class Fact(BaseModel):
 
 
 SHORTEST_SECRET = 8
-"""Characters of the shortest credential that is looked for in text, to blot it out. A third party's driver may
-have shorter ones, or an empty one: text is full of those, and they keep nobody out."""
+"""Characters of the shortest credential that is looked for in text, to blot it out. A third party's driver
+may have shorter ones, or an empty one: text is full of those, and they keep nobody out."""
 
 
 class Secret:
