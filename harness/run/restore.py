@@ -80,6 +80,7 @@ def restore(
         watch("verify")
         detail = _unreadable(ground, copy, endpoint, witness)
     watch("")
+    detail = ground.redactor().clean_log(detail)
     ground.journal.write(
         RestoreTried(
             point_id=copy.point.id,

@@ -86,4 +86,4 @@ def _keep(ground: Ground, log: Path, clean: Callable[[str], str]) -> None:
         return
     kept = ground.journal.folder / KEPT
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(clean(log.read_bytes()[-LONGEST:].decode(errors="replace")), encoding="utf-8")
+    kept.write_text(clean(log.read_bytes().decode(errors="replace"))[-LONGEST:], encoding="utf-8")

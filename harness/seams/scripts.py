@@ -120,11 +120,13 @@ class Ran:
 
     @property
     def last_words(self) -> str:
-        """The last lines that are not empty, shortened."""
+        """The last lines that are not empty; none of them cut, so that no half of a secret is left over."""
         with self.log.open("rb") as file:
-            file.seek(max(self.start, self.log.stat().st_size - TAIL_BYTES))
+            begin = max(self.start, self.log.stat().st_size - TAIL_BYTES)
+            file.seek(begin)
             lines = file.read().decode(errors="replace").splitlines()
-        return " | ".join([line.strip()[:200] for line in lines if line.strip()][-LAST_LINES:])
+        whole = lines if begin == self.start else lines[1:]
+        return " | ".join([line.strip() for line in whole if line.strip()][-LAST_LINES:])
 
 
 def script_environment(target: Endpoint, others: Mapping[str, Endpoint]) -> dict[str, str]:

@@ -72,6 +72,7 @@ ONE_OF_EACH: tuple[Fact, ...] = (
         tables=(events.RebuiltTable(table="orders", lost=3, rebuilt=2, fields=9, fields_equal=5),),
     ),
     events.Recovered(service="db", ok=True, point_id="p1", at=AT, parts={"restore": 0.1}),
+    events.RunbookPlayed(script="restore", exit_code=0, seconds=1.5, log="logs/runbook.log", detail=""),
     events.WorkloadStopped(file="l", sha256="0", entries=5, exit_code=0),
     events.ContentVerified(service="db", content=CONTENT, file="r", sha256="0", rows=0),
     events.InvariantChecked(name="sums", rows=1, sample=("a, b",)),

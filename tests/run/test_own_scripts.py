@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.journal.events import RestoreTried
 from harness.journal.record import RunRecord
 from harness.run.drill import drill
 from harness.run.place import Place
@@ -59,6 +60,15 @@ def test_copies_of_scripts_are_restored_proved_and_compared(tmp_path: Path, stag
     assert (counts["existed"], counts["surviving"], counts["sufficient"]) == (2, 2, 1)
     log = folder / "logs" / "kiosk" / "dumps" / "restore.log"
     assert log.read_text(encoding="utf-8").count("::step:: load") == 2
+
+
+def test_a_restore_script_that_prints_its_key_and_fails_leaves_no_key(tmp_path: Path, stage: Place) -> None:
+    leak = '#!/bin/sh\necho "refused: $VAULT_SECRET_KEY"\nexit 1\n'
+    record, folder = played(tmp_path / "kiosk", stage, restore=leak)
+    tried = [entry.body.detail for entry in record.history.of(RestoreTried)]
+    assert tried
+    assert all("refused: [secret of" in detail for detail in tried)
+    assert "[secret of" in (folder / "logs" / "kiosk" / "dumps" / "restore.log").read_text(encoding="utf-8")
 
 
 def test_a_restore_script_that_leaves_rows_out_makes_no_copy(tmp_path: Path, stage: Place) -> None:

@@ -48,7 +48,7 @@ class StubReplica:
 
 def ground_of(journal: Journal, sandbox: Any, **replicas: StubReplica) -> Ground:
     services = {name: SimpleNamespace(kind="postgres") for name in replicas}
-    loaded = SimpleNamespace(stack=SimpleNamespace(services=services), folder=Path())
+    loaded = SimpleNamespace(stack=SimpleNamespace(services=services, protections={}), folder=Path())
     plan: Any = SimpleNamespace(
         replicas=replicas, requires=dict.fromkeys(replicas, ()), backups={}, loaded=loaded
     )
