@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.journal.events import FaultSeen
-from harness.render.narrative import said
+from harness.render.narrative import full_stop, said
 from harness.render.story import Copy, Story
 from harness.render.wording import duration, listing, quantity
 from harness.scenario.models import Guard
@@ -63,6 +63,7 @@ def advise(story: Story) -> tuple[Advice, ...]:
         _unrestorable,
         _found_credentials,
         _isolation,
+        _failed_recovery,
         _old_copies,
         _slow_recovery,
         _fast_agent,
@@ -117,7 +118,7 @@ def _doubts(story: Story) -> Iterable[Advice]:
     if not faults and not strays:
         yield Advice(
             "Find out what is missing before you trust this stack",
-            " ".join(said(v) for v in story.record.verdicts if v.value == "undecided")
+            " ".join(said(story, v) for v in story.record.verdicts if v.value == "undecided")
             or "Nothing was judged: the scenario names no objective, or the run ended too early.",
             undecided,
         )
@@ -176,19 +177,39 @@ def _isolation(story: Story) -> Iterable[Advice]:
     if not story.leads:
         yield Advice(
             f"Narrow the grants of {story.principal}",
-            said(verdict),
+            said(story, verdict),
             ("isolation",),
             _remedies(story, "credentials"),
         )
 
 
+def _failed_recovery(story: Story) -> Iterable[Advice]:
+    failed, runbook = story.failed_recovery, story.runbook
+    if failed is None:
+        return
+    objectives = _breached(story, "rpo", "rto")
+    if runbook is not None:
+        yield Advice(
+            f"Mend {runbook.script}: it did not bring {failed.service} back",
+            f"{full_stop(failed.detail)} What the script printed is in {runbook.log} of the run folder.",
+            objectives,
+        )
+        return
+    yield Advice(
+        f"Have something that {failed.service} can be recovered from",
+        f"It did not come back: {full_stop(failed.detail or 'no copy could be restored')}",
+        objectives,
+        _remedies(story, "copies"),
+    )
+
+
 def _old_copies(story: Story) -> Iterable[Advice]:
     verdict, objective = story.verdict("rpo"), story.scenario.objectives.rpo
-    if verdict is None or verdict.value != "breached" or objective is None:
+    if verdict is None or verdict.value != "breached" or objective is None or story.failed_recovery:
         return
     yield Advice(
         "Ship changes all the time, not once in a while",
-        f"{said(verdict)} A copy every so often loses all that happened since; to lose at most "
+        f"{said(story, verdict)} A copy every so often loses all that happened since; to lose at most "
         f"{duration(objective.total_seconds())}, ship the write-ahead log as it is written.",
         ("rpo",),
         _remedies(story, "copies"),
@@ -197,12 +218,12 @@ def _old_copies(story: Story) -> Iterable[Advice]:
 
 def _slow_recovery(story: Story) -> Iterable[Advice]:
     verdict = story.verdict("rto")
-    if verdict is None or verdict.value != "breached":
+    if verdict is None or verdict.value != "breached" or story.failed_recovery:
         return
     parts = story.recovered.parts if story.recovered else {}
     longest = max(parts, key=lambda part: parts[part], default=None)
     tail = f" The longest part was {longest}, {duration(parts[longest])}." if longest else ""
-    yield Advice("Shorten the recovery", said(verdict) + tail, ("rto",))
+    yield Advice("Shorten the recovery", said(story, verdict) + tail, ("rto",))
 
 
 def _fast_agent(story: Story) -> Iterable[Advice]:
@@ -211,7 +232,7 @@ def _fast_agent(story: Story) -> Iterable[Advice]:
         return
     yield Advice(
         "Put a delay or a second pair of eyes before deletions",
-        f"{said(verdict)} No person reacts in that time; only the system can.",
+        f"{said(story, verdict)} No person reacts in that time; only the system can.",
         ("containment",),
         _remedies(story, "services"),
     )
@@ -223,7 +244,8 @@ def _broken_rules(story: Story) -> Iterable[Advice]:
         return
     yield Advice(
         "Check the data before you open the doors again",
-        f"{said(verdict)} What came back contradicts itself; reconcile it with records that others keep.",
+        f"{said(story, verdict)} What came back contradicts itself; "
+        "reconcile it with records that others keep.",
         ("invariants",),
     )
 
@@ -232,7 +254,7 @@ def _nothing_to_do(story: Story) -> Iterable[Advice]:
     if any(verdict.value == "breached" for verdict in story.record.verdicts):
         for verdict in story.record.verdicts:
             if verdict.value == "breached":
-                yield Advice(f"Look into {verdict.objective}", said(verdict), (verdict.objective,))
+                yield Advice(f"Look into {verdict.objective}", said(story, verdict), (verdict.objective,))
         return
     assumed = [n for n in story.scenario.scenario.guards if story.scenario.base.guards[n].hypothetical]
     if assumed:

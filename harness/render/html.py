@@ -42,7 +42,7 @@ from harness.render.charts import Mark, Piece, Tally
 from harness.render.narrative import Scene
 from harness.render.story import Copy, Deed, Story
 from harness.render.story import kinds as story_kinds
-from harness.render.timeline import PARTS, timeline
+from harness.render.timeline import timeline
 from harness.scenario.models import Guard, VerdictValue
 
 FILE = "index.html"
@@ -105,6 +105,7 @@ def page(record: RunRecord) -> str:
     template = _environment().get_template("report.html.j2")
     return template.render(
         story=story,
+        said=lambda verdict: narrative.said(story, verdict),
         scenario=record.scenario.scenario,
         css=Markup(css),  # noqa: S704 (our own file)
         policy=_policy(css),
@@ -161,7 +162,7 @@ def _environment() -> Environment:
         day=wording.day,
         offset=wording.offset,
         amount=wording.amount,
-        said=narrative.said,
+        sentence=narrative.full_stop,
         short=lambda text: wording.clean(text, 200),
         age=_age,
         arguments=_arguments,
@@ -294,7 +295,8 @@ def _traffic(story: Story) -> dict[str, object]:
     if story.recovered and story.recovered.ok and story.harm:
         marks.append(Mark(story.offset(story.recovered.at), "recovered", "recovered"))
     outages = [(span.start, span.end) for span in story.outages]
-    caption = _traffic_caption(tallies) + (" Tinted: the service did not answer." if outages else "")
+    tinted = "the service did not answer" + (", or was not back" if story.failed_recovery else "")
+    caption = _traffic_caption(tallies) + (f" Tinted: {tinted}." if outages else "")
     return {"traffic": charts.traffic(tallies, marks, outages), "traffic_caption": caption}
 
 
@@ -362,15 +364,21 @@ def _rto_bar(story: Story) -> Measured:
 def _recovery_pieces(story: Story, verdict: Verdict | None) -> tuple[Piece, ...]:
     """The parts as the verdict counts them; as the journal has them, when nobody judged."""
     if verdict is not None:
-        return tuple(
+        pieces = [
             Piece(figure.name, figure.value, "assumed" if figure.basis == "assumed" else "measured")
             for figure in verdict.figures
             if figure.unit == "s" and figure.basis != "target" and figure.name != narrative.RTO
-        )
+        ]
+        played = list(story.recovered.parts) if story.recovered else []
+        places = [n for n, piece in enumerate(pieces) if piece.name in played]
+        in_order = sorted((pieces[n] for n in places), key=lambda piece: played.index(piece.name))
+        for n, piece in zip(places, in_order, strict=True):
+            pieces[n] = piece
+        return tuple(pieces)
     if story.recovered is None or not story.recovered.ok:
         return ()
-    parts = story.recovered.parts
-    return tuple(Piece(part, parts[part], "measured") for part in PARTS if parts.get(part, 0) > 0)
+    parts = story.recovered.parts.items()
+    return tuple(Piece(part, seconds, "measured") for part, seconds in parts if seconds > 0)
 
 
 def _measured(

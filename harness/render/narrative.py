@@ -9,13 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.journal.events import FaultSeen, Interrupted, RestoreTried, SteadyStateChecked, WitnessTaken
+from harness.journal.events import (
+    FaultSeen,
+    Interrupted,
+    RestoreTried,
+    RunbookPlayed,
+    SteadyStateChecked,
+    WitnessTaken,
+)
 from harness.journal.record import Verdict
 from harness.render.story import Copy, Deed, Story, kinds, places
-from harness.render.wording import duration, number, quantity
+from harness.render.wording import duration, listing, number, quantity
 from harness.scenario.models import VerdictValue
 
 RPO, RTO = "rpo", "rto"
+
+AROUND_RUNBOOK = ("provision", "verify", "reconnect")
+"""Parts of a recovery that are not the runbook's own steps."""
+
+MOST_STEPS = 12
+"""Steps of a runbook that are named."""
 
 LOSSES = {
     "torn": "torn",
@@ -82,7 +95,7 @@ def result(story: Story) -> str:
 def warnings(story: Story) -> tuple[str, ...]:
     """What must be read beside every figure: guards that do not exist yet, and a record that is not whole."""
     said = [
-        f"Hypothetical: the guard {name} was on, which no provider offers today: {_sentence(why)}"
+        f"Hypothetical: the guard {name} was on, which no provider offers today: {full_stop(why)}"
         for name, why in story.hypothetical
     ]
     if story.interrupted:
@@ -149,26 +162,41 @@ def _who(story: Story) -> str:
 def _what(story: Story) -> str:
     things = kinds(story.deleted) or "something that no system named"
     calls = quantity(len(story.harms), "call")
+    # A statement that changes rows and one that deletes them count them alike.
+    verb = "changed or deleted" if any(r.kind == "rows" for r in story.deleted) else "destroyed"
     if len(story.harms) == 1 and story.harms[0].outcome:
         outcome = story.harms[0].outcome
-        return f"destroyed {things} with {calls} that took {duration(outcome.ended.since(outcome.began))}."
-    return f"destroyed {things} with {calls} in {duration(story.harm_seconds)}."
+        return f"{verb} {things} with {calls} that took {duration(outcome.ended.since(outcome.began))}."
+    return f"{verb} {things} with {calls} in {duration(story.harm_seconds)}."
 
 
 def _aftermath(story: Story) -> str:
     if story.recovered is None:
         return "Nothing was recovered."
     if not story.recovered.ok:
-        return f"The recovery failed: {story.recovered.detail or 'no copy could be restored'}."
-    source = _source(story)
+        log = f" What the runbook printed is in {story.runbook.log}." if story.runbook else ""
+        return _failure(story) + log
     seconds = story.recovery_seconds
-    took = f" {duration(seconds)} later" if seconds is not None else ""
-    verdict = story.verdict(RTO)
-    people = _assumed(verdict)
-    adds = (
-        f" The recovery time adds the {duration(people)} that people are assumed to take." if people else ""
+    took = f" {duration(seconds)} after the harm" if seconds is not None else ""
+    return f"In this run the service answered again{took}{_source(story)}.{_sum(story.verdict(RTO))}"
+
+
+def _failure(story: Story) -> str:
+    failed = story.failed_recovery
+    assert failed is not None
+    reason = full_stop(failed.detail or "no copy could be restored")
+    return f"The recovery failed, and {failed.service} did not come back: {reason}"
+
+
+def _sum(verdict: Verdict | None) -> str:
+    """What a recovery time is made of, when not all of it was measured."""
+    total, people = verdict.figure(RTO) if verdict else None, _assumed(verdict)
+    if total is None or not people:
+        return ""
+    return (
+        f" The recovery time is {duration(total.value - people)} that were measured "
+        f"and {duration(people)} that people are assumed to take."
     )
-    return f"In this run the service answered again{took}{source}.{adds}"
 
 
 def _assumed(verdict: Verdict | None) -> float:
@@ -180,9 +208,10 @@ def _source(story: Story) -> str:
     used = next((copy for copy in story.copies if copy.used), None)
     if used is None:
         strategy = story.scenario.scenario.recover.strategy
+        script = f" {story.runbook.script}" if story.runbook else ""
         return {
             "reconstruct": ", rebuilt from records of a third party",
-            "runbook": ", restored by the team's own runbook",
+            "runbook": f", restored by the team's own runbook{script}",
         }.get(strategy, "")
     age = story.age(used)
     old = f" that was {duration(max(age, 0))} old" if age is not None and used.point.kind != "undo" else ""
@@ -206,12 +235,13 @@ def _deleted(story: Story) -> Headline:
     sources = [r for r in story.deleted if "backup" not in r.kind]
     others = [r for r in story.deleted if "backup" in r.kind]
     first = kinds(sources or others) or quantity(len(story.harms), "action")
+    term = "Changed or deleted" if any(r.kind == "rows" for r in story.deleted) else "Deleted"
     # An objective that compares inventories finds more: the tables on a volume go with it.
     calls = "1 call itself" if len(story.harms) == 1 else f"{quantity(len(story.harms), 'call')} themselves"
     note = f"what {calls} changed, by {story.principal}, in {duration(story.harm_seconds)}"
     also = f"and {kinds(others)}, " if sources and others else ""
     where = f"{places(story.deleted)}: " if story.deleted else ""
-    return Headline("Deleted", first, also + where + note)
+    return Headline(term, first, also + where + note)
 
 
 def _nothing_deleted(story: Story) -> Headline:
@@ -251,11 +281,13 @@ def _lost(story: Story) -> Headline:
         return Headline("Lost", "\N{EM DASH}", "what came back was not compared")
     counted = {name: figure.value for name in LOSSES if (figure := verdict.figure(name)) and figure.value}
     also = [f"{number(count)} {LOSSES[name]}" for name, count in counted.items()]
+    beside = [f"not counted in it: {listing(also, len(LOSSES))}"] if also else []
     known = verdict.figure("known")
     of = [f"of {number(known.value)}"] if known else []
+    note = "; ".join([*of, *beside])
     if lost.value == 0:
-        return Headline("Lost", "no row", "; ".join([*of, *also]) or "everything came back")
-    return Headline("Lost", quantity(lost.value, "row"), "; ".join([*of, *also]) or "acknowledged, and gone")
+        return Headline("Lost", "no row", note or "everything came back")
+    return Headline("Lost", quantity(lost.value, "row"), note or "acknowledged, and gone")
 
 
 def _against(story: Story, objective: str, term: str) -> Headline:
@@ -263,10 +295,14 @@ def _against(story: Story, objective: str, term: str) -> Headline:
     asked = getattr(story.scenario.objectives, objective)
     target = f"objective {duration(asked.total_seconds())}" if asked is not None else "no objective"
     figure = verdict.figure(objective) if verdict else None
+    if objective == RTO and story.failed_recovery:
+        note = f"{story.failed_recovery.service} did not come back; {target}"
+        return Headline(term, "never", note, verdict.value if verdict else None)
     if figure is None:
         return Headline(term, "\N{EM DASH}", f"{target}, not measured", verdict.value if verdict else None)
     people = _assumed(verdict)
-    note = f"{duration(people)} of it assumed; {target}" if people else target
+    parts = f"{duration(people)} assumed + {duration(figure.value - people)} measured; "
+    note = f"{parts}{target}" if people else target
     return Headline(term, duration(figure.value), note, verdict.value if verdict else None)
 
 
@@ -292,6 +328,8 @@ def _scenes(story: Story) -> Iterator[Scene]:
     for tried in story.history.of(RestoreTried):
         if tried.body.purpose == "recovery":
             yield _restore(tried.body, story.offset(tried.at), tried.n)
+    for played in story.history.of(RunbookPlayed):
+        yield _runbook(story, played.body, story.offset(played.at), played.n)
     for fault in story.history.of(FaultSeen):
         text = _fault(fault.body)
         yield Scene(story.offset(fault.at), text=text, tone="doubt", lines=(fault.n,))
@@ -305,7 +343,8 @@ def _steady(checked: SteadyStateChecked, at: float, line: int) -> Scene:
         writes = f"{number(round(rate))} writes a second acknowledged, {number(checked.failed)} failed"
         text = f"All was well: {writes}."
         return Scene(at, text=text, tone="good", lines=(line,))
-    return Scene(at, text=f"The steady state did not hold. {checked.detail}", tone="doubt", lines=(line,))
+    text = f"The steady state did not hold: {full_stop(checked.detail or 'not all was well')}"
+    return Scene(at, text=text, tone="doubt", lines=(line,))
 
 
 def _restore(tried: RestoreTried, at: float, line: int) -> Scene:
@@ -315,26 +354,45 @@ def _restore(tried: RestoreTried, at: float, line: int) -> Scene:
     return Scene(at, text=f"{tried.point_id} did not restore: {tried.detail}", tone="bad", lines=(line,))
 
 
+def _runbook(story: Story, played: RunbookPlayed, at: float, line: int) -> Scene:
+    log = f"What it printed is in {played.log}."
+    took = duration(played.seconds)
+    if played.detail:
+        end = f"exit code {played.exit_code}, {took}"
+        text = f"The runbook {played.script} did not bring the service back ({end}). {log}"
+        return Scene(at, text=text, tone="bad", lines=(line,))
+    parts = story.recovered.parts if story.recovered else {}
+    steps = [f"{name} {duration(seconds)}" for name, seconds in parts.items() if name not in AROUND_RUNBOOK]
+    told = f": {listing(steps, MOST_STEPS)}" if steps else ""
+    text = f"The runbook {played.script} ended well after {took}{told}. {log}"
+    return Scene(at, text=text, tone="good", lines=(line,))
+
+
 def _recovery(story: Story) -> Scene:
     recovered = story.recovered
     assert recovered is not None
     at = story.offset(recovered.at)
     if not recovered.ok:
-        return Scene(at, text=f"The recovery failed. {recovered.detail}", tone="bad")
+        return Scene(at, text=_failure(story), tone="bad")
     return Scene(at, text=f"{recovered.service} gave its first verified answer.", tone="good")
 
 
-def said(verdict: Verdict) -> str:
-    """The summary of a verdict as a sentence, without the verdict itself, which stands beside it."""
-    return _sentence(verdict.summary.removeprefix("Undecided: "))
+def said(story: Story, verdict: Verdict) -> str:
+    """The summary of a verdict as a sentence, without the verdict itself, which stands beside it.
 
-
-def _sentence(text: str) -> str:
-    """The same with a full stop; with a capital too, unless it begins with a name such as staging-agent."""
-    text = text.strip()
-    if text.partition(" ")[0].isalpha():
+    It gets a capital, unless it begins with a name, such as that of a principal.
+    """
+    text = verdict.summary.removeprefix("Undecided: ").strip()
+    first = text.partition(" ")[0]
+    if first.isalpha() and first not in story.names:
         text = text[0].upper() + text[1:]
+    return full_stop(text)
+
+
+def full_stop(text: str) -> str:
+    """The same text, ending as a sentence does."""
+    text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-__all__ = ["Headline", "Scene", "headlines", "lede", "result", "said", "scenes", "warnings"]
+__all__ = ["Headline", "Scene", "full_stop", "headlines", "lede", "result", "said", "scenes", "warnings"]

@@ -28,7 +28,9 @@ from harness.journal.events import (
     PointTaken,
     Probed,
     Recovered,
+    RecoveryStarted,
     RestoreTried,
+    RunbookPlayed,
     RunEnded,
     RunStarted,
     ServiceSeen,
@@ -313,6 +315,17 @@ class Story:
         return entry.body if entry else None
 
     @cached_property
+    def failed_recovery(self) -> Recovered | None:
+        """How the recovery ended, if it did not bring the service back."""
+        return self.recovered if self.recovered and not self.recovered.ok else None
+
+    @cached_property
+    def runbook(self) -> RunbookPlayed | None:
+        """The team's own script, as it was played; None when there was none, or it never ended."""
+        entry = self.history.last(RunbookPlayed)
+        return entry.body if entry else None
+
+    @cached_property
     def recovery_seconds(self) -> float | None:
         """From the harm to the first verified answer; None without a harm or a recovery."""
         if self.harm is None or self.recovered is None or not self.recovered.ok:
@@ -334,13 +347,19 @@ class Story:
 
     @cached_property
     def outages(self) -> tuple[Span, ...]:
-        """When services did not answer, as probed from outside."""
+        """When services did not answer, as probed from outside.
+
+        What answers after the start of a recovery that failed is not the service: the outage goes on.
+        """
+        failed, began = self.failed_recovery, self.history.last(RecoveryStarted)
         down: dict[str, tuple[Stamp, str]] = {}
         spans = []
         for entry in self.history.of(Probed):
             probe = entry.body
             if not probe.up:
                 down.setdefault(probe.service, (probe.at, probe.detail))
+            elif failed and began and probe.service == failed.service and probe.at.since(began.at) >= 0:
+                continue
             elif probe.service in down:
                 since, detail = down.pop(probe.service)
                 spans.append(
@@ -357,6 +376,12 @@ class Story:
         """When the workload was started."""
         entry = self.history.first(WorkloadStarted)
         return entry.at if entry else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of principals, services and protections: a sentence leaves them as they are."""
+        stack = self.scenario.stack
+        return frozenset((*stack.principals, *stack.services, *stack.protections))
 
     @cached_property
     def hypothetical(self) -> tuple[tuple[str, str], ...]:

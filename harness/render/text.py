@@ -18,6 +18,7 @@ WIDTH = 76
 """Columns of summary.txt; a terminal gets its own width, from 40 upwards."""
 
 _NARROWEST = 40
+_COLUMN = 16
 _LONG_WORD = re.compile(rf"[^ \t\n]{{{_NARROWEST // 2},}}")
 _PATH = re.compile(r"[\w.]*(/[\w.@%+,:*-]+)+[.;:,)]*")
 _TONES = {"breached": "red", "held": "green", "undecided": "yellow"}
@@ -53,26 +54,28 @@ def summarise(record: RunRecord, *, report: Path | None = None, width: int = WID
     for warning in narrative.warnings(story):
         text.append(_wrapped(warning, width), style="yellow")
     text.append("\n" + _wrapped(narrative.lede(story), width) + "\n")
-    for headline in narrative.headlines(story):
-        text.append(_entry(headline.term, f"{headline.value}, {headline.note}", width, 16))
+    headlines = narrative.headlines(story)
+    column = max(_COLUMN, *(len(headline.term) + 2 for headline in headlines))
+    for headline in headlines:
+        text.append(_entry(headline.term, f"{headline.value}, {headline.note}", width, column))
     text.append("\n")
     last = ""
     for verdict in record.verdicts:
         repeated = verdict.value == "undecided" and verdict.summary == last
-        reason = "for the same reason." if repeated else narrative.said(verdict)
+        reason = "for the same reason." if repeated else narrative.said(story, verdict)
         _append_verdict(text, story, verdict, reason, width)
         last = verdict.summary
     text.append("\n" if record.verdicts else "")
     if report:
-        text.append(_pointer("Report", str(report), width))
+        text.append(_pointer("Report", str(report), width, column))
     else:
-        text.append(_entry("Report", f"index.html, beside this file (run {record.run_id})", width, 16))
+        text.append(_entry("Report", f"index.html, beside this file (run {record.run_id})", width, column))
     return text
 
 
-def _pointer(term: str, path: str, width: int) -> str:
+def _pointer(term: str, path: str, width: int, indent: int) -> str:
     """Where something lies: in one piece, on a line of its own if there is no room for it on the first."""
-    line = f"{term:<16}{clean(path)}"
+    line = f"{term:<{indent}}{clean(path)}"
     return plain(line if len(line) <= width else f"{term}\n{clean(path)}") + "\n"
 
 

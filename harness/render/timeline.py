@@ -16,7 +16,6 @@ LANE = 50
 """Pixels from one lane to the next: a heading and a bar."""
 
 BAR = 20
-PARTS = ("detect", "decide", "provision", "restore", "replay", "verify", "reconnect")
 LONGEST_NAME = 30
 """Letters of a service's name that the narrowest drawing has room for."""
 MOST_MARKS = 400
@@ -101,7 +100,7 @@ def recovery_bars(story: Story) -> list[Bar]:
     if not recovered.ok:
         tip = f"the recovery failed after {duration(end - start)}"
         return [Bar(start, end, "failed", tip, "part failed")]
-    parts = [(p, recovered.parts[p]) for p in PARTS if recovered.parts.get(p, 0) > 0]
+    parts = [(part, seconds) for part, seconds in recovered.parts.items() if seconds > 0]
     at = max(start, end - sum(seconds for _, seconds in parts))
     bars = [Bar(start, at, "", f"before the restore: {duration(at - start)}", "part shade1")]
     for n, (part, seconds) in enumerate(parts):
@@ -179,7 +178,7 @@ def _outage(axis: Axis, spans: Sequence[Span]) -> Markup:
     bars = []
     for span in spans:
         length = duration(span.seconds)
-        text = f"no answer, {length}"
+        text = "did not come back" if span.open else f"no answer, {length}"
         tail = " and did not come back in the record" if span.open else ""
         tip = f"{span.name} did not answer from {offset(span.start)} for {length}{tail}. {span.detail}"
         bars.append(Bar(span.start, span.end, text, tip, "outage"))
@@ -189,7 +188,9 @@ def _outage(axis: Axis, spans: Sequence[Span]) -> Markup:
 def _description(story: Story) -> str:
     parts = [f"{len(story.phases)} phases"]
     parts += [f"{quantity(len(story.deeds), 'action')}, {len(story.harms)} of them destructive and done"]
-    parts += [f"{span.name} did not answer for {duration(span.seconds)}" for span in story.outages[:5]]
+    for span in story.outages[:5]:
+        gone = "did not come back" if span.open else f"did not answer for {duration(span.seconds)}"
+        parts.append(f"{span.name} {gone}")
     if story.recovery_seconds is not None:
         parts.append(f"recovered {duration(story.recovery_seconds)} after the harm")
     return "; ".join(parts) + ". The tables and the list above say the same in words."

@@ -212,6 +212,67 @@ def no_recovery(folder: Path) -> RunRecord:
     return tape.record(loaded(), verdicts)
 
 
+def with_runbook(folder: Path, play: Callable[[Tape], None], verdicts: tuple[Verdict, ...]) -> RunRecord:
+    """A run whose recovery is the team's own script."""
+    tape = Tape(folder)
+    play_until_steady(tape)
+    tape.phase("act", 12.6, 21.8, lambda: play_agent(tape))
+    tape.phase("assess", 21.8, 22.4, lambda: assess(tape))
+    tape.phase("recover", 22.4, 28.4, lambda: play(tape))
+    tape.at(31)
+    tape.ledger(traffic(9.4, HARM, 99, 30.8))
+    finish(tape)
+    recovery = {"strategy": "runbook", "service": "bookings", "run": "restore.sh"}
+    return tape.record(loaded({"recover": recovery}), verdicts)
+
+
+def failed_runbook(folder: Path) -> RunRecord:
+    """The script fails, while the empty server that it should have filled answers."""
+
+    def play(tape: Tape) -> None:
+        tape.write(e.RecoveryStarted(service="bookings", strategy="runbook", needed=True))
+        tape.write(e.Probed(service="bookings", up=True, at=tape.at(24)))
+        tape.at(25)
+        why = "restore.sh ended with exit code 1: no such bucket"
+        tape.write(
+            e.RunbookPlayed(script="restore.sh", exit_code=1, seconds=1.5, log="logs/runbook.log", detail=why)
+        )
+        tape.write(e.Recovered(service="bookings", ok=False, at=tape.at(26), detail=why))
+
+    never = "The service never came back"
+    return with_runbook(
+        folder,
+        play,
+        (
+            Verdict(objective="rpo", value="breached", summary=f"{never}: 3 rows lost."),
+            Verdict(objective="rto", value="breached", summary=f"{never}: no such bucket."),
+        ),
+    )
+
+
+def played_runbook(folder: Path) -> RunRecord:
+    """The script works, step by step."""
+    parts = {"provision": 0.2, "restore": 0.1, "fetch": 0.7, "load": 1.3, "verify": 0.3, "reconnect": 0.1}
+
+    def play(tape: Tape) -> None:
+        tape.write(e.RecoveryStarted(service="bookings", strategy="runbook", needed=True))
+        tape.at(25)
+        tape.write(
+            e.RunbookPlayed(script="restore.sh", exit_code=0, seconds=2.1, log="logs/runbook.log", detail="")
+        )
+        at = tape.at(26)
+        tape.write(e.Probed(service="bookings", up=True, at=at))
+        tape.write(e.Recovered(service="bookings", ok=True, at=at, parts=parts))
+
+    # The verdict names what it does not know last.
+    order = ("provision", "restore", "verify", "reconnect", "fetch", "load")
+    figures = tuple(Figure(name=part, value=parts[part], unit="s") for part in order)
+    rto = (Figure(name="rto", value=3.6, unit="s"), *figures, Figure(name="other", value=0.9, unit="s"))
+    return with_runbook(
+        folder, play, (Verdict(objective="rto", value="held", summary="Back after 3.6s.", figures=rto),)
+    )
+
+
 def reconstructed(folder: Path) -> RunRecord:
     """Rows rebuilt from what the payment company kept."""
     tape = Tape(folder)
@@ -394,6 +455,8 @@ ODD_RUNS: dict[str, Callable[[Path], RunRecord]] = {
     "empty": empty,
     "faulty": faulty,
     "no recovery": no_recovery,
+    "failed runbook": failed_runbook,
+    "played runbook": played_runbook,
     "reconstructed": reconstructed,
     "many points": many_points,
     "two hours": two_hours,

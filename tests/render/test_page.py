@@ -15,6 +15,7 @@ from odd_runs import ODD_RUNS, two_hours
 
 from harness.journal.record import Figure, RunRecord, Verdict
 from harness.render.html import HtmlReporter, page
+from harness.scenario.models import Guard
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -200,6 +201,43 @@ def test_hypothetical_guards_that_were_on_are_named_beside_the_verdict(tmp_path:
     text = outline(page(ODD_RUNS["refused blow"](tmp_path / "run"))).text
     assert text.index("Hypothetical: the guard scoped-token was on") < text.index("What happened")
     assert "Do not rely on this result yet" in text
+
+
+def test_a_recovery_that_failed_is_nowhere_called_an_answer(tmp_path: Path) -> None:
+    html = page(ODD_RUNS["failed runbook"](tmp_path / "run"))
+    text = outline(html).text
+    assert "answered again" not in text
+    assert "The recovery failed, and bookings did not come back: restore.sh ended with exit code 1" in text
+    assert "Recovery time never bookings did not come back; objective" in text
+    assert "Mend restore.sh: it did not bring bookings back" in text
+    assert "What the script printed is in logs/runbook.log of the run folder." in text
+    assert "Ship changes all the time" not in text
+    assert "Shorten the recovery" not in text
+    assert "bookings did not answer" in html
+    assert "did not come back in the record" in html
+
+
+def test_a_runbook_is_named_with_its_steps_in_their_order_and_its_log(tmp_path: Path) -> None:
+    text = outline(page(ODD_RUNS["played runbook"](tmp_path / "run"))).text
+    assert "restored by the team's own runbook restore.sh" in text
+    steps = "restore 100ms, fetch 700ms and load 1.3s"
+    assert f"The runbook restore.sh ended well after 2.1s: {steps}. What it printed is in logs/" in text
+    assert re.search(r"restore: 100ms.*fetch: 700ms.*load: 1.3s.*verify: 300ms", text)
+    assert "load 1.3s measured verify 300ms measured" in text
+
+
+@pytest.mark.parametrize("end", ["", "."])
+def test_texts_of_a_guard_are_sentences_of_their_own(pocketos: RunRecord, end: str) -> None:
+    guards = {
+        "no-scope": Guard(patch={}, why=f"Do this and nothing else{end}", hypothetical=f"nobody has it{end}"),
+        "locked": Guard(why=f"A continuous copy{end}", patch={"protections": {}}),
+    }
+    base = pocketos.scenario.base.model_copy(update={"guards": guards})
+    scenario = pocketos.scenario.model_copy(update={"base": base})
+    text = outline(page(replace(pocketos, scenario=scenario))).text
+    assert "Do this and nothing else. No provider offers it today: nobody has it." in text
+    assert "Guard of this stack: locked: A continuous copy." in text
+    assert not re.search(r"[^.]\.\.[^.]", text)
 
 
 def test_a_reconstruction_says_what_share_came_back(tmp_path: Path) -> None:

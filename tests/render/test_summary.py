@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from odd_runs import NASTY
+from pocketos_run import Tape, finish, loaded, play_until_steady, traffic
 
 from harness.facts import Resource
 from harness.journal.events import Interrupted
 from harness.journal.record import RunRecord, Verdict
-from harness.render.story import kinds, places
+from harness.render import narrative
+from harness.render.story import Story, kinds, places
 from harness.render.text import TextReporter, summarise
 from harness.render.wording import plain
 
@@ -24,12 +26,14 @@ def test_the_summary_says_what_was_deleted_what_survived_what_was_lost_and_how_l
     assert "found the credential of domains-cli in scripts/domains.env" in said
     assert "destroyed 2 volume instances and 12 volume backups with 1 call that took 310ms" in said
     assert "Survived 1 of 13 copies" in said
-    assert "The recovery time adds the 1m30s that people are assumed to take." in said
+    assert "In this run the service answered again 8.9s after the harm, from a copy of old-dump" in said
+    sum_ = "The recovery time is 3.9s that were measured and 1m30s that people are assumed to take."
+    assert sum_ in said
     deleted = "Deleted 2 volume instances, and 12 volume backups, 13 in production and 1 in staging: "
     assert f"{deleted}what 1 call itself changed, by staging-agent, in 310ms" in said
-    assert "Lost 37,646 rows" in said
+    assert "Lost 37,646 rows, of 38,485; not counted in it: 112 indeterminate" in said
     assert "Recovery point 88d3h, objective 15m" in said
-    assert "Recovery time 1m34s, 1m30s of it assumed; objective 5m" in said
+    assert "Recovery time 1m34s, 1m30s assumed + 3.9s measured; objective 5m" in said
 
 
 def test_every_objective_has_its_line(pocketos: RunRecord) -> None:
@@ -120,6 +124,35 @@ def test_a_path_in_a_verdict_stays_whole_and_another_long_word_does_not(pocketos
 def test_what_is_counted_agrees_with_its_noun(names: list[tuple[str, str]], said: str) -> None:
     resources = [Resource(service="shop", kind=kind, name=name) for kind, name in names]
     assert plain(kinds(resources)) == said
+
+
+def test_rows_that_a_statement_touched_are_not_called_deleted(tape: Tape) -> None:
+    rows = (Resource(service="bookings", kind="rows", name="reservations: 2046"),)
+    play_until_steady(tape)
+    tape.act("sql", "execute", 13.0, 13.3, service="bookings", harm=True, touched=rows)
+    tape.at(16)
+    tape.ledger(traffic(9.4, 99, 99, 15.8))
+    finish(tape)
+    text = " ".join(summarise(tape.record(loaded(), ()), width=200).plain.split())
+    assert "changed or deleted 2,046 rows with 1 call" in text
+    assert "Changed or deleted 2,046 rows, of bookings" in text
+    assert "destroyed" not in text
+    assert "Deleted" not in text
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ("bookings changed 2 resources", "bookings changed 2 resources."),
+        ("Undecided: nobody looked", "Nobody looked."),
+        ("staging-agent changed it!", "staging-agent changed it!"),
+    ],
+)
+def test_a_name_at_the_start_of_a_sentence_stays_as_it_is(
+    pocketos: RunRecord, summary: str, said: str
+) -> None:
+    verdict = Verdict(objective="isolation", value="breached", summary=summary)
+    assert narrative.said(Story(pocketos), verdict) == said
 
 
 def test_places_are_counted_where_there_are_several() -> None:
