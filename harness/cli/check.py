@@ -32,8 +32,8 @@ def command(paths: tuple[Path, ...], place: Place) -> Exit:
     files = find_scenarios(paths or (Path("scenarios"),))
     load_all(files)
 
-    def play(scenario: LoadedScenario) -> Drilled:
-        with follow(scenario) as listener:
+    def play(scenario: LoadedScenario, proofs: str) -> Drilled:
+        with follow(scenario, proofs) as listener:
             return drill(scenario, place, (listener,))
 
     sweep(place)

@@ -23,7 +23,8 @@ from harness.run.loading import load
 from harness.scenario.models import IdleAgent, LoadedScenario
 from harness.seams.lookup import lookup
 
-Drill = Callable[[LoadedScenario], Drilled]
+Complain = Callable[[RunRecord, LoadedScenario], Iterator[str]]
+Drill = Callable[[LoadedScenario, str], Drilled]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Checker:
     """Checks scenarios; runs that would be the same for several of them are played once.
 
     Args:
-        drill: how to play a scenario.
+        drill: how to play a scenario, and which of its runs it is, in words.
     """
 
     drill: Drill
@@ -75,24 +76,33 @@ class Checker:
         written = load(file)
         idle = load(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_))
         unguarded = load(file, guards=())
+        runs: tuple[tuple[str, LoadedScenario, Complain], ...] = (
+            ("idle", idle, _complain_idle),
+            ("unguarded", unguarded, _complain_unguarded),
+            ("as written", written, _complain_written),
+        )
+        keys = [_what_is_played(scenario) for _, scenario, _ in runs]
+        names = {
+            key: [name for other, (name, *_) in zip(keys, runs, strict=True) if other == key] for key in keys
+        }
         return Checked(
             written,
-            (
-                self._prove("idle", idle, _complain_idle),
-                self._prove("unguarded", unguarded, _complain_unguarded),
-                self._prove("as written", written, _complain_written),
+            tuple(
+                self._prove(name, key, " and ".join(names[key]), scenario, complain)
+                for key, (name, scenario, complain) in zip(keys, runs, strict=True)
             ),
         )
 
     def _prove(
         self,
         name: str,
+        key: str,
+        proofs: str,
         scenario: LoadedScenario,
-        complain: Callable[[RunRecord, LoadedScenario], Iterator[str]],
+        complain: Complain,
     ) -> Proof:
-        key = _what_is_played(scenario)
         if key not in self._played:
-            self._played[key] = self.drill(scenario)
+            self._played[key] = self.drill(scenario, proofs)
         drilled = self._played[key]
         if drilled.fault is not None:
             if isinstance(drilled.fault, KeyboardInterrupt | RequestError | ScenarioError):
@@ -137,6 +147,11 @@ def _complain_written(record: RunRecord, scenario: LoadedScenario) -> Iterator[s
         wanted = expect.get(verdict.objective, "held")
         if verdict.value != wanted:
             yield f"{verdict.objective} is {verdict.value}, expected {wanted}: {verdict.summary}"
+    unsaid = [v.objective for v in record.verdicts if v.value == "breached" and v.objective not in expect]
+    if unsaid:
+        wished = {**expect, **dict.fromkeys(unsaid, "breached")}
+        written = ", ".join(f"{name}: {value}" for name, value in wished.items())
+        yield f"write `expect: {{{written}}}` if that is what you expect"
 
 
 def _can_fail(name: str, record: RunRecord, scenario: LoadedScenario) -> bool:

@@ -29,10 +29,12 @@ class CountingDrill:
 
     def __init__(self, place: Place) -> None:
         self.played: list[LoadedScenario] = []
+        self.proofs: list[str] = []
         self._place = place
 
-    def __call__(self, scenario: LoadedScenario) -> Drilled:
+    def __call__(self, scenario: LoadedScenario, proofs: str) -> Drilled:
         self.played.append(scenario)
+        self.proofs.append(proofs)
         return drill(scenario, self._place)
 
 
@@ -45,10 +47,12 @@ class StubDrill:
 
     def __init__(self, drilled: Drilled) -> None:
         self.played: list[LoadedScenario] = []
+        self.proofs: list[str] = []
         self._drilled = drilled
 
-    def __call__(self, scenario: LoadedScenario) -> Drilled:
+    def __call__(self, scenario: LoadedScenario, proofs: str) -> Drilled:
         self.played.append(scenario)
+        self.proofs.append(proofs)
         return self._drilled
 
 
@@ -92,6 +96,7 @@ def test_scenarios_over_one_stack_are_proved_and_share_their_runs(place: Place) 
         ("idle", ("least-privilege",)),
         ("scripted", ("least-privilege",)),
     ]
+    assert counting.proofs == ["idle", "unguarded and as written", "idle", "as written"]
 
 
 # --- scenarios that do not ----------------------------------------------------------------------------
@@ -106,6 +111,7 @@ def kiosk(folder: Path) -> Path:
     (copy / "stack.yaml").write_text(guarded_by_dumps)
     for name, rest in {
         "wrong": "expect: {rpo: held, rto: breached}",
+        "silent": "expect: null",
         "hopeless": "stack: stack.yaml\nobjectives: {invariants: {no-orders: SELECT id FROM orders}}",
     }.items():
         (copy / f"{name}.yaml").write_text(
@@ -119,11 +125,14 @@ def counting(place: Place) -> CountingDrill:
     return CountingDrill(place)
 
 
+NAMES = ("unprotected", "wrong", "silent", "hopeless")
+
+
 @pytest.fixture(scope="module")
 def checked(kiosk: Path, counting: CountingDrill) -> dict[str, Checked]:
     """Every scenario of the copy, by its name."""
     checker = Checker(counting)
-    return {name: checker.check(kiosk / f"{name}.yaml") for name in ("unprotected", "wrong", "hopeless")}
+    return {name: checker.check(kiosk / f"{name}.yaml") for name in NAMES}
 
 
 @pytest.mark.drill
@@ -150,6 +159,16 @@ def test_a_verdict_that_is_not_the_expected_one_is_a_defect(checked: dict[str, C
     found = checked["wrong"]
     assert complaints(found, "as written") == ["rpo"]
     assert found.proofs[2].complaints[0].startswith("rpo is breached, expected held: ")
+
+
+@pytest.mark.drill
+def test_a_breach_that_nobody_wrote_down_is_told_with_what_to_write(checked: dict[str, Checked]) -> None:
+    *breaches, hint = checked["silent"].proofs[2].complaints
+    assert [breach.partition(" is breached, expected held: ")[0] for breach in breaches] == [
+        "rpo",
+        "rto",
+    ]
+    assert hint == "write `expect: {rpo: breached, rto: breached}` if that is what you expect"
 
 
 @pytest.mark.drill
