@@ -35,13 +35,20 @@ class Finding:
         name: of the thing.
         ok: drills can run.
         detail: what was found.
-        remedy: what to do when it is not ok; empty otherwise.
+        remedy: what to do about it; empty when there is nothing to do.
     """
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+
+    @property
+    def mark(self) -> str:
+        """One word for it, with its colour, in eight columns."""
+        if not self.ok:
+            return "[red]missing[/] "
+        return "[yellow]to do[/]   " if self.remedy else "[green]ok[/]      "
 
 
 @click.command("doctor")
@@ -54,9 +61,8 @@ def command(place: Place) -> Exit:
     console = Console(highlight=False)
     findings = tuple(examine(place))
     for finding in findings:
-        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
         narrow = console.is_terminal and "/" not in finding.detail  # a path stays in one piece
-        console.print(f"{mark} {finding.name}: {escape(finding.detail)}", soft_wrap=not narrow)
+        console.print(f"{finding.mark}{finding.name}: {escape(finding.detail)}", soft_wrap=not narrow)
         if finding.remedy:
             _show_remedy(console, finding.remedy)
     return Exit.AS_EXPECTED if all(finding.ok for finding in findings) else Exit.FAULT
@@ -111,7 +117,7 @@ def _killed_runs(place: Place) -> Finding:
         return Finding("killed runs", False, error.message, error.hint)
     if not left:
         return Finding("killed runs", True, "none left anything")
-    remedy = "`ninelives sweep` removes it; so does the next run"
+    remedy = "remove it with `ninelives sweep`; the next run removes it too"
     return Finding("killed runs", True, f"{len(left)} left something behind", remedy)
 
 

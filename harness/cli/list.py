@@ -31,7 +31,8 @@ def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
         scenario = loaded.scenario
         breached = [name for name, value in scenario.expect.items() if value == "breached"]
         console.print(f"[bold]{scenario.id}[/]")
-        guards, breaches = ", ".join(scenario.guards) or "none", ", ".join(breached) or "nothing"
-        for text in (scenario.title, f"guards: {guards}; expected to breach: {breaches}"):
+        guards = ", ".join(scenario.guards) or "none"
+        expected = f"expected to breach: {', '.join(breached)}" if breached else "all is expected to hold"
+        for text in (scenario.title, f"guards: {guards}; {expected}"):
             console.print(Padding(escape(text), INDENT, expand=False))
     return Exit.AS_EXPECTED

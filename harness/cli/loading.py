@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from harness.errors import Problem, ScenarioError
+from harness.errors import Problem, RequestError, ScenarioError
 from harness.run.loading import load
+from harness.scenario.discover import is_scenario
 from harness.scenario.models import LoadedScenario
+
+STACK_KEY = re.compile(rb"^services:", re.MULTILINE)
+SCENARIO_KEY = re.compile(rb"^(?:agent|stack|like):", re.MULTILINE)
 
 
 def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     """Load every scenario before the first is drilled.
 
     Raises:
+        RequestError: one of them is a stack.
         ScenarioError: with the problems of all the files.
     """
+    for file in files:
+        _refuse_stack(file)
     loaded: list[LoadedScenario] = []
     problems: list[Problem] = []
     for file in files:
@@ -25,3 +33,22 @@ def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     if problems:
         raise ScenarioError(tuple(dict.fromkeys(problems)))
     return tuple(loaded)
+
+
+def _refuse_stack(file: Path) -> None:
+    """Every key of a stack would be told as a mistake in a scenario.
+
+    Raises:
+        RequestError: the file is a stack.
+    """
+    try:
+        text = file.read_bytes()
+    except OSError:
+        return  # the loader says what is wrong with it
+    if STACK_KEY.search(text) and not SCENARIO_KEY.search(text):
+        beside = sorted(path.name for path in file.parent.glob("*.y*ml") if is_scenario(path))
+        some = f"; beside it: {', '.join(beside[:5])}" if beside else ""
+        raise RequestError(
+            f"{file} is a stack, not a scenario",
+            hint=f"name a scenario, a file with `stack: {file.name}` in it{some}",
+        )

@@ -9,22 +9,45 @@ from typing import Any
 
 import click
 
+from harness.errors import RequestError
 from harness.run.place import Place, usual_place
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+with_reports = click.option(
+    "--reports",
+    type=FOLDER,
+    envvar="NINELIVES_REPORTS",
+    default=Path("reports"),
+    show_default=True,
+    help="Where run folders are.",
+)
+
+
+def find_run(run: Path, reports: Path) -> Path:
+    """A stored run's folder.
+
+    Args:
+        run: its path, or its name in the folder of all of them.
+        reports: that folder.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    for folder in (run, reports / run):
+        if folder.is_dir():
+            return folder
+    raise RequestError(
+        f"there is no run folder {run}, nor {reports / run}",
+        hint=f"name a run folder, or one in {reports}: its newest is `latest`",
+    )
+
+
 def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options ``--reports``, ``--work`` and ``--cache``, and the argument ``place``."""
 
-    @click.option(
-        "--reports",
-        type=FOLDER,
-        envvar="NINELIVES_REPORTS",
-        default=Path("reports"),
-        show_default=True,
-        help="Where run folders go.",
-    )
+    @with_reports
     @click.option(
         "--work",
         type=FOLDER,

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit
+from harness.cli.places import find_run, with_reports
 from harness.run.drill import REPORTS, render
 from harness.run.judge import judge_run
 from harness.seams.lookup import names
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "formats",
@@ -22,9 +23,14 @@ from harness.seams.lookup import names
     help="Which; several may be given.  [default: all that a run writes]",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to.  [default: RUN]")
-def command(run: Path, formats: tuple[str, ...], out: Path | None) -> Exit:
-    """Write reports of the stored run in the folder RUN, from its files alone."""
-    record = judge_run(run)
-    for path in render(record, out or run, formats or REPORTS):
+@with_reports
+def command(run: Path, formats: tuple[str, ...], out: Path | None, reports: Path) -> Exit:
+    """Write reports of a stored run, from its files alone.
+
+    RUN is its folder, or its name in the folder of reports, such as `latest`.
+    """
+    folder = find_run(run, reports)
+    record = judge_run(folder)
+    for path in render(record, out or folder, formats or REPORTS):
         click.echo(path)
     return Exit.AS_EXPECTED

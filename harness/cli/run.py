@@ -35,9 +35,11 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
     loaded = load_all(find_scenarios(paths or (Path("scenarios"),)))
     for swept in sweep(place):
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
-    codes = []
+    codes: list[Exit] = []
     for scenario in loaded:
         drilled = _drill(scenario, place, progress=not (as_json or quiet))
+        if codes and not as_json:
+            click.echo()
         show(drilled.record, drilled.folder, as_json=as_json)
         if drilled.fault is not None:
             click.echo(_explain(drilled.fault, drilled.folder), err=True)

@@ -74,7 +74,7 @@ def scenarios(installation: Installation) -> Path:
     for name, files in {
         "two": {"idle": IDLE, "surprise": SURPRISE},
         "misspelt": {"misspelt": MISSPELT},
-        "broken": {"broken": BROKEN},
+        "broken": {"broken": BROKEN, "too": BROKEN.replace("shop/broken", "shop/too")},
     }.items():
         shutil.copytree(SHOP, folder / name, ignore=shutil.ignore_patterns("*.yaml"))
         for support in ("with-vault.yaml", "emptied-dump.yaml"):

@@ -13,6 +13,9 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from harness.cli.progress import follow
+from harness.run.loading import load
+from harness.run.place import OWNER_FILE
 from tests.cli.terminal import run_on_terminal
 from tests.drills.command import PROGRAM, SHOP, Installation
 
@@ -34,7 +37,7 @@ def test_list_tells_guards_and_expected_breaches(installation: Installation) -> 
     lines = done.stdout.splitlines()
     at = lines.index("shop/guarded")
     assert lines[at + 1] == "  The intern may only read"
-    assert lines[at + 2] == "  guards: least-privilege; expected to breach: nothing"
+    assert lines[at + 2] == "  guards: least-privilege; all is expected to hold"
     assert all(line == line.rstrip() for line in lines)
     assert {line for line in lines if not line.startswith(" ")} == {
         yaml.safe_load(file.read_text())["id"] for file in SHOP.glob("*.yaml") if "id:" in file.read_text()
@@ -113,6 +116,41 @@ def test_a_work_folder_that_is_not_ours_does_not_keep_doctor_from_the_rest(tmp_p
     assert done.returncode == 4
     assert "is not a directory of ours" in done.stdout
     assert "Chromium" in done.stdout
+
+
+def test_what_a_killed_run_left_is_not_ok_for_doctor_and_has_a_remedy(
+    installation: Installation, tmp_path: Path
+) -> None:
+    dead = tmp_path / "work" / "dead"
+    dead.mkdir(parents=True)
+    (dead / OWNER_FILE).touch()
+    done = installation.call("doctor", "--work", tmp_path / "work")
+    assert done.returncode == 0
+    assert (
+        "to do   killed runs: 1 left something behind\n        remove it with `ninelives sweep`"
+        in done.stdout
+    )
+    assert "ok      killed runs" not in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "list"])
+def test_a_stack_that_is_taken_for_a_scenario_is_told_once(installation: Installation, verb: str) -> None:
+    stack = SHOP / "stack.yaml"
+    done = installation.call(verb, stack)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"error: {stack} is a stack, not a scenario\n  hint: name a scenario, ")
+    assert "dropped-table.yaml" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_progress_says_which_of_several_runs_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = load(SHOP / "guarded.yaml")
+    with follow(scenario, "idle"):
+        pass
+    with follow(scenario):
+        pass
+    lines = [line.partition("  ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["shop/guarded, idle", "shop/guarded"]
 
 
 def test_sweep_with_nothing_to_do_makes_nothing(tmp_path: Path) -> None:

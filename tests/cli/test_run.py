@@ -70,6 +70,14 @@ def test_a_schema_that_is_not_sql_gives_3_with_its_place_and_a_hint(
 
 
 @pytest.mark.drill
+def test_an_empty_line_stands_between_two_summaries(installation: Installation, scenarios: Path) -> None:
+    folder = scenarios / "broken"
+    done = installation.call("run", folder / "broken.yaml", folder / "too.yaml", "--quiet")
+    assert done.stdout.count("UNDECIDED") == done.stdout.count("\n\nUNDECIDED") + 1 == 2
+    assert not done.stdout.endswith("\n\n")
+
+
+@pytest.mark.drill
 def test_quiet_shows_no_progress(finished: Mapping[str, Finished]) -> None:
     broken = finished["broken"]
     assert not any(phase in broken.out + broken.err for phase in PHASES)

@@ -68,6 +68,24 @@ def test_judge_gives_the_exit_code_of_the_verdicts(
     assert installation.call("judge", finished["two"].folders[scenario]).returncode == code
 
 
+def test_a_run_has_a_name_too(
+    finished: Mapping[str, Finished], installation: Installation, tmp_path: Path
+) -> None:
+    name = finished["two"].folders["shop-surprise"].name
+    assert installation.call("judge", name, cwd=tmp_path).returncode == 1
+    latest = installation.reports / "latest"
+    judged = [installation.call("judge", run, "--json", cwd=tmp_path) for run in ("latest", latest)]
+    assert judged[0].stdout == judged[1].stdout != ""
+    done = installation.call("report", "latest", "--out", tmp_path / "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for verb in ("judge", "report"):
+        missing = installation.call(verb, "lates", cwd=tmp_path)
+        assert missing.returncode == 3
+        assert missing.stderr.startswith(
+            f"error: there is no run folder lates, nor {latest.parent / 'lates'}\n"
+        )
+
+
 def test_reports_come_out_byte_for_byte_as_the_run_wrote_them(stored: Path, tmp_path: Path) -> None:
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
