@@ -181,7 +181,7 @@ def _outage(axis: Axis, spans: Sequence[Span]) -> Markup:
         text = "did not come back" if span.open else f"no answer, {length}"
         tail = " and did not come back in the record" if span.open else ""
         tip = f"{span.name} did not answer from {offset(span.start)} for {length}{tail}. {span.detail}"
-        bars.append(Bar(span.start, span.end, text, tip, "outage"))
+        bars.append(Bar(span.start, axis.end if span.open else span.end, text, tip, "outage"))
     return line + _bars(axis, bars)
 
 

@@ -185,6 +185,19 @@ def test_labels_of_drawings_do_not_run_into_each_other(looked: Looked) -> None:
     assert looked.ask(OVERLAPS) == []
 
 
+def test_no_column_of_the_recovery_points_is_out_of_sight_on_a_narrow_page(looked: Looked) -> None:
+    width = looked.page.viewport_size["width"]
+    cells = looked.page.locator(".points tr.used > *")
+    boxes = [cells.nth(n).bounding_box() for n in range(cells.count())]
+    assert len(boxes) == 6
+    assert all(box["x"] + box["width"] <= width for box in boxes)
+    stacked = len({box["y"] for box in boxes}) == 6
+    assert stacked is (width == NARROW)
+    if stacked:
+        label = "getComputedStyle(document.querySelectorAll('.points tr.used td')[3], '::before').content"
+        assert looked.ask(label) == '"Lies in"'
+
+
 def test_the_scheme_is_followed(looked: Looked) -> None:
     dark = looked.ask("matchMedia('(prefers-color-scheme: dark)').matches")
     ground = looked.ask("getComputedStyle(document.body).backgroundColor")
