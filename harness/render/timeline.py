@@ -179,8 +179,8 @@ def _outage(axis: Axis, spans: Sequence[Span]) -> Markup:
     for span in spans:
         length = duration(span.seconds)
         text = "did not come back" if span.open else f"no answer, {length}"
-        tail = " and did not come back in the record" if span.open else ""
-        tip = f"{span.name} did not answer from {offset(span.start)} for {length}{tail}. {span.detail}"
+        end = " and did not come back in the record" if span.open else f" for {length}"
+        tip = f"{span.name} did not answer from {offset(span.start)}{end}. {span.detail}"
         bars.append(Bar(span.start, axis.end if span.open else span.end, text, tip, "outage"))
     return line + _bars(axis, bars)
 
