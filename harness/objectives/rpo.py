@@ -149,7 +149,7 @@ def _never_came_back(
     at = done.ends[-1]
     lost = losses(called_for, nothing, at)
     span = _span(called_for, at)
-    summary = f"The service never came back: {plural(lost.known, 'row')} lost, {said(span)} of work."
+    summary = f"The service never came back: {plural(lost.lost, 'row')} lost, {said(span)} of work{_aside(lost)}."
     return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
 
 
