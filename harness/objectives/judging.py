@@ -98,9 +98,9 @@ def rows(name: str, value: int) -> Figure:
 def said(value: float | timedelta) -> str:
     """A time for a sentence: ``90d``, ``1m30s``, ``4.6s``, ``40ms``; as fine as its size asks for."""
     total = value.total_seconds() if isinstance(value, timedelta) else value
-    if 1 <= round(total, 1) < 60:
+    if 0.9995 <= total < 59.95:
         return f"{total:.1f}".removesuffix(".0") + "s"
-    step = 3600 if total >= 86400 else 60 if total >= 3600 else 1 if total >= 1 else 0.001
+    step = 3600 if total >= 86400 else 60 if total >= 3600 else 1 if total >= 59.95 else 0.001
     return format_duration(timedelta(seconds=round(total / step) * step))
 
 

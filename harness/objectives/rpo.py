@@ -149,7 +149,8 @@ def _never_came_back(
     at = done.ends[-1]
     lost = losses(called_for, nothing, at)
     span = _span(called_for, at)
-    summary = f"The service never came back: {plural(lost.lost, 'row')} lost, {said(span)} of work{_aside(lost)}."
+    rows_lost = f"{plural(lost.lost, 'row')} lost{_aside(lost)}"
+    summary = f"The service never came back: {said(span)} of work is gone, {rows_lost}."
     return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
 
 

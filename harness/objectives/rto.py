@@ -10,7 +10,7 @@ hold what it was taken of, or with not one row as it was acknowledged: no answer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from harness.journal.events import (
@@ -22,7 +22,6 @@ from harness.journal.events import (
     ServiceSeen,
 )
 from harness.journal.history import Entry, History
-from harness.journal.ledger import expected
 from harness.journal.record import Figure, Verdict
 from harness.objectives.content import altered_tables
 from harness.objectives.harm import harm
@@ -137,16 +136,24 @@ def _recovered(history: History, started: Entry[RecoveryStarted]) -> Entry[Recov
 
 
 def _nothing_is_right(history: History) -> bool:
-    """Whether there were rows, and not one that the witness saw is there as it should be."""
-    called_for = expected(history.witness, history.ledger)
-    wanted = {
-        (table, key)
-        for table, rows in history.witness.items()
-        for key, state in called_for.states(table).items()
-        if key in rows and state is not None
+    """Whether rows were to come back, and not one that the witness saw is there as it should be."""
+    deleted = {
+        (write.table, write.key)
+        for call in history.ledger.calls
+        for write in call.writes
+        if write.op == "delete"
     }
-    wrong = {(table, key) for table, rows in history.recovered.items() for key in rows}
-    return bool(wanted) and wanted <= wrong
+
+    def wanted() -> Iterator[tuple[str, str]]:
+        return (
+            (table, key)
+            for table, rows in history.witness.items()
+            for key in rows
+            if (table, key) not in deleted
+        )
+
+    right = any(key not in history.recovered.get(table, {}) for table, key in wanted())
+    return not right and next(wanted(), None) is not None
 
 
 def _altered(history: History, recovered: Entry[Recovered]) -> tuple[str, ...]:
