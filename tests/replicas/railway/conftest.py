@@ -20,7 +20,7 @@ from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
 
 CLOCK = SystemClock()
-DRIVERS = 8
+DRIVERS = 40
 """Accounts that take turns, so that no test meets the rate limit of another."""
 
 
