@@ -143,7 +143,7 @@ class CommandTool:
         except ValidationError as error:
             first = error.errors()[0]
             raise BackupError(
-                f"{self._protection.list_} prints what is no backup: {line[:100]}: "
+                f"{self._protection.list_} prints a line that is no backup: "
                 f"{'.'.join(map(str, first['loc']))} {first['msg']}",
                 hint='print a line such as {"id": "dump-1", "taken": "2026-04-24T12:00:00Z", "size": 1000}',
             ) from error
