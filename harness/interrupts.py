@@ -96,6 +96,8 @@ def deferred_interrupts() -> Iterator[None]:
 
 def ignore_interrupts() -> None:
     """For the last moments of a process that has been asked to end, and is doing so."""
+    # Those that are here already are answered first: Python complains when their handler is taken away.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
