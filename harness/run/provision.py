@@ -67,11 +67,26 @@ def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:
         )
         return endpoint
 
-    with ThreadPoolExecutor(len(leases), thread_name_prefix="provision") as pool:
-        for service in _in_order(ground):
-            futures[service] = pool.submit(bring_up, service)
+    with _side_by_side(len(leases)) as pool:
+        with deferred_interrupts():
+            for service in _in_order(ground):
+                futures[service] = pool.submit(bring_up, service)
         for service in leases:
             ground.endpoints[service] = futures[service].result()
+
+
+@contextmanager
+def _side_by_side(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads, all of which have ended when the block is left: what they still bring up could not be removed.
+
+    A signal may interrupt neither their start, of which the pool would then not know, nor the wait for them.
+    """
+    pool = ThreadPoolExecutor(count, thread_name_prefix="provision")
+    try:
+        yield pool
+    finally:
+        with deferred_interrupts():
+            pool.shutdown()
 
 
 def _tool(ground: Ground, protection: str) -> BackupTool:

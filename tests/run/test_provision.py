@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from harness.clock import SystemClock
 from harness.errors import BackupError, HarnessError, JournalError, LeftoverError, ProvisionError
 from harness.facts import Credential, Endpoint, Lease, Secret
+from harness.interrupts import gentle_interrupts
 from harness.journal.events import FaultSeen, Released
 from harness.journal.history import read_history
 from harness.journal.writer import Journal
@@ -118,6 +122,46 @@ def test_a_journal_that_takes_nothing_more_spares_no_replica(place: Place, journ
         with pytest.raises(JournalError), provisioned(ground):
             journal.close()
     assert notes[-2:] == ["destroy two", "destroy one"]
+
+
+class LaggingReplica(StubReplica):
+    """A replica that is still coming up when the signal arrives."""
+
+    def __init__(self, notes: list[str], interrupted: threading.Event) -> None:
+        super().__init__(notes)
+        self._interrupted = interrupted
+
+    def provision(self, lease: Lease, _: object) -> Endpoint:
+        assert self._interrupted.wait(10)
+        SystemClock().sleep(0.1)
+        return super().provision(lease, _)
+
+
+def test_what_still_comes_up_when_a_signal_arrives_is_waited_for_before_it_is_destroyed(
+    place: Place, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    interrupted = threading.Event()
+    start = threading.Thread.start
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name.startswith("provision"):
+            os.kill(os.getpid(), signal.SIGINT)
+            interrupted.set()
+
+    def play() -> None:
+        with workplace(place, "run") as sandbox, journal, gentle_interrupts():
+            with provisioned(ground_of(journal, sandbox, one=LaggingReplica(notes, interrupted))):
+                pytest.fail("the drill went on")
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            play()
+    finally:
+        interrupted.set()
+    assert notes == ["provision one", "destroy one"]
 
 
 def test_a_run_that_left_something_keeps_its_leases_for_the_sweep(place: Place, journal: Journal) -> None:
