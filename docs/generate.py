@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.cli import Verbs
+from harness.facts import Destruction
 from harness.objectives import gates, losses
 from harness.replicas.railway.reference import operation_table
 from harness.scenario.discover import find_scenarios
@@ -59,6 +60,28 @@ def drivers() -> str:
     return "\n".join(rows)
 
 
+def destructions() -> str:
+    """What each built-in surface can destroy, a table for each."""
+    return "\n\n".join(
+        f"### {name}\n\n"
+        + "\n".join([*DESTRUCTION_HEAD, *map(_destruction, lookup("surfaces", name).destructive)])
+        for name in BUILT_IN["surfaces"]
+    )
+
+
+DESTRUCTION_HEAD = (
+    "| operation | `do:` | taken back by | takes along | guard | known from |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def _destruction(one: Destruction) -> str:
+    file, _, test = one.evidence.partition("::")
+    shown = f"[{test.replace('_', ' ')}](../{file})" if test else f"[documentation]({one.evidence})"
+    cells = (one.operation, one.verb, one.undo or "**nothing**", one.takes_along or "nothing", one.guard)
+    return f"| {' | '.join(cells)} | {one.basis}: {shown} |"
+
+
 def objectives() -> str:
     """Every built-in objective with the first line of its class."""
     rows = ["| objective | what must hold |", "|---|---|"]
@@ -83,6 +106,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "scenarios": scenarios,
     "verbs": verbs,
     "drivers": drivers,
+    "destructions": destructions,
     "objectives": objectives,
     "gates": lambda: table_of(gates),
     "losses": lambda: table_of(losses),

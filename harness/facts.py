@@ -209,6 +209,33 @@ class Outcome(Fact):
     text: str = Field(default="", exclude=True, repr=False)
 
 
+Basis = Literal["observed", "modelled", "documented"]
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """One way in which a surface can destroy something: what a reader must know before granting it.
+
+    Attributes:
+        operation: as a user would write it.
+        verb: of the surface, which makes the call.
+        undo: how it is taken back; empty when it cannot be.
+        takes_along: backups that go with it; empty when none do.
+        guard: what refuses it, or keeps a copy out of its reach.
+        basis: ``observed``, a real server did so; ``modelled``, our replica does as its vendor describes;
+            ``documented``, nobody here has tried it.
+        evidence: the test that shows it, ``tests/...py::name``; the page's address when documented.
+    """
+
+    operation: str
+    verb: str
+    undo: str
+    takes_along: str
+    guard: str
+    basis: Basis
+    evidence: str
+
+
 class TableFingerprint(Fact):
     """The content of one table, order aside.
 

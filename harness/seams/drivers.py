@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from harness.clock import Clock, Stamp
-from harness.facts import Action, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
+from harness.facts import Action, Destruction, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
 from harness.journal.history import History
 from harness.journal.record import RunRecord, Verdict
 from harness.sandbox import Sandbox
@@ -162,7 +162,13 @@ class Database(Replica, Protocol):
 
 
 class Surface(Protocol):
-    """An API through which a principal acts."""
+    """An API through which a principal acts.
+
+    Attributes:
+        destructive: what can be destroyed through it, and what would prevent it; for people.
+    """
+
+    destructive: ClassVar[tuple[Destruction, ...]]
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Make the call, with the principal's own credentials.

@@ -61,6 +61,9 @@ FROM pg_authid AS r WHERE r.rolname !~ '^pg_'
 UNION ALL
 SELECT 'setting', 0, f.name, md5(f.setting), 0, 0
 FROM pg_file_settings AS f WHERE f.sourcefile LIKE '%.auto.conf'
+UNION ALL
+SELECT 'replication-slot', 0, s.slot_name, md5(concat_ws('|', slot_type, plugin, database)), 0, 0
+FROM pg_replication_slots AS s WHERE NOT s.temporary
 """
 """Whatever a principal can create, change and drop. ``relfilenode`` changes when a table is truncated."""
 
@@ -69,11 +72,11 @@ REWRITES = frozenset(("VACUUM", "CLUSTER", "REINDEX", "REFRESH MATERIALIZED VIEW
 
 
 class Identity(NamedTuple):
-    """What tells one object from all others, also when it is renamed."""
+    """What tells one object from all others, also when it is renamed; what has no number cannot be."""
 
     kind: str
     oid: int
-    setting: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Change:
 
 
 class Catalog:
-    """The objects of one database, and the databases, roles and settings of its server, at one moment.
+    """The objects of one database, and the databases, roles, settings and slots of its server, at one moment.
 
     Args:
         connection: of a superuser.
@@ -139,5 +142,5 @@ class Catalog:
 def _entry(
     kind: str, oid: int, name: str, definition: str, storage: int, size: int
 ) -> tuple[Identity, Entry]:
-    identity = Identity(kind, oid, name if kind == "setting" else "")
+    identity = Identity(kind, oid, "" if oid else name)
     return identity, Entry(name, definition, storage, size)

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.clock import Clock
-from harness.facts import Action, Endpoint, Outcome, Resource
+from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
 
@@ -51,6 +51,27 @@ class FilesSurface:
         endpoint: of kind ``files``; its ``path`` is the root that no call leaves.
         clock: where stamps come from.
     """
+
+    destructive = (
+        Destruction(
+            operation="deleting a file, or a folder with all that is in it",
+            verb="delete",
+            undo="",
+            takes_along="copies that lie in it",
+            guard="copies elsewhere; permissions, which refuse it unless the harness runs as root",
+            basis="observed",
+            evidence="tests/surfaces/test_files.py::test_what_is_deleted_is_touched_file_by_file",
+        ),
+        Destruction(
+            operation="writing over a file",
+            verb="write",
+            undo="",
+            takes_along="",
+            guard="copies elsewhere; permissions, which refuse it unless the harness runs as root",
+            basis="observed",
+            evidence="tests/surfaces/test_files.py::test_what_is_written_is_touched_once",
+        ),
+    )
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
         del principal

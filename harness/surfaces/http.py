@@ -30,6 +30,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, 
 from harness.clock import Clock
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, Action, Credential, Endpoint, Outcome, Resource
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+from harness.surfaces.railway_destruction import RAILWAY_DESTRUCTION
 
 AUDIT_PATH = "/_replica/audit"
 TOKEN_HEADERS = ("authorization", "project-access-token")
@@ -80,6 +81,8 @@ class HttpSurface:
         endpoint: the only place that requests go to.
         clock: where stamps come from.
     """
+
+    destructive = RAILWAY_DESTRUCTION
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
         self._endpoint = endpoint

@@ -32,6 +32,7 @@ from harness.clock import Clock
 from harness.facts import Action, Credential, Endpoint, Outcome, Resource, Secret
 from harness.seams.s3_client import open_client
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+from harness.surfaces.s3_destruction import S3_DESTRUCTION
 from harness.surfaces.s3_witness import Versions, Witness, list_versions
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class S3Surface:
         endpoint: of kind ``s3``.
         clock: where stamps come from.
     """
+
+    destructive = S3_DESTRUCTION
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
         self._principal = principal

@@ -42,6 +42,7 @@ from harness.facts import OPERATOR, Action, Credential, Endpoint, Outcome, Resou
 from harness.seams.postgres_client import Connection, connect
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.catalog import Catalog, Change
+from harness.surfaces.sql_destruction import SQL_DESTRUCTION
 
 VERBS = ("query", "execute")
 PATIENCE = 10.0
@@ -104,6 +105,8 @@ class SqlSurface:
         endpoint: the only server that is connected to.
         clock: where stamps come from.
     """
+
+    destructive = SQL_DESTRUCTION
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
         self._endpoint = endpoint

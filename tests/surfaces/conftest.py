@@ -17,6 +17,7 @@ STACK = {
     "services": {"shop": {"kind": "postgres", "environment": "production", "fsync": False}},
     "principals": {
         "owner": {"grants": {"shop": "owner"}},
+        "clerk": {"grants": {"shop": "writer"}},
         "reader": {"grants": {"shop": "reader"}},
         "stranger": {},
     },

@@ -193,6 +193,20 @@ def test_governance_mode_lets_go_only_of_who_asks_for_the_bypass(
     assert (outcome.status, names(outcome)) == ("done", [f"{key}@{version}"])
 
 
+def test_a_lock_in_governance_mode_is_shortened_and_one_in_compliance_mode_is_not(
+    perform: Perform, store: Any, key: str
+) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    loose, firm = put_locked(store, key, "GOVERNANCE"), put_locked(store, f"{key}-firm", "COMPLIANCE")
+    wanted = {"mode": "governance", "until": soon, "bypass": True}
+    assert perform("put-retention", key=key, version=loose, by="backup", **wanted).status == "refused"
+    shortened = perform("put-retention", key=key, version=loose, **wanted)
+    assert (shortened.status, names(shortened)) == ("done", [f"{key}@{loose}"])
+    firmly = {"mode": "compliance", "until": soon, "bypass": True}
+    refused = perform("put-retention", key=f"{key}-firm", version=firm, **firmly)
+    assert (refused.status, refused.touched) == ("refused", ())
+
+
 def test_put_retention_touches_the_version_it_locks(perform: Perform, store: Any, key: str) -> None:
     version = store.put_object(Bucket=BUCKET, Key=key, Body=b"x")["VersionId"]
     until = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)

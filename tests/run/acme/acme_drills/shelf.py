@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from harness.clock import Clock
-from harness.facts import OPERATOR, Action, Credential, Endpoint, Lease, Outcome, Resource, Secret
+from harness.facts import (
+    OPERATOR,
+    Action,
+    Credential,
+    Destruction,
+    Endpoint,
+    Lease,
+    Outcome,
+    Resource,
+    Secret,
+)
 from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
 
@@ -73,6 +83,18 @@ def resource(endpoint: Endpoint, name: str) -> Resource:
 
 class ShelfSurface:
     """``shelf.list`` and ``shelf.delete``, which takes a ``name``."""
+
+    destructive = (
+        Destruction(
+            operation="deleting a file of the shelf",
+            verb="delete",
+            undo="",
+            takes_along="the file is the backup, where backups lie on the shelf",
+            guard="any role but `admin`",
+            basis="observed",
+            evidence="tests/run/test_third_party.py::test_what_a_guard_refuses_holds",
+        ),
+    )
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
         self._endpoint = endpoint
