@@ -151,9 +151,13 @@ def test_what_still_comes_up_when_a_signal_arrives_is_waited_for_before_it_is_de
             interrupted.set()
 
     def play() -> None:
-        with workplace(place, "run") as sandbox, journal, gentle_interrupts():
-            with provisioned(ground_of(journal, sandbox, one=LaggingReplica(notes, interrupted))):
-                pytest.fail("the drill went on")
+        with (
+            workplace(place, "run") as sandbox,
+            journal,
+            gentle_interrupts(),
+            provisioned(ground_of(journal, sandbox, one=LaggingReplica(notes, interrupted))),
+        ):
+            pytest.fail("the drill went on")
 
     monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
     try:
