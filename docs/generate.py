@@ -77,7 +77,8 @@ DESTRUCTION_HEAD = (
 
 def _destruction(one: Destruction) -> str:
     file, _, test = one.evidence.partition("::")
-    shown = f"[{test.replace('_', ' ')}](../{file})" if test else f"[documentation]({one.evidence})"
+    named = test.removeprefix("test_").replace("_", " ")
+    shown = f"[{named}](../{file})" if test else f"[page]({one.evidence})"
     cells = (one.operation, one.verb, one.undo or "**nothing**", one.takes_along or "nothing", one.guard)
     return f"| {' | '.join(cells)} | {one.basis}: {shown} |"
 
