@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help drill test quick lint check bench docs clean
+.PHONY: help drill test quick lint check images bench docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,7 +24,7 @@ test: $(READY)  ## run every test; prints the slowest
 	$(BIN)/python -m pytest -m drill --durations=10 $(PYTEST)
 
 quick: $(READY)  ## run the fast tests only
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill and not browser and not slow' $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not drill and not browser and not slow and not docker' $(PYTEST)
 
 lint: $(READY)  ## style, types, floors
 	$(BIN)/ruff check .
@@ -34,6 +34,9 @@ lint: $(READY)  ## style, types, floors
 
 check: $(READY)  ## prove every shipped scenario
 	$(BIN)/ninelives check scenarios
+
+images: $(READY)  ## make the container images that tests and `--provider docker` use
+	$(BIN)/python images/build.py
 
 bench: $(READY)  ## print the figures
 	$(BIN)/python -m benchmarks

@@ -1,10 +1,12 @@
-"""What every part of the tests shares: one fixture, and how much chance there is in property tests."""
+"""What every part of the tests shares: one fixture, how much chance there is in property tests, and what
+becomes of tests that need a container engine where there is none."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from harness.sandbox import Sandbox, unprivileged_account
+from harness.seams.container_engine import NAMESPACE, connect, trouble
 
 collect_ignore_glob = ["*.yaml"]
 """Scenarios here are material of tests; our own pytest plugin would play them, and refuse the bad ones."""
@@ -27,6 +30,41 @@ CACHE = Path(gettempdir()) / f"ninelives-tests-cache-{os.geteuid()}"
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 2**30
+
+
+IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
+LEFT_OUT = "no containers here"
+
+
+@cache
+def _without_containers() -> str:
+    """Why tests that need containers cannot run; empty when they can."""
+    why = trouble()
+    if why:
+        return why
+    missing = [name for name in IMAGES if not connect().images.list(name)]
+    return f"there is no image {', '.join(missing)}: run `make images`" if missing else ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Root in CI can have an engine, so that its absence is a failure there, and nothing is left out."""
+    if item.get_closest_marker("docker") is None or not (why := _without_containers()):
+        return
+    if os.environ.get("CI") and os.geteuid() == 0:
+        pytest.fail(f"{LEFT_OUT}: {why}", pytrace=False)
+    pytest.skip(f"{LEFT_OUT}: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out, and why."""
+    reasons = [
+        str(report.longrepr[2]).partition(f"{LEFT_OUT}: ")[2]
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and LEFT_OUT in report.longrepr[2]
+    ]
+    if reasons:
+        told = f"left out: {len(reasons)} tests that run containers: {reasons[0]}"
+        terminalreporter.write_line(told, yellow=True)
 
 
 def _fast_place() -> Path:

@@ -21,6 +21,7 @@ from harness.errors import HarnessError
 from harness.replicas.s3.seaweedfs import program
 from harness.run.place import Place, abandoned_runs
 from harness.sandbox import Sandbox, unprivileged_account
+from harness.seams.container_engine import NAMESPACE, connect
 from harness.seams.postgres_tools import binary
 
 LEAST_FREE = 2 * 1024**3
@@ -87,6 +88,7 @@ def examine(place: Place) -> Iterator[Finding]:
     for name, path in (("work", place.work), ("reports", place.reports), ("cache", place.cache)):
         yield _folder(name, path)
     yield _killed_runs(place)
+    yield _engine()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",
@@ -108,6 +110,19 @@ def _program(name: str, find: Callable[[], Path], argument: str, sandbox: Sandbo
         first or f"exit {answer.returncode}",
         "" if answer.returncode == 0 else remedy,
     )
+
+
+def _engine() -> Finding:
+    """Drills run without one."""
+    try:
+        client = connect()
+        version = client.version()["Version"]
+        made = len(client.images.list(f"{NAMESPACE}*"))
+    except HarnessError as error:
+        detail = f"not there, only --provider docker needs it: {error.message}"
+        return Finding("container engine", True, detail)
+    remedy = "" if made else "`make images` makes the images that services run in when they name none"
+    return Finding("container engine", True, f"version {version}, {made} images of ours", remedy)
 
 
 def _killed_runs(place: Place) -> Finding:

@@ -1,0 +1,87 @@
+"""The machine's container engine: the one place that opens a client for it, and what marks an object as ours.
+
+Every container, volume and network of a run carries two labels, the run's id and the service. Whatever the
+harness lists, stops or removes is asked for by these labels, so that nothing else on the engine is reached.
+
+Replicas and surfaces may not import each other, so they meet here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from harness.errors import MissingToolError
+from harness.facts import Lease
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+RUN_LABEL = "ninelives.run"
+SERVICE_LABEL = "ninelives.service"
+NAMESPACE = "ninelives/"
+"""Of the images that ``make images`` makes. They are in no registry, so they are never asked for there."""
+
+SOCKET = "http+docker://"
+"""How the client calls an engine that it reaches through a Unix socket, which only this machine's can be."""
+
+EXTRA = "pip install 'ninelives[docker]'"
+START = "install Docker and start it, and see that `docker ps` works for you; or use --provider embedded"
+
+
+def connect() -> DockerClient:
+    """A client of this machine's engine, shared by all that ask.
+
+    Raises:
+        MissingToolError: the extra is not installed, no engine answers, or it is another machine's.
+    """
+    try:
+        import docker.errors
+        from testcontainers.core.docker_client import DockerClient as Client
+    except ImportError as error:
+        raise MissingToolError(f"the package {error.name} is not installed", hint=EXTRA) from error
+    try:
+        client = _client(Client)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise MissingToolError(f"no container engine answers: {_first_line(error)}", hint=START) from error
+    if not client.api.base_url.startswith(SOCKET):
+        raise MissingToolError(
+            f"the container engine at {client.api.base_url} may be another machine's",
+            hint="let DOCKER_HOST name a Unix socket, or nothing",
+        )
+    return client
+
+
+@lru_cache(maxsize=1)
+def _client(kind: type) -> DockerClient:
+    return kind().client
+
+
+def trouble() -> str:
+    """Why no container can be run here; empty when they can."""
+    try:
+        connect()
+    except MissingToolError as error:
+        return error.message
+    return ""
+
+
+def labels(lease: Lease) -> dict[str, str]:
+    """What marks an object as a lease's."""
+    return {RUN_LABEL: lease.run_id, SERVICE_LABEL: lease.service}
+
+
+def of_run(run_id: str) -> Mapping[str, list[str]]:
+    """The filter with which the engine lists what belongs to a run, and nothing else."""
+    return {"label": [f"{RUN_LABEL}={run_id}"]}
+
+
+def of_lease(lease: Lease) -> Mapping[str, list[str]]:
+    """The filter with which the engine lists what belongs to a lease, and nothing else."""
+    return {"label": [f"{key}={value}" for key, value in labels(lease).items()]}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
