@@ -74,6 +74,7 @@ CredentialKind = Literal[
     "workspace-token",
     "project-token",
     "scoped-token",
+    "mount",
     "back-door",
 ]
 
@@ -118,9 +119,9 @@ class Endpoint:
 
     Attributes:
         lease: the lease of the replica that answers here.
-        kind: ``postgres``, ``s3``, ``railway`` or ``files``.
-        host: a loopback address; empty for ``files``.
-        port: TCP port; 0 for ``files``.
+        kind: ``postgres``, ``s3``, ``railway``, ``volume`` or ``files``.
+        host: a loopback address; empty for ``files`` and ``volume``.
+        port: TCP port; 0 for ``files`` and ``volume``.
         name: database, bucket or project; empty where the kind has none.
         environment: the environment of the stack it stands in, if the kind has one.
         path: the data directory of a database, the root of a workspace; for ``railway`` the root of

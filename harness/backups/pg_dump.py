@@ -1,157 +1,38 @@
-"""``pg_dump`` in custom format to an S3 service: one object a dump, named by its date."""
+"""``pg_dump`` in custom format to an S3 service."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.backups.client_tools import ClientTool, Failure
-from harness.backups.object_store import Doom, Retention, StoredVersion, date_text, digest_of, store_of
+from harness.backups.dumps import DumpTool
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
-from harness.scenario.models import PgDump, Protection
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
-
-KEY = re.compile(r"(?P<date>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\.dump")
+from harness.seams.drivers import PartTimer, Vessel
 
 
-class PgDumpTool:
-    """Dumps of one service, every ``every``, of which the newest ``keep`` are kept.
+class PgDumpTool(DumpTool):
+    """Logical dumps of a PostgreSQL database in an S3 service."""
 
-    Every version of a dump that exists counts as a recovery point, hidden behind a delete marker or
-    overwritten: it can be restored by its version id. A dump is what its key says it is; whether it can be
-    restored shows when it is.
-
-    Args:
-        name: of the protection; its keys begin with it.
-        protection: of tool ``pg_dump``.
-        source: the service that is dumped.
-        database: how to restore into it.
-        setting: has the S3 service among its peers.
-
-    Raises:
-        BackupError: a dump could not be taken, or the bucket not be listed.
-        RestoreError: a dump is truncated, empty, missing, or refused by ``pg_restore``.
-        MissingToolError: PostgreSQL's client programs are not installed.
-    """
-
-    def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
-    ) -> None:
-        del database
-        if not isinstance(protection, PgDump):
-            raise BackupError(
-                f"the protection {name} is not one of tool pg_dump",
-                hint="a protection with `tool: pg_dump` has `of`, `to`, `every` and `keep`",
-            )
-        self._name = name
-        self._protection = protection
-        self._source = source
-        self._setting = setting
-        self._store = store_of(protection.to, setting)
-
-    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` dumps of the last ``span``; the newest is ``every`` old, as it is at worst."""
-        every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, f"dump of {self._source.service}") for age in ages if age <= span)
-
-    def take(self, due: Due) -> RecoveryPoint:
-        """Dump the service as it is now, dated ``due.at``."""
-        with TemporaryDirectory(prefix="pg_dump-", dir=self._setting.sandbox.root) as directory:
-            dump = Path(directory) / "dump"
-            self._tool("pg_dump").run(
-                ["--format=custom", f"--file={dump}", f"--dbname={self._source.name}"], server=self._source
-            )
-            stored = self._store.put_file(
-                dump,
-                f"{self._name}/{date_text(due.at)}.dump",
-                self._metadata(due, dump),
-                self._retention(due),
-            )
-        return self._point(stored, due.at, self._store.doom())
-
-    def start(self) -> None:
-        """Nothing runs all the time."""
-
-    def stop(self) -> None:
-        """Nothing runs all the time."""
-
-    def points(self) -> tuple[RecoveryPoint, ...]:
-        """Every version of every dump in the bucket, newest first."""
-        found, doom = [], self._store.doom()
-        for version in self._store.versions(f"{self._name}/"):
-            match = KEY.fullmatch(version.key.removeprefix(f"{self._name}/"))
-            if match:
-                found.append(self._point(version, datetime.fromisoformat(match["date"]), doom))
-        return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
+    tool = "pg_dump"
+    suffix = "dump"
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Start an empty server, then fetch the dump and have ``pg_restore`` load it as one transaction."""
         mark("provision")
         endpoint = into.start()
         mark("restore")
-        dump = into.lease.directory / "restore.dump"
-        self._fetch(point, dump)
-        self._tool("pg_restore", RestoreError).run(
-            ["--exit-on-error", "--single-transaction", f"--dbname={endpoint.name}", dump], server=endpoint
-        )
-        dump.unlink()
+        with self._fetched(point, into) as dump:
+            self._tool("pg_restore", RestoreError).run(
+                ["--exit-on-error", "--single-transaction", f"--dbname={endpoint.name}", dump],
+                server=endpoint,
+            )
         return endpoint
 
-    def _fetch(self, point: RecoveryPoint, dump: Path) -> None:
-        """Raises RestoreError unless the file is, byte for byte, what was written when it was taken."""
-        version = self._find(point)
-        noted = self._store.facts(version).metadata.get("sha256")
-        digest = self._store.fetch(version, dump)
-        if dump.stat().st_size == 0:
-            raise RestoreError(f"the dump {point.location} is empty", hint="an older dump may be whole")
-        if noted is not None and digest != noted:
-            raise RestoreError(
-                f"the dump {point.location} is not what was written: its SHA-256 is another",
-                hint="it was cut short or altered; an older dump may be whole",
-            )
-
-    def _find(self, point: RecoveryPoint) -> StoredVersion:
-        for version in self._store.versions(point.location.rpartition("@")[0]):
-            if version.name == point.location:
-                return version
-        raise RestoreError(
-            f"the dump {point.location} is no longer in {point.place}", hint="see which points are left"
+    def _write(self, dump: Path) -> None:
+        self._tool("pg_dump").run(
+            ["--format=custom", f"--file={dump}", f"--dbname={self._source.name}"], server=self._source
         )
-
-    def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
-        facts = self._store.facts(version)
-        return RecoveryPoint(
-            id=version.name,
-            protection=self._name,
-            service=self._source.service,
-            kind="dump",
-            taken=taken,
-            covers_until=taken,
-            place=self._protection.to,
-            location=version.name,
-            size=version.size,
-            locked_until=facts.locked_until(self._now()),
-            doomed_at=doom.at((version,), taken),
-        )
-
-    def _metadata(self, due: Due, dump: Path) -> Mapping[str, str]:
-        return {
-            "taken": date_text(due.at),
-            "sha256": digest_of(dump),
-            "service": self._source.service,
-            "protection": self._name,
-        }
-
-    def _retention(self, due: Due) -> Retention | None:
-        return Retention.of(self._protection.lock, due.at, self._now())
-
-    def _now(self) -> datetime:
-        return self._setting.clock.stamp().wall
 
     def _tool(self, name: str, failure: Failure = BackupError) -> ClientTool:
         hint = "see what it says; does the server still run, and is there room on the disk?"

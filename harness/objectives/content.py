@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.facts import Fingerprint
 from harness.journal.events import ContentCompared, PointSeen, PointTaken
 from harness.journal.history import Entry, History
-from harness.scenario.models import LoadedScenario, PostgresService
+from harness.scenario.models import LoadedScenario, tracked_of
 
 OF_ONE_INSTANT = ("snapshot", "dump")
 """Kinds of points that hold what there was at one instant; the others go on to hold what came later."""
@@ -29,8 +29,7 @@ def altered_tables(history: History, compared: Entry[ContentCompared]) -> tuple[
 
 def tracked_tables(scenario: LoadedScenario, service: str) -> frozenset[str]:
     """The tables of a service that the scenario wants looked into."""
-    model = scenario.stack.services.get(service)
-    return frozenset(model.tables) if isinstance(model, PostgresService) else frozenset()
+    return frozenset(tracked_of(scenario.stack.services.get(service)))
 
 
 def _differing(taken: Fingerprint, restored: Fingerprint) -> tuple[str, ...]:

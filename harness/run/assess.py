@@ -9,7 +9,7 @@ from typing import Literal
 from harness.facts import Outcome, RecoveryPoint, Resource
 from harness.journal.events import InventoryTaken, PointMissing, PointSeen, ServiceSeen
 from harness.run.ground import Ground
-from harness.seams.drivers import Database
+from harness.seams.drivers import Store
 
 Moment = Literal["before", "after"]
 
@@ -66,7 +66,7 @@ def assess(
     damaged = set()
     for service, replica in ground.plan.replicas.items():
         detail = _damage(service, before[service], after[service], touched)
-        alive = not isinstance(replica, Database) or replica.alive(ground.endpoints[service])
+        alive = not isinstance(replica, Store) or replica.alive(ground.endpoints[service])
         if detail or not alive:
             damaged.add(service)
         ground.journal.write(

@@ -11,8 +11,9 @@ from harness.facts import Endpoint, Fingerprint
 from harness.journal.events import PointTaken, SlicePlayed
 from harness.run.faults import blaming
 from harness.run.ground import Ground
-from harness.scenario.models import PastHistory, PostgresService
-from harness.seams.drivers import Database, Due
+from harness.run.past_items import Slice, past_items
+from harness.scenario.models import PastHistory, tracked_of
+from harness.seams.drivers import Database, Due, ItemStore
 
 END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
 """A semicolon after which there is nothing but comments."""
@@ -50,7 +51,7 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
     for moment in moments(ground, now):
         until = round(history.rows * ((moment.at - start) / history.span))
         if moment.at > cursor:
-            _play(ground, history, cursor, moment.at, until - played, now)
+            _play(ground, history, Slice(cursor, moment.at, played, until), now)
             cursor, played = moment.at, until
         if moment.protection is not None and moment.due is not None:
             take(ground, moment.protection, moment.due)
@@ -81,17 +82,14 @@ def take(ground: Ground, protection: str, due: Due) -> None:
 
 def content(ground: Ground, service: str, endpoint: Endpoint | None = None) -> Fingerprint:
     """What the tracked tables of a service hold, or those of a copy of it at another endpoint."""
-    return ground.plan.database(service).fingerprint(
+    return ground.plan.store(service).fingerprint(
         endpoint or ground.endpoints[service], tuple(sorted(tracked(ground, service)))
     )
 
 
 def tracked(ground: Ground, service: str) -> dict[str, tuple[str, str]]:
     """Key and time column of each tracked table of a service."""
-    model = ground.plan.loaded.stack.services[service]
-    if not isinstance(model, PostgresService):
-        return {}
-    return {table: (columns.key, columns.time) for table, columns in model.tables.items()}
+    return tracked_of(ground.plan.loaded.stack.services[service])
 
 
 def lines_of(database: Database, endpoint: Endpoint, query: str, values: Mapping[str, object]) -> str:
@@ -112,19 +110,25 @@ def lines_of(database: Database, endpoint: Endpoint, query: str, values: Mapping
     return str(text or "")
 
 
-def _play(
-    ground: Ground, history: PastHistory, start: datetime, end: datetime, rows: int, now: datetime
-) -> None:
+def _play(ground: Ground, history: PastHistory, part: Slice, now: datetime) -> None:
+    store, endpoint = ground.plan.store(history.service), ground.endpoints[history.service]
+    if isinstance(store, ItemStore):
+        store.fill(endpoint, past_items(tuple(tracked(ground, history.service)), part, history.size))
+    else:
+        _play_sql(ground, history, part, now)
+    ground.journal.write(SlicePlayed(start=part.start, end=part.end, rows=part.rows))
+
+
+def _play_sql(ground: Ground, history: PastHistory, part: Slice, now: datetime) -> None:
     database, endpoint = ground.plan.database(history.service), ground.endpoints[history.service]
     files, folder = ground.plan.loaded.files, ground.plan.loaded.folder
-    values = {"from": start, "to": end, "rows": rows, "now": now}
-    if rows > 0:
+    values = {"from": part.start, "to": part.end, "rows": part.rows, "now": now}
+    if part.rows > 0 and history.slice is not None:
         with blaming(folder / history.slice, "the slice"):
             database.execute(endpoint, files[history.slice], values)
     for export in history.exports:
         with blaming(folder / export.query, "the query of an export"):
             body = lines_of(database, endpoint, files[export.query], values)
         if body:
-            key = f"{export.prefix}{end:%Y%m%dT%H%M%SZ}.jsonl"
+            key = f"{export.prefix}{part.end:%Y%m%dT%H%M%SZ}.jsonl"
             ground.store(export.to).put(body.encode(), key, {}, None)
-    ground.journal.write(SlicePlayed(start=start, end=end, rows=rows))

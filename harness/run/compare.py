@@ -13,6 +13,7 @@ from harness.run.assess import Copy
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.traffic import LEDGER
+from harness.seams.drivers import Database
 
 RECOVERED = "recovered.jsonl"
 WITHOUT_ORIGINAL = ("continuous", "undo")
@@ -61,13 +62,16 @@ def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: Witnes
 
 def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
     """Time of the newest write in the tracked tables; None when they are empty."""
-    database = ground.plan.database(service)
-    times = [
+    database = ground.plan.store(service)
+    if not isinstance(database, Database):
+        times = [time for _, rows in tracked_rows(ground, service, endpoint) for _, _, time in rows]
+        return max((time for time in times if time is not None), default=None)
+    newest = [
         row[0]
         for table, (_, time) in tracked(ground, service).items()
         for row in database.query(endpoint, f'SELECT max("{time}") FROM public."{table}"', {})  # noqa: S608 - identifiers by pattern
     ]
-    return max((time for time in times if isinstance(time, datetime)), default=None)
+    return max((time for time in newest if isinstance(time, datetime)), default=None)
 
 
 def _write_differences(
@@ -80,6 +84,6 @@ def _write_differences(
 
 def tracked_rows(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[TableRead]:
     """Every row of every tracked table, table by table."""
-    database = ground.plan.database(service)
+    store = ground.plan.store(service)
     for table, (key, time) in sorted(tracked(ground, service).items()):
-        yield table, database.rows(endpoint, table, key, time)
+        yield table, store.rows(endpoint, table, key, time)

@@ -7,9 +7,25 @@ from graphlib import CycleError, TopologicalSorter
 
 from harness.errors import RequestError
 from harness.facts import WORKSPACE_SUFFIX
-from harness.scenario.models import IdleAgent, LoadedScenario, PostgresService, ScriptedAgent, driver_of
+from harness.scenario.models import (
+    IdleAgent,
+    ItemService,
+    LoadedScenario,
+    PostgresService,
+    ScriptedAgent,
+    driver_of,
+)
 from harness.scenario.tightening import names_in_force
-from harness.seams.drivers import AgentFactory, BackupFactory, Database, Objective, Replica, SurfaceFactory
+from harness.seams.drivers import (
+    AgentFactory,
+    BackupFactory,
+    Database,
+    ItemStore,
+    Objective,
+    Replica,
+    Store,
+    SurfaceFactory,
+)
 from harness.seams.lookup import lookup, names
 
 
@@ -35,16 +51,30 @@ class Plan:
     agent: AgentFactory
     objectives: tuple[tuple[str, Objective], ...]
 
-    def database(self, service: str) -> Database:
+    def store(self, service: str) -> Store:
         """The driver of a service whose content can be compared.
 
         Raises:
-            RequestError: it is not a database.
+            RequestError: its content cannot.
+        """
+        replica = self.replicas[service]
+        if not isinstance(replica, Store):
+            raise RequestError(
+                f"service {service!r} has no content that could be compared",
+                hint="name one of kind postgres, or one with collections",
+            )
+        return replica
+
+    def database(self, service: str) -> Database:
+        """The driver of a service that speaks SQL.
+
+        Raises:
+            RequestError: it does not.
         """
         replica = self.replicas[service]
         if not isinstance(replica, Database):
             raise RequestError(
-                f"service {service!r} is not a database", hint="name one of kind postgres in the scenario"
+                f"service {service!r} does not speak SQL", hint="name one of kind postgres in the scenario"
             )
         return replica
 
@@ -81,6 +111,11 @@ def plan(loaded: LoadedScenario) -> Plan:
             raise RequestError(
                 f"the driver {driver_of(service)!r} of service {name!r} is not one of a database",
                 hint="it must have all of `Database` in harness/seams/drivers.py",
+            )
+        if isinstance(service, ItemService) and not isinstance(replicas[name], ItemStore):
+            raise RequestError(
+                f"the driver {driver_of(service)!r} of service {name!r} is not one of a store of items",
+                hint="it must have all of `ItemStore` in harness/seams/drivers.py",
             )
     return Plan(
         loaded=loaded,

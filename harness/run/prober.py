@@ -10,7 +10,7 @@ from harness.errors import JournalError
 from harness.facts import Endpoint
 from harness.journal.events import Probed
 from harness.journal.writer import Journal
-from harness.seams.drivers import Database
+from harness.seams.drivers import Store
 
 INTERVAL = 0.1
 """Seconds between probes: fine enough for a chart; the RTO itself is not taken from probes."""
@@ -20,14 +20,14 @@ class Prober:
     """Records when a service begins and ceases to answer new connections.
 
     Args:
-        database: how to ask.
+        store: how to ask.
         endpoint: whom; a recovered service answers at the same address.
         journal: gets a ``Probed`` event at every change, stamped when the answer came or failed to.
         clock: where the stamps come from.
     """
 
-    def __init__(self, database: Database, endpoint: Endpoint, journal: Journal, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, store: Store, endpoint: Endpoint, journal: Journal, clock: Clock) -> None:
+        self._store = store
         self._endpoint = endpoint
         self._journal = journal
         self._clock = clock
@@ -61,7 +61,7 @@ class Prober:
 
     def _ask(self) -> tuple[bool, str]:
         try:
-            self._database.probe(self._endpoint)
+            self._store.probe(self._endpoint)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the observation
             return False, str(error).strip()[:200]
         return True, ""

@@ -92,7 +92,7 @@ def _side_by_side(count: int) -> Iterator[ThreadPoolExecutor]:
 def _tool(ground: Ground, protection: str) -> BackupTool:
     model = ground.plan.loaded.stack.protections[protection]
     return ground.plan.backups[protection](
-        protection, model, ground.endpoints[model.of], ground.plan.database(model.of), ground.setting()
+        protection, model, ground.endpoints[model.of], ground.plan.store(model.of), ground.setting()
     )
 
 

@@ -49,7 +49,7 @@ def recover(
     watch = Stopwatch(ground.clock)
     watch("provision")
     traffic.workload.pause()
-    ground.plan.database(service).fence(ground.endpoints[service])
+    ground.plan.store(service).fence(ground.endpoints[service])
     if recipe.strategy == "runbook":
         return _play_runbook(ground, traffic, watch)
     restored = _restore_newest(ground, remains, watch, just_before_harm(service, outcomes), witness)

@@ -46,7 +46,7 @@ class Stopwatch:
 
 def vessel(ground: Ground, service: str, purpose: str, *, replace: bool) -> Vessel:
     """A fresh replica of a service, its lease written down first."""
-    return ground.plan.database(service).vessel(
+    return ground.plan.store(service).vessel(
         ground.lease(service, purpose), ground.endpoints[service], ground.setting(), replace=replace
     )
 

@@ -70,7 +70,7 @@ def _own(watch: Stopwatch) -> Callable[[str], None]:
 
 def _missing(ground: Ground, endpoint: Endpoint) -> str:
     """Why the tracked tables cannot be looked into."""
-    database = ground.plan.database(endpoint.service)
+    database = ground.plan.store(endpoint.service)
     try:
         content(ground, endpoint.service, endpoint)
         for table, (key, time) in tracked(ground, endpoint.service).items():

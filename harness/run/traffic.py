@@ -129,7 +129,7 @@ def traffic(ground: Ground) -> Iterator[Traffic]:
         users=wanted.users,
         rate=wanted.rate,
     )
-    prober = Prober(ground.plan.database(wanted.service), endpoint, ground.journal, ground.clock)
+    prober = Prober(ground.plan.store(wanted.service), endpoint, ground.journal, ground.clock)
     workload.start()
     world = Traffic(workload, prober, ground.journal.folder / LEDGER, ground.clock)
     try:

@@ -60,7 +60,8 @@ def named_by_stack(stack: Stack) -> Iterator[Named]:
 
 def named_by_scenario(scenario: Scenario) -> Iterator[Named]:
     """Every file that a scenario names, but for its stack."""
-    yield Named(("history", "slice"), scenario.history.slice, "sql")
+    if scenario.history.slice is not None:
+        yield Named(("history", "slice"), scenario.history.slice, "sql")
     for index, export in enumerate(scenario.history.exports):
         yield Named(("history", "exports", index, "query"), export.query, "sql")
     yield Named(("workload", "locustfile"), scenario.workload.locustfile, "file")

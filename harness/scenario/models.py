@@ -191,6 +191,21 @@ class RailwayService(Model):
     plan: Literal["free", "hobby", "pro"] = Field("pro", description="decides the rate limits")
 
 
+class ItemService(Model):
+    """What services have in common that hold items: keys with a content that nobody looks into."""
+
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    collections: Annotated[tuple[Identifier, ...], Field(max_length=100)] = Field(
+        (), description="what its items lie in; their content is compared after a recovery"
+    )
+
+
+class VolumeService(ItemService):
+    """A tree of files, as a volume of a server or a container has it."""
+
+    kind: Literal["volume"] = Field(description="a tree of files; its collections are folders")
+
+
 class OtherService(Model):
     """A service of a driver that is not built in, found by its entry point."""
 
@@ -222,12 +237,22 @@ Service = Annotated[
     Annotated[PostgresService, Tag("postgres")]
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
+    | Annotated[VolumeService, Tag("volume")]
     | Annotated[OtherService, Tag("other")],
-    Discriminator(Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway")),
+    Discriminator(Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "volume")),
 ]
 
 
-def driver_of(service: PostgresService | S3Service | RailwayService | OtherService) -> str:
+def tracked_of(service: Service | None) -> dict[str, tuple[str, str]]:
+    """Key and time column of each tracked table of a service; collections have no columns."""
+    if isinstance(service, PostgresService):
+        return {table: (columns.key, columns.time) for table, columns in service.tables.items()}
+    if isinstance(service, ItemService):
+        return dict.fromkeys(service.collections, ("", ""))
+    return {}
+
+
+def driver_of(service: Service) -> str:
     """The name of the driver that brings a service up."""
     driver = service.driver if isinstance(service, PostgresService) else None
     return driver or service.kind
@@ -308,15 +333,39 @@ class RailwayVolumeBackup(ProtectionModel):
     )
 
 
-class PgDump(ProtectionModel):
-    """``pg_dump`` in custom format to an S3 service."""
+class Dumps(ProtectionModel):
+    """What tools have in common that put whole copies into an S3 service."""
 
-    tool: Literal["pg_dump"] = Field(description="logical dumps")
-    of: Name = Field(description="the postgres service that is dumped")
+    tool: str = Field(description="the tool's name")
+    of: Name = Field(description="the service that is dumped")
     to: Name = Field(description="the s3 service that the dumps go to")
     every: Period = Field(description="time from one dump to the next")
     keep: Annotated[int, Field(ge=1)] = Field(description="how many dumps are kept")
     lock: Lock | None = Field(None, description="Object Lock for every dump")
+
+
+class PgDump(Dumps):
+    """``pg_dump`` in custom format to an S3 service."""
+
+    tool: Literal["pg_dump"] = Field(description="logical dumps")
+    of: Name = Field(description="the postgres service that is dumped")
+
+
+class Archive(Dumps):
+    """A ``tar.gz`` of a volume to an S3 service."""
+
+    tool: Literal["archive"] = Field(description="compressed archives of all files")
+    of: Name = Field(description="the volume that is archived")
+
+
+class VolumeSnapshot(ProtectionModel):
+    """Snapshots of a volume on the disk that it lies on itself, or copies on another volume."""
+
+    tool: Literal["volume-snapshot"] = Field(description="file-system snapshots")
+    of: Name = Field(description="the volume")
+    to: Name | None = Field(None, description="another volume; without it they share the volume's fate")
+    every: Period = Field(description="time from one snapshot to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(description="how many are kept")
 
 
 class PostgresPitr(ProtectionModel):
@@ -372,10 +421,20 @@ Protection = Annotated[
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
     | Annotated[CommandBackup, Tag("command")]
+    | Annotated[Archive, Tag("archive")]
+    | Annotated[VolumeSnapshot, Tag("volume-snapshot")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
         Choice(
-            "tool", "backups", "backup tool", "railway-volume-backup", "pg_dump", "postgres-pitr", "command"
+            "tool",
+            "backups",
+            "backup tool",
+            "railway-volume-backup",
+            "pg_dump",
+            "postgres-pitr",
+            "command",
+            "archive",
+            "volume-snapshot",
         )
     ),
 ]
@@ -474,16 +533,20 @@ class Export(Model):
 
 
 class PastHistory(Model):
-    """The past that the backfill plays: data, and the recovery points that would exist today."""
+    """The past that the backfill plays: data, and the recovery points that would exist today.
 
-    service: Name = Field(description="the postgres service that it is played into")
+    A service that holds items gets ``rows`` of them, made up, over all its collections in turn.
+    """
+
+    service: Name = Field(description="the service that it is played into")
     span: Period = Field(description="how far back it goes")
     rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         description="rows of the main table over the whole span"
     )
-    slice: RelativePath = Field(
-        description="SQL file that inserts one slice, given :from, :to, :rows and :now"
+    slice: RelativePath | None = Field(
+        None, description="for SQL: the file that inserts one slice, given :from, :to, :rows and :now"
     )
+    size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="for items: bytes of each")
     exports: tuple[Export, ...] = Field((), description="records that third parties keep")
 
 
@@ -491,7 +554,7 @@ class Workload(Model):
     """Real traffic while the agent works, and after the recovery."""
 
     locustfile: RelativePath = Field(description="Python file with the users' behaviour")
-    service: Name = Field(description="the postgres service that it writes to")
+    service: Name = Field(description="the service that it writes to")
     users: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="how many at once")
     rate: Rate = Field(50.0, description="acknowledged writes a second, over all users")
     steady: Duration = Field(
@@ -578,7 +641,7 @@ class Recover(Model):
         description="newest-surviving: restore the newest copy that is left; reconstruct: rebuild rows too; "
         "runbook: run the team's own script",
     )
-    service: Name = Field(description="the postgres service that must come back")
+    service: Name = Field(description="the service that must come back")
     assume: Assumed = Field(default_factory=Assumed, description="parts that people take")
     reconstruct: Reconstruction | None = Field(
         None, description="for the strategy reconstruct: from which records"

@@ -24,9 +24,16 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway")
+    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "volume")
     surfaces: tuple[str, ...] = ("files", "http", "sql", "s3")
-    backups: tuple[str, ...] = ("railway-volume-backup", "pg_dump", "postgres-pitr", "command")
+    backups: tuple[str, ...] = (
+        "railway-volume-backup",
+        "pg_dump",
+        "postgres-pitr",
+        "command",
+        "archive",
+        "volume-snapshot",
+    )
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (
         "backup-survival",

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from harness.scenario.models import (
     IDENTIFIER,
+    ItemService,
     OtherService,
     PostgresService,
     Scenario,
@@ -19,12 +20,12 @@ from harness.scenario.models import (
 )
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, nearest
-from harness.scenario.stack_rules import objective_findings, repeated, wrong_principal, wrong_service
+from harness.scenario.stack_rules import ITEMS, objective_findings, repeated, wrong_principal, wrong_service
 from harness.scenario.tightening import loosened, names_in_force, tightened
 
 FILES = "files"
 VERBS = {
-    FILES: ("list", "search", "read", "write", "delete"),
+    FILES: ("list", "search", "read", "write", "move", "delete"),
     "http": ("request",),
     "sql": ("query", "execute"),
     "s3": (
@@ -98,14 +99,47 @@ def _services(case: Case) -> Iterator[Finding]:
     named = {"history": scenario.history.service, "workload": scenario.workload.service}
     for part, name in {**named, "recover": scenario.recover.service}.items():
         path: KeyPath = (part, "service")
-        yield from wrong_service(case.stack, name, "postgres", path)
+        yield from wrong_service(case.stack, name, ("postgres", *ITEMS), path)
         service = case.stack.services.get(name)
+        if isinstance(service, ItemService) and not service.collections:
+            yield Finding(
+                path,
+                f"{name!r} has no collections, so nothing could be found missing",
+                f"list collections under services.{name} of the stack",
+            )
         if isinstance(service, PostgresService) and not service.tables:
             yield Finding(
                 path,
                 f"{name!r} has no tracked tables, so nothing could be found missing",
                 f"list tables under services.{name} of the stack",
             )
+
+
+def _sql_only(case: Case) -> Iterator[Finding]:
+    """What asks for SQL of a service that does not speak it, and the slice that SQL cannot do without."""
+    scenario = case.scenario
+    if isinstance(case.stack.services.get(scenario.history.service), ItemService):
+        for key in ("slice", "exports"):
+            if getattr(scenario.history, key):
+                yield Finding(
+                    ("history", key),
+                    f"{scenario.history.service!r} does not speak SQL",
+                    "leave it out: its past is made up, `rows` items of `size` bytes",
+                    of_key=True,
+                )
+    elif scenario.history.slice is None:
+        hint = "write slice: backfill.sql, a file that inserts one slice of the past"
+        yield Finding(("history", "slice"), "missing: the past is played by it", hint, of_key=True)
+    if isinstance(case.stack.services.get(scenario.recover.service), ItemService):
+        wrong = {
+            ("recover", "reconstruct"): scenario.recover.reconstruct,
+            ("recover", "run"): scenario.recover.run,
+            ("objectives", "invariants"): scenario.objectives.invariants,
+        }
+        for path, value in wrong.items():
+            if value is not None:
+                message = f"{scenario.recover.service!r} does not speak SQL"
+                yield Finding(path, message, "leave it out", of_key=True)
 
 
 def _exports(case: Case) -> Iterator[Finding]:
@@ -209,8 +243,8 @@ def _call(case: Case, principal: str, step: Step, path: KeyPath) -> Iterator[Fin
 
 def _own_files(case: Case, name: str, step: Step, path: KeyPath) -> Iterator[Finding]:
     if step.on is not None:
-        message = "files are the agent's own; they stand on no service"
-        yield Finding((*path, "on"), message, "leave it out", of_key=True)
+        yield from wrong_service(case.stack, step.on, "volume", (*path, "on"))
+        return
     principal = case.stack.principals.get(name)
     if principal is not None and principal.workspace is None:
         yield Finding(
@@ -312,6 +346,7 @@ RULES: tuple[Callable[[Case], Iterable[Finding]], ...] = (
     _id,
     _guards,
     _services,
+    _sql_only,
     _exports,
     _recover,
     _runbook,

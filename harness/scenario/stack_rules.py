@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
     CommandBackup,
+    Dumps,
     Isolation,
     Objectives,
-    PgDump,
     PostgresPitr,
     PostgresService,
     RailwayService,
@@ -17,12 +17,29 @@ from harness.scenario.models import (
     S3Service,
     Stack,
     TokenGrant,
+    VolumeSnapshot,
 )
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import BUILT_IN, Finding, Known, nearest
 
 RESERVED = (OPERATOR, APPLICATION)
-ROLES = {"postgres": ("owner", "writer", "reader"), "s3": ("admin", "writer", "reader")}
+ROLES = {
+    "postgres": ("owner", "writer", "reader"),
+    "s3": ("admin", "writer", "reader"),
+    "volume": ("writer", "reader"),
+}
+ITEMS = ("volume",)
+"""The kinds of service that hold items."""
+
+SOURCES = {
+    "railway-volume-backup": "postgres",
+    "pg_dump": "postgres",
+    "postgres-pitr": "postgres",
+    "command": "postgres",
+    "archive": "volume",
+    "volume-snapshot": "volume",
+}
+"""The kind of service that each backup tool is for."""
 
 
 def stack_findings(stack: Stack, known: Known) -> tuple[Finding, ...]:
@@ -47,23 +64,21 @@ def environments(stack: Stack) -> tuple[str, ...]:
     )
 
 
-def services_of(stack: Stack, kind: str) -> tuple[str, ...]:
-    """The names of the services of one kind."""
-    return tuple(name for name, service in stack.services.items() if service.kind == kind)
+def services_of(stack: Stack, *kinds: str) -> tuple[str, ...]:
+    """The names of the services of some kinds."""
+    return tuple(name for name, service in stack.services.items() if service.kind in kinds)
 
 
-def wrong_service(stack: Stack, name: str, kind: str, path: KeyPath) -> Iterator[Finding]:
+def wrong_service(stack: Stack, name: str, kinds: str | Sequence[str], path: KeyPath) -> Iterator[Finding]:
     """A reference to a service that is not there, or is of another kind."""
-    there = services_of(stack, kind)
+    fitting = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    there, wanted = services_of(stack, *fitting), " or ".join(fitting)
+    hint = nearest(name, there, f"add one of kind {wanted}")
     if name not in stack.services:
-        yield Finding(path, f"no service is called {name!r}", nearest(name, there, f"add one of kind {kind}"))
+        yield Finding(path, f"no service is called {name!r}", hint)
     elif name not in there:
         found = stack.services[name].kind
-        yield Finding(
-            path,
-            f"{name!r} is of kind {found}; only {kind} fits here",
-            nearest(name, there, f"add one of kind {kind}"),
-        )
+        yield Finding(path, f"{name!r} is of kind {found}; only {wanted} fits here", hint)
 
 
 def repeated(names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
@@ -224,8 +239,8 @@ def _token(stack: Stack, service: str, grant: TokenGrant, path: KeyPath) -> Iter
 def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
     for name, protection in stack.protections.items():
         path: KeyPath = ("protections", name, "of")
-        if isinstance(protection, RailwayVolumeBackup | PgDump | PostgresPitr | CommandBackup):
-            yield from wrong_service(stack, protection.of, "postgres", path)
+        if protection.tool in SOURCES:
+            yield from wrong_service(stack, protection.of, SOURCES[protection.tool], path)
         elif protection.of not in stack.services:
             message = f"no service is called {protection.of!r}"
             yield Finding(path, message, nearest(protection.of, stack.services))
@@ -245,7 +260,9 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
         if isinstance(protection, CommandBackup) and protection.to not in stack.services:
             message = f"no service is called {protection.to!r}"
             yield Finding(("protections", name, "to"), message, nearest(protection.to, stack.services))
-        if not isinstance(protection, PgDump | PostgresPitr):
+        if isinstance(protection, VolumeSnapshot) and protection.to is not None:
+            yield from wrong_service(stack, protection.to, "volume", ("protections", name, "to"))
+        if not isinstance(protection, Dumps | PostgresPitr):
             continue
         yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
         bucket = stack.services.get(protection.to)

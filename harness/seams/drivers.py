@@ -5,7 +5,7 @@ A driver says in its docstring what it raises. Capabilities are extra, small Pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from harness.journal.record import RunRecord, Verdict
 from harness.sandbox import Sandbox
 from harness.scenario.models import Agent as AgentModel
 from harness.scenario.models import LoadedScenario, Protection, Stack
+from harness.seams.items import Item
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Replica(Protocol):
 
 
 class Row(NamedTuple):
-    """One row of a tracked table.
+    """One row of a tracked table, or one item of a collection.
 
     Attributes:
         key: as text.
         hash: signed 64-bit hash of the whole row, the same on every server of that kind.
-        time: of its last write; None when the column is null.
+        time: of its last write; None when that is not known.
     """
 
     key: str
@@ -116,7 +117,7 @@ class Vessel(Protocol):
 
 
 @runtime_checkable
-class Database(Replica, Protocol):
+class Store(Replica, Protocol):
     """A replica whose content can be compared and that backups can be restored into."""
 
     def probe(self, endpoint: Endpoint) -> None:
@@ -127,22 +128,12 @@ class Database(Replica, Protocol):
         """Whether ``probe`` answers."""
         ...
 
-    def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
-        """Run a SQL file as the operator; ``:name`` stands for a value, quoted as a literal."""
-        ...
-
-    def query(
-        self, endpoint: Endpoint, statement: str, values: Mapping[str, object]
-    ) -> Sequence[tuple[object, ...]]:
-        """Rows of one statement, as the operator; ``:name`` as in ``execute``."""
-        ...
-
     def fingerprint(self, endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
-        """The content of the tracked tables, computed inside the server."""
+        """The content of the tracked tables or collections, all of one instant."""
         ...
 
     def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
-        """Every row of a tracked table, in key order."""
+        """Every row of a tracked table, in key order; collections have no columns, so both are empty."""
         ...
 
     def fence(self, endpoint: Endpoint) -> None:
@@ -157,6 +148,34 @@ class Database(Replica, Protocol):
             like: the endpoint whose database, roles and passwords it takes on.
             setting: as for ``provision``.
             replace: answer at ``like``'s own host and port, which must have been fenced.
+        """
+        ...
+
+
+@runtime_checkable
+class Database(Store, Protocol):
+    """A store that speaks SQL."""
+
+    def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
+        """Run a SQL file as the operator; ``:name`` stands for a value, quoted as a literal."""
+        ...
+
+    def query(
+        self, endpoint: Endpoint, statement: str, values: Mapping[str, object]
+    ) -> Sequence[tuple[object, ...]]:
+        """Rows of one statement, as the operator; ``:name`` as in ``execute``."""
+        ...
+
+
+@runtime_checkable
+class ItemStore(Store, Protocol):
+    """A store of items: keys with a content that nobody looks into, in named collections."""
+
+    def fill(self, endpoint: Endpoint, items: Iterable[Item]) -> None:
+        """Put items of the past there as the operator, dated as they say where the kind has dates.
+
+        Raises:
+            DatabaseError: it does not answer, or takes no more.
         """
         ...
 
@@ -294,7 +313,7 @@ class BackupFactory(Protocol):
         name: str,
         protection: Protection,
         source: Endpoint,
-        database: Database,
+        database: Store,
         setting: Setting,
     ) -> BackupTool: ...
 
@@ -328,6 +347,7 @@ __all__ = [
     "BackupTool",
     "Database",
     "Due",
+    "ItemStore",
     "Objective",
     "PartTimer",
     "PointInTime",
@@ -336,6 +356,7 @@ __all__ = [
     "Row",
     "Setting",
     "Stamp",
+    "Store",
     "Surface",
     "SurfaceFactory",
     "Vessel",

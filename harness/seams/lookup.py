@@ -1,8 +1,8 @@
 """Finds drivers by name: one literal table of built-ins, imported on use, then entry points.
 
 A third party's package names its drivers in the entry-point groups ``ninelives.replicas``,
-``ninelives.surfaces``, ``ninelives.backups``, ``ninelives.agents``, ``ninelives.objectives`` and
-``ninelives.reporters``.
+``ninelives.clients`` (of services that hold items, by their kind), ``ninelives.surfaces``,
+``ninelives.backups``, ``ninelives.agents``, ``ninelives.objectives`` and ``ninelives.reporters``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from typing import Any, Literal
 
 from harness.errors import UnknownDriverError
 
-DriverKind = Literal["replicas", "surfaces", "backups", "agents", "objectives", "reporters"]
+DriverKind = Literal["replicas", "clients", "surfaces", "backups", "agents", "objectives", "reporters"]
 
 BUILT_IN: dict[DriverKind, dict[str, str]] = {
     "replicas": {
         "postgres": "harness.replicas.postgres:PostgresReplica",
         "s3": "harness.replicas.s3:S3Replica",
         "railway": "harness.replicas.railway:RailwayReplica",
+        "volume": "harness.replicas.volume:VolumeReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
+    },
+    "clients": {
+        "volume": "harness.seams.volume_client:VolumeClient",
     },
     "surfaces": {
         "files": "harness.surfaces.files:FilesSurface",
@@ -35,6 +39,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
         "command": "harness.backups.command:CommandTool",
+        "archive": "harness.backups.archive:ArchiveTool",
+        "volume-snapshot": "harness.backups.volume_snapshot:VolumeSnapshotTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",

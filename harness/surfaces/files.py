@@ -1,4 +1,4 @@
-"""A principal's own files: list, search, read, write, delete.
+"""A principal's own files, or a volume that it has mounted: list, search, read, write, move, delete.
 
 Verbs and their arguments:
 
@@ -7,10 +7,11 @@ Verbs and their arguments:
   ``file:line:text`` as grep does.
 - ``read``: ``path``.
 - ``write``: ``path`` and ``text``; makes the folders on the way.
+- ``move``: ``path`` of a file or folder, and ``to``; what is there is overwritten, as by ``mv``.
 - ``delete``: ``path`` of a file, or of a folder with all that is in it.
 
-Paths are relative to the workspace and must lie in it, symbolic links followed. The workspace itself
-cannot be deleted.
+Paths are relative to the workspace or the volume and must lie in it, symbolic links followed. It cannot
+be deleted itself. On a volume, a principal with no grant is refused everything, and a reader every change.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pathlib import Path
 
 from harness.clock import Clock
 from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
+from harness.seams.volume_client import READ_ONLY, READ_WRITE
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+
+CHANGES = ("write", "move", "delete")
 
 
 class NoArguments(Arguments):
@@ -43,12 +47,17 @@ class WriteArguments(Arguments):
     text: str
 
 
+class MoveArguments(Arguments):
+    path: str
+    to: str
+
+
 class FilesSurface:
-    """One principal's workspace.
+    """One principal's workspace, or a volume as that principal has it mounted.
 
     Args:
-        principal: whose files they are.
-        endpoint: of kind ``files``; its ``path`` is the root that no call leaves.
+        principal: who acts.
+        endpoint: of kind ``files`` or ``volume``; its ``path`` is the root that no call leaves.
         clock: where stamps come from.
     """
 
@@ -71,11 +80,20 @@ class FilesSurface:
             basis="observed",
             evidence="tests/surfaces/test_files.py::test_what_is_written_is_touched_once",
         ),
+        Destruction(
+            operation="moving a file onto another, as `mv` does to a folder that was never made",
+            verb="move",
+            undo="",
+            takes_along="",
+            guard="copies elsewhere; a volume that is mounted read-only",
+            basis="observed",
+            evidence="tests/surfaces/test_files.py::test_moving_onto_a_name_that_is_no_folder_overwrites",
+        ),
     )
 
     def __init__(self, principal: str, endpoint: Endpoint, clock: Clock) -> None:
-        del principal
         self._endpoint = endpoint
+        self._mounted = _mounted(principal, endpoint)
         self._clock = clock
         self._root = endpoint.path.resolve()
         self._verbs = {
@@ -83,6 +101,7 @@ class FilesSurface:
             "search": self._search,
             "read": self._read,
             "write": self._write,
+            "move": self._move,
             "delete": self._delete,
         }
 
@@ -93,6 +112,10 @@ class FilesSurface:
         verb = self._verbs.get(action.verb)
         if verb is None:
             return call.failed(f"files cannot {action.verb!r}; it can {', '.join(self._verbs)}")
+        if self._mounted is None:
+            return call.refused("permission denied: the volume is not mounted for this principal")
+        if action.verb in CHANGES and self._mounted == READ_ONLY:
+            return call.refused("permission denied: the volume is mounted read-only")
         try:
             return verb(call, arguments)
         except UnmakeableCallError as error:
@@ -137,6 +160,21 @@ class FilesSurface:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return call.done(f"wrote {len(content)} bytes", touched=(self._resource(path),))
+
+    def _move(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        wanted = read_arguments(MoveArguments, arguments)
+        source = self._resolve(str(Path(wanted.path).parent)) / Path(wanted.path).name
+        target = self._resolve(wanted.to)
+        if target.is_dir():
+            target /= source.name
+        if not os.path.lexists(source):
+            raise UnmakeableCallError("no such file or folder")
+        before = tuple(self._files(source)) if source.is_dir() and not source.is_symlink() else (source,)
+        moved = tuple(target / path.relative_to(source) for path in before)
+        os.replace(source, target)  # noqa: PTH105 - overwrites, which is the point
+        return call.done(
+            f"moved {len(before)} files", touched=tuple(self._resource(path) for path in (*before, *moved))
+        )
 
     def _delete(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         given = read_arguments(PathArguments, arguments).path
@@ -184,6 +222,14 @@ class FilesSurface:
             name=self._name(path),
             environment=self._endpoint.environment,
         )
+
+
+def _mounted(principal: str, endpoint: Endpoint) -> str | None:
+    """How a principal has it mounted; its own workspace, which knows no credentials, to read and write."""
+    if endpoint.kind != "volume":
+        return READ_WRITE
+    credential = endpoint.credentials.get(principal)
+    return credential.name if credential else None
 
 
 def _text(path: Path) -> str:

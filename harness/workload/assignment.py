@@ -18,7 +18,7 @@ class Access(BaseModel):
     """One service, and the application's credential on it.
 
     Attributes:
-        service, host, port, name: as of the endpoint.
+        service, host, port, name, path: as of the endpoint.
         kind: of the endpoint and of the credential.
         user, secret: what the application shows.
     """
@@ -30,6 +30,7 @@ class Access(BaseModel):
     host: str
     port: int
     name: str
+    path: Path
     credential_kind: CredentialKind
     user: str
     secret: str = Field(repr=False)
@@ -53,6 +54,7 @@ class Access(BaseModel):
             host=endpoint.host,
             port=endpoint.port,
             name=endpoint.name,
+            path=endpoint.path,
             credential_kind=credential.kind,
             user=credential.name,
             secret=credential.secret.reveal(),
@@ -73,7 +75,7 @@ class Access(BaseModel):
             port=self.port,
             name=self.name,
             environment=None,
-            path=self.lease.directory,
+            path=self.path,
             credentials={APPLICATION: self.credential},
         )
 

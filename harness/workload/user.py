@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any
@@ -12,8 +12,11 @@ import gevent  # type: ignore[import-untyped]
 import psycopg
 from locust import User
 from locust.env import Environment
-from locust.exception import RescheduleTask
+from locust.exception import RescheduleTask, StopUser
 
+from harness.errors import JournalError
+from harness.journal.ledger import Operation, Write
+from harness.seams.items import ItemClient, ItemRefusedError, ItemUnansweredError
 from harness.seams.postgres_client import Row
 from harness.workload.connections import answer_in_time
 from harness.workload.store import Store
@@ -91,6 +94,74 @@ class LedgerUser(User):
             self._spent += 1
             self._failed = self._failed or transaction.error is not None
             self._report("SQL", name, began, transaction.error)
+
+    def put(self, collection: str, key: object, body: bytes) -> bool:
+        """Put a new item into a service that holds items.
+
+        Args:
+            collection: a tracked one.
+            key: of an item that is not there yet, for instance made with ``key``.
+            body: its content.
+
+        Returns:
+            Whether the service has acknowledged it. What it or the line to it does wrong is in the ledger.
+
+        Raises:
+            WorkloadError: the collection is not tracked.
+        """
+        return self._write("insert", collection, key, lambda client: client.put(collection, str(key), body))
+
+    def replace(self, collection: str, key: object, body: bytes) -> bool:
+        """Give an item that is there another content; otherwise as ``put``."""
+        return self._write("update", collection, key, lambda client: client.put(collection, str(key), body))
+
+    def remove(self, collection: str, key: object) -> bool:
+        """Remove an item that is there; otherwise as ``put``."""
+        return self._write("delete", collection, key, lambda client: client.delete(collection, str(key)))
+
+    def get(self, collection: str, key: object) -> bytes | None:
+        """The content of an item; None when there is none. When there is no answer, the task ends.
+
+        Raises:
+            RescheduleTask: the service did not answer, or refused. Locust goes on with the next task.
+        """
+        began = self._now()
+        try:
+            with self._work.items.lend() as client:
+                body = client.get(collection, str(key))
+        except (ItemRefusedError, ItemUnansweredError) as error:
+            self._failed = True
+            self._report("item", "get", began, error)
+            raise RescheduleTask from error
+        self._report("item", "get", began, None)
+        return body
+
+    def _write(
+        self, op: Operation, collection: str, key: object, call: Callable[[ItemClient], int | None]
+    ) -> bool:
+        self._work.key_column(collection)
+        began, user = self._now(), str(self.number)
+        number = self._work.ledger.sent(user, [Write(collection, str(key), op)])
+        error: Exception | None = None
+        try:
+            with self._work.items.lend() as client:
+                hash_ = call(client)
+            found = [] if hash_ is None else [Write(collection, str(key), op, hash_)]
+            self._work.ledger.acked(number, user, found)
+        except (ItemRefusedError, ItemUnansweredError) as caught:
+            error = caught
+            note = (
+                self._work.ledger.refused if isinstance(error, ItemRefusedError) else self._work.ledger.broken
+            )
+            note(number, user, str(error))
+            self._work.complain(str(error))
+        except JournalError as lost:
+            self._work.lose_ledger(lost)
+            raise StopUser from lost
+        self._spent += 1
+        self._failed = self._failed or error is not None
+        self._report("item", op, began, error)
+        return error is None
 
     def read(self, statement: str, *values: object) -> list[Row]:
         """Rows of a query, outside of any transaction. When the database does not answer, the task ends.

@@ -10,9 +10,12 @@ from threading import Event
 from harness.clock import Clock
 from harness.errors import JournalError, WorkloadError
 from harness.journal.ledger import LedgerWriter
+from harness.seams.items import ItemClient, ItemClientFactory
+from harness.seams.lookup import lookup, names
 from harness.seams.s3_client import open_client
 from harness.workload.assignment import Assignment
 from harness.workload.connections import Connections
+from harness.workload.item_clients import ItemClients
 from harness.workload.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,8 @@ class Work:
 
     Attributes:
         assignment, clock, ledger: as named.
-        connections: to the database.
+        connections: to the database, for one that speaks SQL.
+        items: clients of the service, for one that holds items.
         gate: users pass it before each task; closed while the service is being recovered.
 
     Raises:
@@ -42,6 +46,7 @@ class Work:
         self.clock = clock
         self.ledger = LedgerWriter(assignment.ledger, clock)
         self.connections = Connections(assignment.database)
+        self.items = ItemClients(self._open_item_client)
         self.gate = Event()
         self._give_up = give_up
         self._complaints = count(1)
@@ -59,19 +64,21 @@ class Work:
     def go(self) -> None:
         """Let the users work."""
         self.connections.resume()
+        self.items.resume()
         self.gate.set()
 
     def pause(self) -> None:
         """Hold the users at the gate; what is under way ends as it may."""
         self.gate.clear()
         self.connections.pause()
+        self.items.pause()
 
     def enlist(self) -> int:
         """The number of a new user, from 0."""
         return next(self._numbers)
 
     def key_column(self, table: str) -> str:
-        """The key column of a tracked table.
+        """The key column of a tracked table; empty for a collection.
 
         Raises:
             WorkloadError: the table is not tracked, so nobody would notice what it loses.
@@ -82,7 +89,7 @@ class Work:
             known = ", ".join(sorted(self.assignment.keys)) or "none"
             raise WorkloadError(
                 f"the locustfile writes to {table!r}, which is not a tracked table",
-                hint=f"add it to `tables` of the service in the stack; tracked are: {known}",
+                hint=f"add it to `tables` or `collections` of the service in the stack; tracked are: {known}",
             ) from None
 
     def store(self, service: str) -> Store:
@@ -99,6 +106,16 @@ class Work:
                 f"the locustfile uses the store {service!r}, which is not there",
                 hint=f"name a service of kind s3 in the stack; there are: {known}",
             ) from None
+
+    def _open_item_client(self) -> ItemClient:
+        access = self.assignment.database
+        if access.kind not in names("clients"):
+            raise WorkloadError(
+                f"the locustfile puts items into {access.lease.service!r}, which is of kind {access.kind}",
+                hint="write rows with `self.transaction()`; items are for services with collections",
+            )
+        make: ItemClientFactory = lookup("clients", access.kind)
+        return make(access.endpoint, access.credential)
 
     def complain(self, words: str) -> None:
         """Put what went wrong into the child's log, as often as is of use; the ledger has all of it."""

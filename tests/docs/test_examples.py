@@ -71,7 +71,7 @@ def test_every_scenario_that_is_shown_is_one(page: Page, folder: Path) -> None:
     for block in page.blocks:
         if block.caption:
             write(folder, block.caption, block.text)
-    (stack,) = blocks_with(page, "services")
+    stack, *_ = blocks_with(page, "services")
     write(folder, "stack.yaml", stack.text)
     shown = blocks_with(page, "stack", "like")
     names = [yaml.safe_load(block.text)["id"].rpartition("/")[2] for block in shown]

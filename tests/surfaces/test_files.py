@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.clock import SystemClock
-from harness.facts import Action, Endpoint, Lease, Outcome
+from harness.facts import Action, Credential, Endpoint, Lease, Outcome, Secret
 from harness.surfaces.files import FilesSurface
 
 Perform = Callable[..., Outcome]
@@ -169,3 +169,56 @@ def test_what_the_file_system_does_not_allow_is_a_refusal(
     outcome = perform("write", path="README.md", text="x")
     assert (outcome.status, outcome.touched) == ("refused", ())
     assert outcome.detail == "permission denied: Permission denied"
+
+
+def test_moving_onto_a_name_that_is_no_folder_overwrites(perform: Perform, workspace: Path) -> None:
+    outcome = perform("move", path="README.md", to="scripts/domains.env")
+    assert outcome.status == "done"
+    assert {resource.name for resource in outcome.touched} == {"README.md", "scripts/domains.env"}
+    assert (workspace / "scripts" / "domains.env").read_text() == "Read me.\n"
+
+
+def test_moving_into_a_folder_keeps_the_name_and_moving_a_folder_moves_what_is_in_it(
+    perform: Perform, workspace: Path
+) -> None:
+    assert perform("move", path="README.md", to="scripts").status == "done"
+    assert (workspace / "scripts" / "README.md").is_file()
+    outcome = perform("move", path="scripts", to="archive")
+    assert {resource.name for resource in outcome.touched} == {
+        f"{folder}/{file}" for folder in ("scripts", "archive") for file in ("README.md", "domains.env")
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "to"), [("nothing", "README.md"), ("README.md", "../outside.env"), ("../outside.env", "stolen")]
+)
+def test_a_move_from_or_to_what_is_not_in_the_workspace_fails(
+    perform: Perform, workspace: Path, path: str, to: str
+) -> None:
+    before = (workspace.parent / "outside.env").read_text()
+    assert perform("move", path=path, to=to).status == "failed"
+    assert (workspace.parent / "outside.env").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("principal", "reading", "writing"),
+    [("cli", "done", "done"), ("guest", "done", "refused"), ("stranger", "refused", "refused")],
+)
+def test_on_a_volume_a_principal_can_do_what_its_mount_allows(
+    workspace: Path, principal: str, reading: str, writing: str
+) -> None:
+    mounts = {"cli": "read-write", "guest": "read-only"}
+    credentials = {name: Credential(name, "mount", how, Secret.mint()) for name, how in mounts.items()}
+    lease = Lease(run_id="run", service="disk", kind="volume", directory=workspace)
+    surface = FilesSurface(
+        principal, Endpoint(lease, "volume", "", 0, "", None, workspace, credentials), SystemClock()
+    )
+
+    def status(verb: str, **arguments: object) -> str:
+        return surface.perform(Action(number=1, surface="files", verb=verb), arguments).status
+
+    assert status("read", path="README.md") == reading
+    assert status("write", path="README.md", text="changed") == writing
+    assert status("move", path="README.md", to="moved") == writing
+    assert status("delete", path="scripts") == writing
+    assert (workspace / "scripts").exists() == (writing != "done")
