@@ -77,6 +77,10 @@ class ProvisionError(HarnessError):
     """A replica could not be brought up."""
 
 
+class DumpError(ProvisionError):
+    """A backup file that a database is to be hydrated with is not what it must be."""
+
+
 class LeftoverError(HarnessError):
     """Something of a replica could not be removed: a process that does not die, a file that stays."""
 

@@ -94,6 +94,11 @@ def deferred_interrupts() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
+def interrupted() -> bool:
+    """Whether a signal has asked for the end; for work of other threads that lasts, and can be given up."""
+    return _INTERRUPTS.asked
+
+
 def ignore_interrupts() -> None:
     """For the last moments of a process that has been asked to end, and is doing so."""
     # Those that are here already are answered first: Python complains when their handler is taken away.

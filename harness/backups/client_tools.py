@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import HarnessError
-from harness.facts import OPERATOR, Endpoint
+from harness.facts import Endpoint
 from harness.sandbox import Sandbox
-from harness.seams.postgres_tools import binary
+from harness.seams.postgres_tools import binary, connection_environment, connection_options
 
 TOOL_SECONDS = 3600.0
 TAIL_LINES = 6
@@ -67,24 +67,3 @@ class ClientTool:
             tail = "\n".join(ran.stderr.strip().splitlines()[-TAIL_LINES:])
             raise self.failure(f"{self.name} failed with exit code {ran.returncode}: {tail}", hint=self.hint)
         return ran.stdout
-
-
-def connection_options(server: Endpoint) -> tuple[str, ...]:
-    """Which server to ask, as whom; never the password: arguments are visible to everybody."""
-    return (
-        f"--host={server.host}",
-        f"--port={server.port}",
-        f"--username={server.credentials[OPERATOR].name}",
-        "--no-password",
-    )
-
-
-def connection_environment(server: Endpoint) -> Mapping[str, str]:
-    """The password, and what libpq would otherwise guess."""
-    return {
-        "PGPASSWORD": server.credentials[OPERATOR].secret.reveal(),
-        "PGREQUIREAUTH": "scram-sha-256",
-        "PGSSLMODE": "disable",
-        "PGGSSENCMODE": "disable",
-        "PGCONNECT_TIMEOUT": "10",
-    }

@@ -28,7 +28,6 @@ from types import FrameType
 
 import psycopg
 
-from harness.backups.client_tools import connection_environment, connection_options
 from harness.backups.object_store import ObjectStore, Retention
 from harness.backups.wal_archive import (
     SEGMENT,
@@ -43,7 +42,7 @@ from harness.errors import BackupError
 from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.seams.postgres_client import Connection, connect
-from harness.seams.postgres_tools import binary
+from harness.seams.postgres_tools import binary, connection_environment, connection_options
 
 READY_FILE = "ready"
 COVERS_FILE = "covers"

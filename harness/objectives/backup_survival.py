@@ -44,7 +44,7 @@ from harness.journal.ledger import Expected
 from harness.journal.record import Figure, Verdict
 from harness.journal.witness import Rows
 from harness.objectives.bounds import newest_certain, row_bounds
-from harness.objectives.content import OF_ONE_INSTANT, altered_tables, tracked_tables
+from harness.objectives.content import OF_ONE_INSTANT, altered_tables, tracked_tables, undated_tables
 from harness.objectives.harm import Harm, harm
 from harness.objectives.judging import CannotSayError, judged, plural, said, verdict, with_target
 from harness.objectives.losses import Axis, differences
@@ -263,6 +263,10 @@ def _compare_span(
         if gone:
             return _Holds(f"covers until {covered:%H:%M:%S}, and lacks {plural(len(gone), 'earlier write')}")
         return _Holds()
+    undated = undated_tables(scenario, point.service)
+    if undated:
+        why = f"was restored, and rows of {', '.join(sorted(undated))} were counted only, which tell no time"
+        return _Holds(why, "unproven")
     why = _by_counts(compared.body, called_for, whole_until, axis)
     return _Holds(why, by_counts=True)
 

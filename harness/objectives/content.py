@@ -32,6 +32,12 @@ def tracked_tables(scenario: LoadedScenario, service: str) -> frozenset[str]:
     return frozenset(tracked_of(scenario.stack.services.get(service)))
 
 
+def undated_tables(scenario: LoadedScenario, service: str) -> frozenset[str]:
+    """Those of which no column tells when a row was last written."""
+    tracked = tracked_of(scenario.stack.services.get(service))
+    return frozenset(table for table, (_, time) in tracked.items() if time is None)
+
+
 def _differing(taken: Fingerprint, restored: Fingerprint) -> tuple[str, ...]:
     then = {table.table: (table.rows, table.digest) for table in taken.tables}
     now = {table.table: (table.rows, table.digest) for table in restored.tables}

@@ -144,7 +144,7 @@ class VolumeReplica:
         """
         return fingerprint_of((table, self.rows(endpoint, table, "", "")) for table in tables)
 
-    def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
+    def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
         """Every file of a folder: its name, the hash of its content, when it was last written.
 
         Raises:

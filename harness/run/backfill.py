@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from harness.facts import Endpoint, Fingerprint
 from harness.journal.events import PointTaken, SlicePlayed
 from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.run.past_items import Slice, past_items
-from harness.scenario.models import PastHistory, tracked_of
+from harness.scenario.models import LONGEST, PastHistory, tracked_of
 from harness.seams.drivers import Database, Due, ItemStore
 
 END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
@@ -37,6 +37,8 @@ class Moment:
 def backfill(ground: Ground, look: Callable[[], None]) -> None:
     """Insert the history of the scenario slice by slice and take each recovery point when it is due.
 
+    Over a dump there may be no history: then all points hold what the dump held.
+
     Args:
         ground: the replicas.
         look: is called after each moment of the past, which can last; what it raises ends the backfill.
@@ -46,11 +48,11 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
     """
     history = ground.plan.loaded.scenario.history
     now = ground.clock.stamp().wall.replace(microsecond=0)
-    start = now - history.span
-    cursor, played = start, 0
+    span = span_of(ground)
+    cursor, played = now - span, 0
     for moment in moments(ground, now):
-        until = round(history.rows * ((moment.at - start) / history.span))
-        if moment.at > cursor:
+        until = round((history.rows if history else 0) * ((moment.at - (now - span)) / span))
+        if history is not None and moment.at > cursor:
             _play(ground, history, Slice(cursor, moment.at, played, until), now)
             cursor, played = moment.at, until
         if moment.protection is not None and moment.due is not None:
@@ -60,14 +62,19 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
 
 def moments(ground: Ground, now: datetime) -> Iterator[Moment]:
     """What is due in the past, oldest first, and at last the present."""
-    span = ground.plan.loaded.scenario.history.span
     due = [
         Moment(point.at, protection, point)
         for protection, tool in ground.tools.items()
-        for point in tool.due(now, span)
+        for point in tool.due(now, span_of(ground))
     ]
     yield from sorted(due, key=lambda moment: moment.at)
     yield Moment(now)
+
+
+def span_of(ground: Ground) -> timedelta:
+    """How far back the past goes; without a history it has no end, and every backup that is kept is there."""
+    history = ground.plan.loaded.scenario.history
+    return history.span if history is not None else LONGEST
 
 
 def take(ground: Ground, protection: str, due: Due) -> None:
@@ -87,8 +94,8 @@ def content(ground: Ground, service: str, endpoint: Endpoint | None = None) -> F
     )
 
 
-def tracked(ground: Ground, service: str) -> dict[str, tuple[str, str]]:
-    """Key and time column of each tracked table of a service."""
+def tracked(ground: Ground, service: str) -> dict[str, tuple[str, str | None]]:
+    """Key and time column of each tracked table of a service; some tell no time."""
     return tracked_of(ground.plan.loaded.stack.services[service])
 
 

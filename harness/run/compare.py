@@ -61,7 +61,7 @@ def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: Witnes
 
 
 def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
-    """Time of the newest write in the tracked tables; None when they are empty."""
+    """Time of the newest write in the tracked tables that tell it; None when those are empty."""
     database = ground.plan.store(service)
     if not isinstance(database, Database):
         times = [time for _, rows in tracked_rows(ground, service, endpoint) for _, _, time in rows]
@@ -69,6 +69,7 @@ def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime |
     newest = [
         row[0]
         for table, (_, time) in tracked(ground, service).items()
+        if time is not None
         for row in database.query(endpoint, f'SELECT max("{time}") FROM public."{table}"', {})  # noqa: S608 - identifiers by pattern
     ]
     return max((time for time in newest if isinstance(time, datetime)), default=None)

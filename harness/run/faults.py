@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
-from harness.errors import HarnessError, ScenarioFileError, StatementError
+from harness.errors import (
+    DumpError,
+    HarnessError,
+    Problem,
+    ScenarioError,
+    ScenarioFileError,
+    StatementError,
+)
+from harness.scenario.models import LoadedScenario
+from harness.scenario.positions import KeyPath, dotted
+from harness.scenario.whereabouts import place_of
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,3 +65,19 @@ def blaming(place: Path | str, what: str, first_line: int | None = 1) -> Iterato
             f"{place}{line}: the database refuses {what}: {error.reason}",
             hint="mend it; `ninelives run` checks it again before it plays anything",
         ) from error
+
+
+@contextmanager
+def blaming_dump(loaded: LoadedScenario, service: str) -> Iterator[None]:
+    """A backup file that a service cannot be hydrated with is the fault of who names it.
+
+    Raises:
+        ScenarioError: with the place in the stack file.
+    """
+    try:
+        yield
+    except DumpError as error:
+        path: KeyPath = ("services", service, "data", "dump")
+        place = place_of(loaded, path)
+        problem = Problem(place.file, place.line, place.column, dotted(path), error.message, error.hint)
+        raise ScenarioError((problem,)) from error

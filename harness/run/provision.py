@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from harness.facts import Endpoint, Lease
 from harness.interrupts import deferred_interrupts
 from harness.journal.events import Provisioned
+from harness.run.faults import blaming_dump
 from harness.run.ground import Ground, phase, told
 from harness.run.schema import check_against_schema
 from harness.seams.drivers import BackupTool
@@ -56,7 +57,8 @@ def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:
             ground.endpoints[needed] = futures[needed].result()
         began = ground.clock.stamp()
         replica = ground.plan.replicas[service]
-        endpoint = replica.provision(leases[service], ground.setting())
+        with blaming_dump(ground.plan.loaded, service):
+            endpoint = replica.provision(leases[service], ground.setting())
         ground.journal.write(
             Provisioned(
                 service=service,

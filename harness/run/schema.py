@@ -6,13 +6,15 @@ has been played, and a broken invariant when the whole drill is over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import Problem, ScenarioError
+from harness.run.backfill import content, tracked
 from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.run.verify import as_one_query
 from harness.scenario.models import PostgresService
+from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.tracking import misnamed
 from harness.scenario.whereabouts import place_of
 
@@ -25,11 +27,24 @@ COLUMNS = """
 """
 
 
+IS_KEY = """
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = format('public.%I', :table)::regclass AND a.attname = :key AND a.attnotnull
+        AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL
+    )
+"""
+REPEATS = """
+    SELECT EXISTS (SELECT FROM public."{table}" GROUP BY "{key}" HAVING count(*) > 1 OR "{key}" IS NULL)
+"""
+
+
 def check_against_schema(ground: Ground) -> None:
     """Look for tracked tables and columns that are not there, and invariants that cannot be asked.
 
     Raises:
-        ScenarioError: tables or columns are not in the schema; all of them.
+        ScenarioError: tables or columns are not in the schema, or a dump has no row of them; all of them.
         ScenarioFileError: PostgreSQL refuses an invariant.
     """
     problems: list[Problem] = []
@@ -38,9 +53,43 @@ def check_against_schema(ground: Ground) -> None:
             problems += misnamed(ground.plan.loaded, service, _columns(ground, service))
     if problems:
         raise ScenarioError(tuple(problems))
+    problems += _of_dumps(ground)
+    if problems:
+        raise ScenarioError(tuple(problems))
     for service, model in ground.plan.loaded.stack.services.items():
         if isinstance(model, PostgresService) and service == ground.plan.target:
             _check_invariants(ground, service)
+
+
+def _of_dumps(ground: Ground) -> Iterator[Problem]:
+    """What shows of a dump when it is there: not one row in the tracked tables, or a key that is none."""
+    for service, model in ground.plan.loaded.stack.services.items():
+        if not isinstance(model, PostgresService) or model.data is None or not model.tables:
+            continue
+        if content(ground, service).rows == 0:
+            message = f"{model.data.dump} holds no row of {', '.join(sorted(model.tables))}"
+            hint = "it is a dump of a schema, or of an empty database; name one with the data"
+            yield _problem(ground, ("services", service, "data", "dump"), message, hint)
+        for table, (key, _) in tracked(ground, service).items():
+            if _repeats(ground, service, table, key):
+                message = f"the column {key!r} is no key of {table!r}: it has a value twice, or none at all"
+                hint = "name a column that tells every row from every other"
+                yield _problem(ground, ("services", service, "tables", table, "key"), message, hint)
+
+
+def _repeats(ground: Ground, service: str, table: str, key: str) -> bool:
+    """Whether rows cannot be told apart by a column; where the schema rules that out nobody looks at them."""
+    database, endpoint = ground.plan.database(service), ground.endpoints[service]
+    ((is_key,),) = database.query(endpoint, IS_KEY, {"table": table, "key": key})
+    if is_key:
+        return False
+    ((repeats,),) = database.query(endpoint, REPEATS.format(table=table, key=key), {})
+    return bool(repeats)
+
+
+def _problem(ground: Ground, path: KeyPath, message: str, hint: str) -> Problem:
+    place = place_of(ground.plan.loaded, path)
+    return Problem(place.file, place.line, place.column, dotted(path), message, hint)
 
 
 def _columns(ground: Ground, service: str) -> Mapping[str, Sequence[str]]:

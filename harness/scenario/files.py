@@ -15,11 +15,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from harness.errors import Problem, ScenarioError
-from harness.scenario.models import CommandBackup, Objectives, PostgresService, Scenario, Stack
+from harness.errors import DumpError, Problem, ScenarioError
+from harness.scenario.dump_file import dump_format
+from harness.scenario.models import CommandBackup, Export, Objectives, PostgresService, Scenario, Stack
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding
-from harness.scenario.source import SQL_LIMIT, nearest_file, read_bytes, read_text
+from harness.scenario.source import SQL_LIMIT, hash_file, nearest_file, read_bytes, read_text
 
 FILE_LIMIT = 64_000_000
 MOST_FILES = 10_000
@@ -32,12 +33,13 @@ class Named:
     Attributes:
         path: where it is named.
         file: as written, relative to the scenario's folder.
-        sort: ``sql`` is kept with the run; ``folder`` stands for everything in it; ``program`` can be run.
+        sort: ``sql`` is kept with the run; ``folder`` stands for everything in it; ``program`` can be run;
+            ``dump`` is a file or a folder of any size.
     """
 
     path: KeyPath
     file: str
-    sort: Literal["sql", "file", "folder", "program"]
+    sort: Literal["sql", "file", "folder", "program", "dump"]
 
 
 def named_by_stack(stack: Stack) -> Iterator[Named]:
@@ -45,6 +47,8 @@ def named_by_stack(stack: Stack) -> Iterator[Named]:
     for name, service in stack.services.items():
         if isinstance(service, PostgresService) and service.schema_ is not None:
             yield Named(("services", name, "schema"), service.schema_, "sql")
+        if isinstance(service, PostgresService) and service.data is not None:
+            yield Named(("services", name, "data", "dump"), service.data.dump, "dump")
     for name, principal in stack.principals.items():
         if principal.workspace is not None:
             yield Named(("principals", name, "workspace"), principal.workspace, "folder")
@@ -60,9 +64,9 @@ def named_by_stack(stack: Stack) -> Iterator[Named]:
 
 def named_by_scenario(scenario: Scenario) -> Iterator[Named]:
     """Every file that a scenario names, but for its stack."""
-    if scenario.history.slice is not None:
+    if scenario.history is not None and scenario.history.slice is not None:
         yield Named(("history", "slice"), scenario.history.slice, "sql")
-    for index, export in enumerate(scenario.history.exports):
+    for index, export in enumerate(exports_of(scenario)):
         yield Named(("history", "exports", index, "query"), export.query, "sql")
     yield Named(("workload", "locustfile"), scenario.workload.locustfile, "file")
     if scenario.recover.reconstruct is not None:
@@ -70,6 +74,11 @@ def named_by_scenario(scenario: Scenario) -> Iterator[Named]:
     if scenario.recover.run is not None:
         yield Named(("recover", "run"), scenario.recover.run, "program")
     yield from _invariants(scenario.objectives)
+
+
+def exports_of(scenario: Scenario) -> tuple[Export, ...]:
+    """The records that third parties keep of the past."""
+    return scenario.history.exports if scenario.history is not None else ()
 
 
 def _invariants(objectives: Objectives) -> Iterator[Named]:
@@ -123,7 +132,7 @@ def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
         )
     if not inside:
         return f"{named.file} leads out of the scenario's folder", "put the file itself there, not a link"
-    if named.sort == "folder":
+    if named.sort == "folder" or (named.sort == "dump" and stat.S_ISDIR(mode)):
         return _defect_of_folder(target, mode, named.file)
     if not stat.S_ISREG(mode):
         return (
@@ -158,7 +167,7 @@ def _defect_of_folder(folder: Path, mode: int, name: str) -> tuple[str, str] | N
     try:
         for count, entry in enumerate(_entries(folder)):
             if count >= MOST_FILES:
-                return f"{name} holds more than {MOST_FILES} files", "keep what the agent needs to find"
+                return f"{name} holds more than {MOST_FILES} files", "keep in it what is needed"
             defect = _defect_of_entry(entry, folder.resolve())
             if defect:
                 there = Path(entry.path).relative_to(folder)
@@ -206,6 +215,16 @@ def planted_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
             )
 
 
+def dump_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
+    """Each dump that is there, and no dump that a database can be hydrated with, as far as a look tells."""
+    for named in named_by_stack(stack):
+        if named.sort == "dump" and _defect(folder, named) is None:
+            try:
+                dump_format(folder / named.file, named.file)
+            except DumpError as error:
+                yield Finding(named.path, error.message, error.hint)
+
+
 def _plants(file: Path, principal: str) -> bool:
     """Whether a credential of a principal is planted in a file."""
     try:
@@ -242,17 +261,19 @@ def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
     Where the folder lies does not matter, nor how the YAML is laid out.
 
     Raises:
-        ScenarioError: a file cannot be read, or is larger than 64 MB.
+        ScenarioError: a file cannot be read, or is larger than 64 MB and no dump.
     """
-    names = sorted({name for each in named for name in _leaves(each, folder)})
-    hashes = {name: _hash(folder / name) for name in names}
+    limits = {
+        name: FILE_LIMIT if each.sort != "dump" else None for each in named for name in _leaves(each, folder)
+    }
+    hashes = {name: _hash(folder / name, limits[name]) for name in sorted(limits)}
     whole = json.dumps({"content": content, "files": hashes}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _leaves(named: Named, folder: Path) -> Iterator[str]:
     """The files and links that a name stands for."""
-    if named.sort != "folder":
+    if named.sort != "folder" and not (named.sort == "dump" and (folder / named.file).is_dir()):
         yield named.file
         return
     for entry in _entries(folder / named.file):
@@ -260,7 +281,9 @@ def _leaves(named: Named, folder: Path) -> Iterator[str]:
             yield Path(entry.path).relative_to(folder).as_posix()
 
 
-def _hash(path: Path) -> str:
+def _hash(path: Path, limit: int | None) -> str:
     if path.is_symlink() and not path.is_file():
         return f"-> {path.readlink()}"
-    return hashlib.sha256(read_bytes(path, FILE_LIMIT)).hexdigest()
+    if limit is None:
+        return hash_file(path)
+    return hashlib.sha256(read_bytes(path, limit)).hexdigest()

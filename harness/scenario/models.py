@@ -145,7 +145,19 @@ class TrackedTable(Model):
     """A table whose every row is compared after a recovery."""
 
     key: Identifier = Field(description="its primary key column")
-    time: Identifier = Field(description="the column with the time of a row's last write (timestamptz)")
+    time: Identifier | None = Field(
+        None,
+        description="the column with the time of a row's last write (timestamptz); without it the age of a "
+        "loss is told from the workload's writes alone",
+    )
+
+
+class Data(Model):
+    """What a database holds before the drill begins: a backup file of yours."""
+
+    dump: RelativePath = Field(
+        description="what pg_dump wrote: custom, directory, tar or plain format, plain also gzipped"
+    )
 
 
 class PostgresService(Model):
@@ -157,6 +169,7 @@ class PostgresService(Model):
         None, description="`<railway service>/<volume>` that its data lies on"
     )
     schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
+    data: Data | None = Field(None, description="a backup file that it comes from, in place of a schema")
     tables: dict[Identifier, TrackedTable] = Field(
         default_factory=dict, description="tables whose content is compared after a recovery"
     )
@@ -243,7 +256,7 @@ Service = Annotated[
 ]
 
 
-def tracked_of(service: Service | None) -> dict[str, tuple[str, str]]:
+def tracked_of(service: Service | None) -> dict[str, tuple[str, str | None]]:
     """Key and time column of each tracked table of a service; collections have no columns."""
     if isinstance(service, PostgresService):
         return {table: (columns.key, columns.time) for table, columns in service.tables.items()}
@@ -540,8 +553,8 @@ class PastHistory(Model):
 
     service: Name = Field(description="the service that it is played into")
     span: Period = Field(description="how far back it goes")
-    rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
-        description="rows of the main table over the whole span"
+    rows: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
+        0, description="rows of the main table over the whole span; none, where a dump brings the data"
     )
     slice: RelativePath | None = Field(
         None, description="for SQL: the file that inserts one slice, given :from, :to, :rows and :now"
@@ -667,7 +680,9 @@ class Scenario(Model):
     incident: Incident | None = Field(None, description="the real event behind it")
     stack: FileName = Field(description="the stack file, next to this one")
     guards: tuple[Name, ...] = Field((), description="the guards of the stack that are switched on")
-    history: PastHistory = Field(description="the past that is played first")
+    history: PastHistory | None = Field(
+        None, description="the past that is played first; can be left out when the data come from a dump"
+    )
     workload: Workload = Field(description="the traffic")
     agent: Agent = Field(description="who does the damage, and how")
     recover: Recover = Field(description="how the service comes back")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
     ItemService,
@@ -96,8 +97,10 @@ def _guards(case: Case) -> Iterator[Finding]:
 
 def _services(case: Case) -> Iterator[Finding]:
     scenario = case.scenario
-    named = {"history": scenario.history.service, "workload": scenario.workload.service}
-    for part, name in {**named, "recover": scenario.recover.service}.items():
+    named = {"workload": scenario.workload.service, "recover": scenario.recover.service}
+    if scenario.history is not None:
+        named = {"history": scenario.history.service, **named}
+    for part, name in named.items():
         path: KeyPath = (part, "service")
         yield from wrong_service(case.stack, name, ("postgres", *ITEMS), path)
         service = case.stack.services.get(name)
@@ -115,21 +118,45 @@ def _services(case: Case) -> Iterator[Finding]:
             )
 
 
+def _history(case: Case) -> Iterator[Finding]:
+    history = case.scenario.history
+    if history is None:
+        name = case.scenario.recover.service
+        if name in case.stack.services and _dump_of(case, name) is None:
+            hint = "write history: {service: ..., span: ..., rows: ..., slice: <file>.sql}, or give it data"
+            yield Finding(("history",), f"missing: {name!r} begins empty", hint, of_key=True)
+        return
+    path: KeyPath = ("history", "rows")
+    speaks_sql = not isinstance(case.stack.services.get(history.service), ItemService)
+    if not history.rows and history.slice is not None and speaks_sql:
+        message = "missing: without rows the slice is not played"
+        yield Finding(path, message, "say how many, or leave slice out", of_key=True)
+    elif not history.rows and _dump_of(case, history.service) is None:
+        yield Finding(path, f"missing: {history.service!r} begins empty", "say how many", of_key=True)
+    elif history.rows and history.slice is None and speaks_sql:
+        hint = "write slice: backfill.sql, a file that inserts one slice of the past"
+        yield Finding(("history", "slice"), "missing: the past is played by it", hint, of_key=True)
+
+
+def _dump_of(case: Case, name: str) -> str | None:
+    """The backup file that a service's data come from; None when it begins empty."""
+    service = case.stack.services.get(name)
+    return service.data.dump if isinstance(service, PostgresService) and service.data else None
+
+
 def _sql_only(case: Case) -> Iterator[Finding]:
-    """What asks for SQL of a service that does not speak it, and the slice that SQL cannot do without."""
+    """What asks for SQL of a service that does not speak it."""
     scenario = case.scenario
-    if isinstance(case.stack.services.get(scenario.history.service), ItemService):
+    history = scenario.history
+    if history is not None and isinstance(case.stack.services.get(history.service), ItemService):
         for key in ("slice", "exports"):
-            if getattr(scenario.history, key):
+            if getattr(history, key):
                 yield Finding(
                     ("history", key),
-                    f"{scenario.history.service!r} does not speak SQL",
+                    f"{history.service!r} does not speak SQL",
                     "leave it out: its past is made up, `rows` items of `size` bytes",
                     of_key=True,
                 )
-    elif scenario.history.slice is None:
-        hint = "write slice: backfill.sql, a file that inserts one slice of the past"
-        yield Finding(("history", "slice"), "missing: the past is played by it", hint, of_key=True)
     if isinstance(case.stack.services.get(scenario.recover.service), ItemService):
         wrong = {
             ("recover", "reconstruct"): scenario.recover.reconstruct,
@@ -143,7 +170,7 @@ def _sql_only(case: Case) -> Iterator[Finding]:
 
 
 def _exports(case: Case) -> Iterator[Finding]:
-    for index, export in enumerate(case.scenario.history.exports):
+    for index, export in enumerate(exports_of(case.scenario)):
         yield from wrong_service(case.stack, export.to, "s3", ("history", "exports", index, "to"))
 
 
@@ -161,6 +188,11 @@ def _recover(case: Case) -> Iterator[Finding]:
             f"the strategy {recover.strategy} does not use it",
             "write strategy: reconstruct, or leave it out",
             of_key=True,
+        )
+    if _dump_of(case, recover.service) is not None:
+        message = f"the data of {recover.service!r} come from a dump, and rows are rebuilt over a schema"
+        yield Finding(
+            path, message, "give the service a schema and a history, or restore copies", of_key=True
         )
     yield from wrong_service(case.stack, recover.reconstruct.from_, "s3", (*path, "from"))
     yield from _nothing_to_rebuild_from(case, recover.reconstruct.from_, recover.reconstruct.prefix)
@@ -183,7 +215,7 @@ def _runbook(case: Case) -> Iterator[Finding]:
 
 
 def _nothing_to_rebuild_from(case: Case, source: str, prefix: str) -> Iterator[Finding]:
-    exports = case.scenario.history.exports
+    exports = exports_of(case.scenario)
     if source in case.stack.services and not any(export.to == source for export in exports):
         yield Finding(
             ("recover", "reconstruct", "from"),
@@ -346,6 +378,7 @@ RULES: tuple[Callable[[Case], Iterable[Finding]], ...] = (
     _id,
     _guards,
     _services,
+    _history,
     _sql_only,
     _exports,
     _recover,

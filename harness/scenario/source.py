@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
+import sys
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -50,6 +52,21 @@ def read_bytes(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise _too_long(path, limit)
     return content
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256, in hex, of a regular file of any size; it is never in memory as a whole.
+
+    Raises:
+        ScenarioError: it is missing, unreadable or not a regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            _refuse_unless_regular(path, os.fstat(descriptor), sys.maxsize)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
 
 
 def _refuse_unless_regular(path: Path, status: os.stat_result, limit: int) -> None:

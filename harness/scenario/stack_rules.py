@@ -161,6 +161,17 @@ def _drivers(stack: Stack, known: Known) -> Iterator[Finding]:
             yield Finding(path, f"no package offers a driver {service.driver!r}", hint)
 
 
+def _schema_or_data(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, service in stack.services.items():
+        if isinstance(service, PostgresService) and service.schema_ is not None and service.data is not None:
+            yield Finding(
+                ("services", name, "data"),
+                "stands in place of schema, and both are there",
+                "leave one out: a dump brings its own schema",
+                of_key=True,
+            )
+
+
 def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
     for name, service in stack.services.items():
         if isinstance(service, S3Service) and service.object_lock and not service.versioning:
@@ -343,6 +354,7 @@ RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
     _environments,
     _volumes,
     _drivers,
+    _schema_or_data,
     _object_locks,
     _principal_names,
     _grants,

@@ -20,17 +20,23 @@ def misnamed(loaded: LoadedScenario, service: str, columns: Mapping[str, Sequenc
         columns: of each table that there is, as the database names them.
     """
     model = loaded.stack.services[service]
-    for table, tracked in model.tables.items() if isinstance(model, PostgresService) else ():
+    if not isinstance(model, PostgresService):
+        return
+    for table, tracked in model.tables.items():
         path: KeyPath = ("services", service, "tables", table)
         if table not in columns:
-            message = f"the schema has no table {table!r}"
-            yield _problem(loaded, path, message, nearest(table, columns, "the schema makes none"), True)
+            message = f"{_source(model)} has no table {table!r}"
+            yield _problem(loaded, path, message, nearest(table, columns, "it makes none"), True)
             continue
         for role, column in (("key", tracked.key), ("time", tracked.time)):
-            if column not in columns[table]:
+            if column is not None and column not in columns[table]:
                 message = f"the table {table!r} has no column {column!r}"
                 hint = nearest(column, columns[table], "the table has no columns")
                 yield _problem(loaded, (*path, role), message, hint, False)
+
+
+def _source(model: PostgresService) -> str:
+    return f"the dump {model.data.dump}" if model.data is not None else "the schema"
 
 
 def _problem(loaded: LoadedScenario, path: KeyPath, message: str, hint: str, of_key: bool) -> Problem:

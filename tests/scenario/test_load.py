@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import ScenarioError
 from harness.scenario.discover import find_scenarios
+from harness.scenario.files import FILE_LIMIT
 from harness.scenario.load import load_scenario, restore_scenario
 from harness.scenario.models import (
     IdleAgent,
@@ -25,6 +26,8 @@ from harness.scenario.models import (
 from harness.scenario.problems import Known
 
 from .samples import GOOD, SHIPPED, copy_of_good, good_tree, problems_of, replace_in
+
+DUMP_OF_STAGING = "staging, volume: railway/bookings-data, data: {dump: last-night.dump}}"
 
 
 def stack_beside(drill: Path) -> Path:
@@ -273,6 +276,33 @@ def test_the_digest_changes_with_the_files_of_a_workspace(drill: Path, change: s
         (workspace / "notes").unlink()
     else:
         (workspace / "link").symlink_to("scripts")
+    assert digest_of(drill) != before
+
+
+def test_a_dump_may_be_of_any_size_and_every_byte_of_it_counts(drill: Path) -> None:
+    replace_in(
+        stack_beside(drill), "staging, volume: railway/bookings-data, schema: schema.sql}", DUMP_OF_STAGING
+    )
+    dump = drill.with_name("last-night.dump")
+    with dump.open("wb") as file:
+        file.write(b"PGDMP")
+        file.truncate(FILE_LIMIT + 1)
+    before = digest_of(drill)
+    with dump.open("r+b") as file:
+        file.seek(FILE_LIMIT)
+        file.write(b"x")
+    assert digest_of(drill) != before
+
+
+def test_the_digest_changes_with_the_files_of_a_dump_that_is_a_directory(drill: Path) -> None:
+    replace_in(
+        stack_beside(drill), "staging, volume: railway/bookings-data, schema: schema.sql}", DUMP_OF_STAGING
+    )
+    dump = drill.with_name("last-night.dump")
+    dump.mkdir()
+    (dump / "toc.dat").write_bytes(b"PGDMP")
+    before = digest_of(drill)
+    (dump / "4711.dat.gz").write_bytes(b"")
     assert digest_of(drill) != before
 
 

@@ -31,6 +31,7 @@ BUCKETS = 4096
 BATCH = 10_000
 WRAP = 2**64
 
+NO_TIME = sql.SQL("NULL::timestamptz")
 ROW_HASH = sql.SQL("hashtextextended(t::text, 0)")
 
 VALUE_HASHES: Mapping[str, str] = {
@@ -142,14 +143,14 @@ def fingerprint(endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
         return Fingerprint(tables=tuple(_fingerprint_table(connection, table) for table in sorted(tables)))
 
 
-def read_rows(endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
+def read_rows(endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
     """Every row of a table in key order, all of the same instant.
 
     Args:
         endpoint: of the database.
         table: its name in the schema ``public``.
         key: the column of its primary key.
-        time: the column with the time of a row's last write.
+        time: the column with the time of a row's last write; None when the table has none.
 
     Raises:
         DatabaseError: it does not answer, or table or column are missing.
@@ -158,7 +159,9 @@ def read_rows(endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[R
         yield from _stream(connection, _compose(ALL_ROWS, table, key, time), ())
 
 
-def differing_rows(left: Endpoint, right: Endpoint, table: str, key: str, time: str) -> Iterator[Difference]:
+def differing_rows(
+    left: Endpoint, right: Endpoint, table: str, key: str, time: str | None
+) -> Iterator[Difference]:
     """The rows that two databases do not hold alike, in no particular order.
 
     Both servers sum their row hashes in buckets by the hash of the key, at the same time; only the rows of
@@ -234,7 +237,7 @@ def _compose(
     statement: str,
     table: str,
     key: str = "",
-    time: str = "",
+    time: str | None = None,
     *,
     row_hash: sql.Composable = ROW_HASH,
     bucket: sql.Composable | None = None,
@@ -242,7 +245,7 @@ def _compose(
     return sql.SQL(statement).format(
         table=sql.Identifier(SCHEMA, table),
         key=sql.Identifier("t", key),
-        time=sql.Identifier("t", time),
+        time=sql.Identifier("t", time) if time is not None else NO_TIME,
         hash=row_hash,
         bucket=bucket,
     )

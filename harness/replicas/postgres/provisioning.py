@@ -11,6 +11,7 @@ from harness.facts import Endpoint, Lease
 from harness.replicas.leases import note_place
 from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import ClusterRefusedError, clone_cluster, discard_cluster, set_up
+from harness.replicas.postgres.hydration import hydrate
 from harness.replicas.postgres.roles import OWNER, database_name, grants_on, mint_credentials
 from harness.replicas.postgres.server import PORT_TRIES, PortTakenError, Server, ServerExitedError, Serving
 from harness.replicas.postgres.session import session
@@ -25,7 +26,7 @@ START_SECONDS = 60.0
 def provision(
     lease: Lease, spec: PostgresService, setting: Setting, choose_port: Callable[[], int]
 ) -> Serving:
-    """Bring up a server with the service's roles, database and schema.
+    """Bring up a server with the service's roles and database, and its schema or its data.
 
     Args:
         lease: of the replica.
@@ -36,6 +37,7 @@ def provision(
     Raises:
         ProvisionError: no place, no port, a grant that PostgreSQL does not take.
         ScenarioFileError: a schema that PostgreSQL does not take.
+        DumpError: a backup file that brings nothing back.
         MissingToolError: the wheel with the server is not installed.
     """
     place = Endpoint(
@@ -57,6 +59,9 @@ def provision(
     serving = _bring_up(place, spec, setting, choose_port)
     if spec.schema_ is not None:
         _create_schema(serving.endpoint, setting.folder / spec.schema_)
+    if spec.data is not None:
+        dump = (setting.folder / spec.data.dump).absolute()
+        hydrate(serving.endpoint, dump, setting.sandbox, setting.clock)
     return serving
 
 

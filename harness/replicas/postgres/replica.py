@@ -56,11 +56,12 @@ class PostgresReplica:
         return (volume.partition("/")[0],) if volume else ()
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
-        """Bring up a server with the service's roles, database and schema.
+        """Bring up a server with the service's roles and database, and its schema or its data.
 
         Raises:
             ProvisionError: no place, no port, a grant that PostgreSQL does not take.
             ScenarioFileError: a schema that PostgreSQL does not take.
+            DumpError: a backup file that brings nothing back.
             MissingToolError: the wheel with the server is not installed.
         """
         serving = provision(lease, _spec(setting.stack, lease.service), setting, self.choose_port)
@@ -155,12 +156,12 @@ class PostgresReplica:
         """The content of the tracked tables, all of one instant; see ``content.fingerprint``."""
         return fingerprint(endpoint, tables)
 
-    def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
+    def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
         """Every row of a tracked table, in key order; see ``content.read_rows``."""
         return read_rows(endpoint, table, key, time)
 
     def differing_rows(
-        self, left: Endpoint, right: Endpoint, table: str, key: str, time: str
+        self, left: Endpoint, right: Endpoint, table: str, key: str, time: str | None
     ) -> Iterator[Difference]:
         """The rows that two replicas do not hold alike; see ``content.differing_rows``."""
         return differing_rows(left, right, table, key, time)
