@@ -114,6 +114,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "keys": key_tables,
     "entry-points": shown("toml", "pyproject.toml"),
     "objective": shown("python", "acme_drills/blast_radius.py"),
+    "conformance": shown("python", "conformance.py"),
 }
 SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
     "docs/scenario.schema.json": scenario_schema,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -74,9 +75,9 @@ def _fast_place() -> Path:
     return Path(gettempdir())
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """A run's place of its own for each test module, so that a module can share its servers.
+@contextmanager
+def fresh_sandbox() -> Iterator[Sandbox]:
+    """A run's place of its own, for as long as the block runs.
 
     It does not lie below pytest's own directories, because those are closed to the account that servers
     run as when the tests run as root.
@@ -86,3 +87,10 @@ def sandbox() -> Iterator[Sandbox]:
     CACHE.mkdir(exist_ok=True)
     yield Sandbox(run_id=f"test-{token_hex(4)}", root=root, cache=CACHE, account=unprivileged_account())
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for each test module, so that a module can share its servers."""
+    with fresh_sandbox() as made:
+        yield made

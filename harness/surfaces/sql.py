@@ -153,7 +153,8 @@ class SqlSurface:
             changes = watch.changes(frozenset(answer.tags))
         text = json.dumps(answer.rows, default=str) if rows_wanted else "\n".join(answer.tags)
         touched = self._touched(answer.written, changes)
-        return call.done("; ".join((*answer.tags, *map(_words, changes))), text, touched)
+        said = "; ".join((*answer.tags, *map(_words, changes))) or "there was no statement to run"
+        return call.done(said, text, touched)
 
     def _gone_wrong(
         self, call: Call, error: Exception, changes: Sequence[Change], written: Mapping[str, int]

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import OtherProtection, PostgresService, Protection
 from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
@@ -38,10 +39,13 @@ class JsonCopyTool:
 
     def take(self, due: Due) -> RecoveryPoint:
         """Write one file with all rows of every tracked table."""
-        rows = {
-            table: self._database.query(self._source, f"SELECT to_jsonb(t) FROM {table} AS t", {})
-            for table in self._tables
-        }
+        try:
+            rows = {
+                table: self._database.query(self._source, f"SELECT to_jsonb(t) FROM {table} AS t", {})
+                for table in self._tables
+            }
+        except DatabaseError as error:
+            raise BackupError(f"{self._source.service} cannot be read: {error}", hint="is it up?") from error
         path = self._shelf / f"{due.at.astimezone(UTC):{NAME}}.json"
         text = json.dumps({name: [row for (row,) in found] for name, found in rows.items()})
         path.write_text(text, encoding="utf-8")
@@ -62,7 +66,12 @@ class JsonCopyTool:
         endpoint = into.start()
         mark("restore")
         self._database.execute(endpoint, self._schema, {})
-        copies = json.loads((self._shelf / point.location).read_text(encoding="utf-8"))
+        try:
+            copies = json.loads((self._shelf / point.location).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RestoreError(
+                f"{point.location} cannot be read: {error}", hint="try an older one"
+            ) from error
         for table, rows in copies.items():
             statement = f"INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, :rows)"
             self._database.execute(endpoint, statement, {"rows": json.dumps(rows)})

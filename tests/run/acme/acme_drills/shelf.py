@@ -68,12 +68,17 @@ class ShelfReplica:
 
     def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
         """Every file."""
-        return tuple(resource(endpoint, path.name) for path in sorted(endpoint.path.iterdir()))
+        return tuple(resource(endpoint, path.name) for path in files_of(endpoint))
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
-        """There is nothing to tell."""
+        """Which shelf it is."""
         del endpoint
-        return {}
+        return {"version": "Shelf 1.0"}
+
+
+def files_of(endpoint: Endpoint) -> list[Path]:
+    """What lies on the shelf; nothing when it is gone."""
+    return sorted(endpoint.path.iterdir()) if endpoint.path.is_dir() else []
 
 
 def resource(endpoint: Endpoint, name: str) -> Resource:
@@ -105,7 +110,7 @@ class ShelfSurface:
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Raises nothing: what cannot be done is ``failed``."""
         began = self._clock.stamp()
-        files = {path.name: path for path in sorted(self._endpoint.path.iterdir())}
+        files = {path.name: path for path in files_of(self._endpoint)}
         status, detail, touched = self._do(action.verb, str(arguments.get("name")), files)
         return Outcome(
             status=status,
@@ -123,7 +128,8 @@ class ShelfSurface:
         if verb == "list":
             return ("done", f"{len(files)} files", ()) if self._role else ("refused", "no credential", ())
         if verb != "delete" or name not in files:
-            return "failed", f"nothing to {verb} is called {name!r}", ()
+            # What was given is not repeated: it may be a secret.
+            return "failed", "there is no such verb, or no such file", ()
         if self._role != "admin":
             return "refused", "only admins delete", ()
         files[name].unlink()

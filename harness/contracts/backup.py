@@ -1,0 +1,183 @@
+"""What a backup tool must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import ClassVar
+
+import pytest
+
+from harness.contracts.bench import Bench
+from harness.contracts.contract import Contract
+from harness.contracts.database import fingerprint
+from harness.contracts.things import POSTGRES, SCHEMA_FILE, Dialect
+from harness.errors import BackupError, RestoreError
+from harness.facts import Endpoint, Fingerprint, RecoveryPoint
+from harness.seams.drivers import BackupTool, Database, PointInTime, Vessel
+
+DAY = timedelta(days=1)
+LONG = 3650 * DAY
+ROWS = 200
+
+
+class Parts(list[str]):
+    """Which parts of a recovery have begun."""
+
+    def __call__(self, part: str) -> None:
+        self.append(part)
+
+
+class BackupContract(Contract):
+    """A backup tool lists what exists, brings it back as it was, and never passes off a bad copy as good.
+
+    The protected service says ``**THINGS``.
+
+    Attributes:
+        protection: of the stack, whose tool is tried.
+        dialect: of the protected service.
+    """
+
+    protection: ClassVar[str]
+    dialect: ClassVar[Dialect] = POSTGRES
+    files = {SCHEMA_FILE: POSTGRES.schema}
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        """Delete a copy from where it lies, as somebody would who has the keys."""
+        raise NotImplementedError
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        """Leave only the beginning of a copy, or of a part that it cannot do without."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def source(self, bench: Bench) -> Endpoint:
+        """The protected service."""
+        return bench.provision(bench.stack.protections[self.protection].of)
+
+    @pytest.fixture
+    def database(self, bench: Bench, source: Endpoint) -> Database:
+        """A fresh instance of its driver."""
+        return bench.database(source.service)
+
+    @pytest.fixture
+    def tool(self, bench: Bench, source: Endpoint, database: Database) -> Iterator[BackupTool]:
+        """A fresh instance of the tool, of a service that holds rows."""
+        database.execute(source, self.dialect.empty, {})
+        database.execute(source, self.dialect.write, {"first": 1, "last": ROWS})
+        tool = bench.tool(self.protection)
+        yield tool
+        tool.stop()
+
+    def take(self, bench: Bench, tool: BackupTool) -> RecoveryPoint:
+        """Take the newest one that is due now."""
+        return tool.take(tool.due(bench.clock.stamp().wall, LONG)[-1])
+
+    def test_what_retention_keeps_is_due(self, bench: Bench, tool: BackupTool) -> None:
+        now = bench.clock.stamp().wall
+        everything = tool.due(now, LONG)
+        assert everything
+        assert [due.at for due in everything] == sorted(due.at for due in everything)
+        assert all(now - LONG <= due.at <= now for due in everything)
+        assert all(due.label for due in everything)
+        assert tool.due(now, 2 * LONG)[-len(everything) :] == everything or isinstance(tool, PointInTime)
+        assert len(tool.due(now, 2 * LONG)) == len(everything), "retention has an end"
+        later = tool.due(now + DAY, LONG)
+        assert [due.at - DAY for due in later] == [due.at for due in everything]
+        assert all(due.at >= now - DAY for due in tool.due(now, DAY))
+
+    def test_what_is_taken_is_listed(self, bench: Bench, tool: BackupTool) -> None:
+        before = {point.id for point in tool.points()}
+        due = tool.due(bench.clock.stamp().wall, LONG)[-1]
+        point = tool.take(due)
+        assert point.id not in before
+        assert point.protection == self.protection
+        assert point.service == bench.stack.protections[self.protection].of
+        assert point.place in bench.stack.services
+        assert abs(point.taken - due.at) < timedelta(seconds=1)
+        assert point.covers_until >= point.taken
+        assert point.location
+        assert point.size >= 0
+        listed = tool.points()
+        assert [each.id for each in listed].count(point.id) == 1
+        assert [each.id for each in tool.points()] == [each.id for each in listed]
+        ends = [each.covers_until for each in listed]
+        assert ends == sorted(ends, reverse=True), "the newest comes first"
+        assert {each.id for each in listed} >= before, "taking one does not cost another"
+
+    def test_a_fresh_instance_brings_back_what_was_taken(
+        self, bench: Bench, tool: BackupTool, source: Endpoint, database: Database
+    ) -> None:
+        then = fingerprint(database, source)
+        point = self.take(bench, tool)
+        tool.start()
+        until = bench.clock.stamp().wall
+        database.execute(source, self.dialect.write, {"first": ROWS + 1, "last": 2 * ROWS})
+        now = fingerprint(database, source)
+        tool.stop()
+        other = bench.tool(self.protection)
+        (found,) = [each for each in other.points() if each.id == point.id]
+        parts = Parts()
+        with self._place(bench, source) as vessel:
+            if isinstance(other, PointInTime):
+                restored = other.restore_to(found, vessel, parts, until)
+            else:
+                restored = other.restore(found, vessel, parts)
+            self._holds(database, restored, then)
+        assert parts, "the parts of a recovery are timed, so it must say when they begin"
+        if isinstance(other, PointInTime):
+            with self._place(bench, source) as vessel:
+                self._holds(database, other.restore(found, vessel, parts), now)
+        assert fingerprint(database, source) == now, "a restore changes nothing at its source"
+
+    def test_a_lost_copy_is_not_listed_and_not_restored(
+        self, bench: Bench, tool: BackupTool, source: Endpoint
+    ) -> None:
+        point = self.take(bench, tool)
+        self.lose(bench, point)
+        assert point.id not in {each.id for each in tool.points()}
+        self._is_not_restored(bench, source, point)
+
+    def test_a_copy_that_was_cut_short_is_not_restored(
+        self, bench: Bench, tool: BackupTool, source: Endpoint
+    ) -> None:
+        point = self.take(bench, tool)
+        tool.stop()
+        self.cut(bench, point)
+        for each in (point, *(each for each in tool.points() if each.taken == point.taken)):
+            self._is_not_restored(bench, source, each)
+
+    def test_it_can_be_stopped_at_any_time(self, tool: BackupTool) -> None:
+        tool.stop()
+        tool.start()
+        tool.stop()
+        tool.stop()
+
+    def test_nothing_taken_of_a_service_that_is_gone_passes_for_a_copy(self) -> None:
+        with self.fresh_bench() as bench:
+            tool = bench.tool(self.protection)
+            source = bench.provision(bench.stack.protections[self.protection].of)
+            bench.database(source.service).destroy(source.lease)
+            with suppress(BackupError):  # a provider that copies volumes takes what is there
+                self._is_not_restored(bench, source, self.take(bench, tool))
+            tool.stop()
+            bench.destroy()
+            assert bench.remains() == []
+
+    @contextmanager
+    def _place(self, bench: Bench, source: Endpoint) -> Iterator[Vessel]:
+        vessel = bench.vessel(source)
+        try:
+            yield vessel
+        finally:
+            vessel.discard()
+
+    def _holds(self, database: Database, restored: Endpoint, content: Fingerprint) -> None:
+        assert database.alive(restored)
+        assert fingerprint(database, restored) == content
+
+    def _is_not_restored(self, bench: Bench, source: Endpoint, point: RecoveryPoint) -> None:
+        with self._place(bench, source) as vessel, pytest.raises(RestoreError) as caught:
+            bench.tool(self.protection).restore(point, vessel, Parts())
+        assert caught.value.hint

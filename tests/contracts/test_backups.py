@@ -1,0 +1,134 @@
+"""Every built-in backup tool keeps to the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from harness.contracts import POSTGRES, THINGS, BackupContract, Bench
+from harness.contracts.things import SCHEMA_FILE
+from harness.facts import OPERATOR, RecoveryPoint
+from harness.seams.s3_client import open_client
+from tests.backups.test_command import BACKUP, LIST, RESTORE
+
+from .place import Here
+
+SHOP = {"kind": "postgres", "fsync": False, **THINGS}
+PLAIN = {"kind": "s3", "bucket": "plain", "versioning": False, "object_lock": False}
+
+
+class InBucket(Here, BackupContract):
+    """What is alike in tools that write to S3.
+
+    Attributes:
+        part: the end of the key that a copy cannot do without.
+    """
+
+    protection = "copies"
+    part: ClassVar[str] = ""
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        for key, _ in self._objects(bench, point):
+            self._client(bench).delete_object(Bucket="plain", Key=key)
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        ((key, content, metadata),) = [
+            (key, found["Body"].read(), found["Metadata"])
+            for key, found in self._objects(bench, point)
+            if key.endswith(self.part)
+        ]
+        half = content[: len(content) // 2]
+        self._client(bench).put_object(Bucket="plain", Key=key, Body=half, Metadata=metadata)
+
+    def _objects(self, bench: Bench, point: RecoveryPoint) -> list[tuple[str, Any]]:
+        client, prefix = self._client(bench), point.location.partition("@")[0]
+        listed = client.list_objects_v2(Bucket="plain", Prefix=prefix)["Contents"]
+        return [(item["Key"], client.get_object(Bucket="plain", Key=item["Key"])) for item in listed]
+
+    def _client(self, bench: Bench) -> Any:
+        endpoint = bench.endpoints["vault"]
+        return open_client(endpoint, endpoint.credentials[OPERATOR])
+
+
+class TestPgDump(InBucket):
+    stack = {
+        "services": {"shop": SHOP, "vault": PLAIN},
+        "protections": {"copies": {"tool": "pg_dump", "of": "shop", "to": "vault", "every": "1d", "keep": 7}},
+    }
+
+
+@pytest.mark.slow
+class TestPostgresPitr(InBucket):
+    part = "base.tar.gz"
+    stack = {
+        "services": {"shop": SHOP, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "postgres-pitr", "of": "shop", "to": "vault", "ship_every": "200ms"}
+        },
+    }
+
+
+@pytest.mark.slow
+class TestCommand(InBucket):
+    stack = {
+        "services": {"shop": SHOP, "plain": PLAIN},
+        "protections": {
+            "copies": {
+                "tool": "command",
+                "of": "shop",
+                "to": "plain",
+                "every": "1d",
+                "keep": 2,
+                "backup": "backup",
+                "list": "list",
+                "restore": "restore",
+            }
+        },
+    }
+    files = {SCHEMA_FILE: POSTGRES.schema, "backup": BACKUP, "list": LIST, "restore": RESTORE}
+
+    def _client(self, bench: Bench) -> Any:
+        endpoint = bench.endpoints["plain"]
+        return open_client(endpoint, endpoint.credentials[OPERATOR])
+
+
+class TestRailwayVolumeBackup(Here, BackupContract):
+    protection = "snapshots"
+    stack = {
+        "services": {
+            "cloud": {"kind": "railway", "project": "shop", "environments": ["production"]},
+            "shop": {**SHOP, "environment": "production", "volume": "cloud/data"},
+        },
+        "protections": {
+            "snapshots": {"tool": "railway-volume-backup", "of": "shop", "schedule": ["daily", "weekly"]}
+        },
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        cloud = bench.endpoints["cloud"]
+        directory = self._directory(bench, point)
+        query = (
+            f'mutation {{ volumeInstanceBackupDelete(volumeInstanceId: "{directory.parent.name}", '
+            f'volumeInstanceBackupId: "{point.location}") {{ workflowId }} }}'
+        )
+        token = cloud.credentials[OPERATOR].secret.reveal()
+        answer = httpx.post(
+            f"{cloud.url}/graphql/v2",
+            json={"query": query},
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+        )
+        assert "errors" not in answer.json()
+        while directory.exists():
+            bench.clock.sleep(0.01)
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        control = self._directory(bench, point) / "pgdata" / "global" / "pg_control"
+        control.write_bytes(control.read_bytes()[:100])
+
+    def _directory(self, bench: Bench, point: RecoveryPoint) -> Path:
+        (found,) = bench.endpoints["cloud"].path.glob(f".backups/*/{point.location}")
+        return found

@@ -1,0 +1,66 @@
+"""Every built-in replica keeps to the contract."""
+
+from __future__ import annotations
+
+from harness.contracts import THINGS, Bench, DatabaseContract, ReplicaContract
+from harness.facts import OPERATOR, Endpoint
+from harness.seams.s3_client import open_client
+
+from .place import Here
+
+
+class TestPostgres(Here, DatabaseContract):
+    service = "shop"
+    stack = {
+        "services": {"shop": {"kind": "postgres", "fsync": False, **THINGS}},
+        "principals": {"owner": {"grants": {"shop": "owner"}}, "reader": {"grants": {"shop": "reader"}}},
+    }
+
+
+class TestPostgresOnVolume(Here, DatabaseContract):
+    service = "shop"
+    stack = {
+        "services": {
+            "cloud": {"kind": "railway", "project": "shop", "environments": ["production"]},
+            "shop": {
+                "kind": "postgres",
+                "environment": "production",
+                "volume": "cloud/data",
+                "fsync": False,
+                **THINGS,
+            },
+        },
+        "principals": {"owner": {"grants": {"shop": "owner"}}},
+    }
+
+
+class TestS3(Here, ReplicaContract):
+    service = "vault"
+    stack = {
+        "services": {"vault": {"kind": "s3", "bucket": "dumps"}},
+        "principals": {"keeper": {"grants": {"vault": "admin"}}, "auditor": {"grants": {"vault": "reader"}}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        client = open_client(endpoint, endpoint.credentials[OPERATOR])
+        client.put_object(Bucket=endpoint.name, Key="dump", Body=b"copy")
+
+
+class TestRailway(Here, ReplicaContract):
+    service = "cloud"
+    stack = {
+        "services": {
+            "cloud": {"kind": "railway", "project": "shop", "environments": ["production", "staging"]},
+            "shop": {"kind": "postgres", "environment": "production", "volume": "cloud/data"},
+        },
+        "principals": {
+            "deployer": {"grants": {"cloud": {"token": "project", "environment": "staging"}}},
+            "owner": {"grants": {"cloud": {"token": "account"}}},
+        },
+    }
+
+
+class TestFiles(Here, ReplicaContract):
+    service = "agent-workspace"
+    stack = {"services": {}, "principals": {"agent": {"workspace": "home"}}}
+    files = {"home/notes.txt": "Read me.\n"}

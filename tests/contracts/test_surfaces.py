@@ -1,0 +1,105 @@
+"""Every built-in surface keeps to the contract."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+from harness.contracts import THINGS, Attempt, Bench, SurfaceContract
+from harness.contracts.things import POSTGRES, SCHEMA_FILE
+from harness.facts import OPERATOR, Endpoint
+from harness.seams.s3_client import open_client
+
+from .place import Here
+
+NUMBERS = count(1)
+
+
+class TestFiles(Here, SurfaceContract):
+    surface, service, may = "files", "agent-workspace", "agent"
+    stack = {"services": {}, "principals": {"agent": {"workspace": "home"}}}
+    files = {"home/notes.txt": "Read me.\n"}
+    look = Attempt("search", {"pattern": "Read"})
+    test_who_lacks_the_right_is_refused = None  # the files are the agent's own
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old-{next(NUMBERS)}"
+        (endpoint.path / name).write_text("the only copy")
+        return Attempt("delete", {"path": name})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("delete", {"path": "nots.txt"})
+
+
+class TestSql(Here, SurfaceContract):
+    surface, service, may, may_not = "sql", "shop", "owner", "reader"
+    stack = {
+        "services": {"shop": {"kind": "postgres", "fsync": False, **THINGS}},
+        "principals": {"owner": {"grants": {"shop": "owner"}}, "reader": {"grants": {"shop": "reader"}}},
+    }
+    files = {SCHEMA_FILE: POSTGRES.schema}
+    look = Attempt("query", {"statement": "SELECT count(*) FROM things"})
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old_{next(NUMBERS)}"
+        bench.database("shop").execute(endpoint, f"SET ROLE data_owner; CREATE TABLE {name} (id integer)", {})
+        return Attempt("execute", {"statement": f"DROP TABLE {name}"})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("execute", {"statement": "DROP TABLE tings"})
+
+
+class TestS3(Here, SurfaceContract):
+    surface, service, may, may_not = "s3", "vault", "keeper", "auditor"
+    stack = {
+        "services": {"vault": {"kind": "s3", "bucket": "dumps"}},
+        "principals": {"keeper": {"grants": {"vault": "admin"}}, "auditor": {"grants": {"vault": "reader"}}},
+    }
+    look = Attempt("list", {"prefix": ""})
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        client, key = open_client(endpoint, endpoint.credentials[OPERATOR]), f"old-{next(NUMBERS)}"
+        version = client.put_object(Bucket=endpoint.name, Key=key, Body=b"copy")["VersionId"]
+        return Attempt("delete-object", {"key": key, "version": version})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("delete-object", {"key": "dumb"})
+
+
+class TestHttp(Here, SurfaceContract):
+    surface, service, may, may_not = "http", "cloud", "owner", "deployer"
+    stack = {
+        "services": {
+            "cloud": {
+                "kind": "railway",
+                "profile": "legacy",
+                "project": "shop",
+                "environments": ["production", "staging"],
+            }
+        },
+        "principals": {
+            "owner": {"grants": {"cloud": {"token": "account"}}},
+            "deployer": {"grants": {"cloud": {"token": "project", "environment": "staging"}}},
+        },
+    }
+    look = Attempt(
+        "request", {"path": "/graphql/v2", "json": {"query": "{ projects { edges { node { id } } } }"}}
+    )
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        project = self._ask(bench, endpoint, "{ projects { edges { node { id } } } }")
+        id = project["projects"]["edges"][0]["node"]["id"]
+        wanted = f'{{projectId: "{id}", mountPath: "/v{next(NUMBERS)}"}}'
+        made = self._ask(bench, endpoint, f"mutation {{ volumeCreate(input: {wanted}) {{ id }} }}")
+        return self._delete(made["volumeCreate"]["id"])
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return self._delete("00000000-0000-4000-8000-000000000000")
+
+    def _delete(self, volume: str) -> Attempt:
+        query = f'mutation {{ volumeDelete(volumeId: "{volume}") }}'
+        return Attempt("request", {"path": "/graphql/v2", "json": {"query": query}})
+
+    def _ask(self, bench: Bench, endpoint: Endpoint, query: str) -> dict[str, dict[str, object]]:
+        attempt = Attempt("request", {"path": "/graphql/v2", "json": {"query": query}})
+        return json.loads(self.perform(bench, endpoint, attempt).text)["data"]
