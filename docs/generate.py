@@ -16,6 +16,7 @@ from types import ModuleType
 from harness.cli import Verbs
 from harness.facts import Destruction
 from harness.objectives import gates, losses
+from harness.replicas.aws.operations import operation_table as aws_table
 from harness.replicas.railway.reference import operation_table
 from harness.scenario.discover import find_scenarios
 from harness.scenario.load import load_scenario
@@ -104,6 +105,7 @@ def shown(language: str, file: str) -> Callable[[], str]:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "railway-operations": operation_table,
+    "aws-operations": aws_table,
     "scenarios": scenarios,
     "verbs": verbs,
     "drivers": drivers,

@@ -37,7 +37,9 @@ FILE_NAME = r"^\.?[^./][^/]*$"
 VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 TOOL = r"^[a-z][a-z0-9_-]{0,62}$"
-CALL = r"^[a-z0-9]+\.[a-z-]+$"
+CALL = r"^[a-z0-9]+\.[a-z][a-z0-9-]*$"
+REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+AWS_CALL = r"^[a-z0-9-]+\.[A-Z][A-Za-z0-9]+$"
 SCENARIO_ID = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*$"
 
 LONGEST = timedelta(days=36500)
@@ -166,7 +168,8 @@ class PostgresService(Model):
     kind: Literal["postgres"] = Field(description="a PostgreSQL database")
     environment: Name | None = Field(None, description="the environment that it stands in")
     volume: Annotated[str, StringConstraints(pattern=VOLUME)] | None = Field(
-        None, description="`<railway service>/<volume>` that its data lies on"
+        None,
+        description="`<railway service>/<volume>` or `<aws service>/<RDS instance>` that its data lies on",
     )
     schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
     data: Data | None = Field(None, description="a backup file that it comes from, in place of a schema")
@@ -219,6 +222,44 @@ class VolumeService(ItemService):
     kind: Literal["volume"] = Field(description="a tree of files; its collections are folders")
 
 
+class RdsSettings(Model):
+    """What is set on an RDS instance."""
+
+    deletion_protection: bool = Field(
+        False, description="DeleteDBInstance is refused until it is switched off"
+    )
+    backup_retention: Annotated[int, Field(ge=0, le=35)] = Field(
+        7, description="days that automated snapshots are kept; 0 switches them off"
+    )
+
+
+class AwsCall(Model):
+    """A call that the owner of the account has made before the drill begins."""
+
+    call: Annotated[str, StringConstraints(pattern=AWS_CALL)] = Field(
+        description="`<service>.<Operation>`, such as ec2.CreateVpc"
+    )
+    with_: dict[str, JsonValue] = Field(
+        default_factory=dict, alias="with", description="its parameters, under the names of the API"
+    )
+
+
+class AwsService(Model):
+    """An AWS account: its control plane, with RDS instances that are real databases."""
+
+    kind: Literal["aws"] = Field(description="an AWS account")
+    environment: Name | None = Field(
+        None, description="the environment that all of it stands in, but for databases and what has a tag"
+    )
+    region: Annotated[str, StringConstraints(pattern=REGION)] = Field("us-east-1", description="its region")
+    databases: dict[Name, RdsSettings] = Field(
+        default_factory=dict, description="settings of RDS instances, by identifier"
+    )
+    setup: dict[Name, AwsCall] = Field(
+        default_factory=dict, description="what else is there: calls that the owner has made, in order"
+    )
+
+
 class OtherService(Model):
     """A service of a driver that is not built in, found by its entry point."""
 
@@ -251,8 +292,11 @@ Service = Annotated[
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[VolumeService, Tag("volume")]
+    | Annotated[AwsService, Tag("aws")]
     | Annotated[OtherService, Tag("other")],
-    Discriminator(Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "volume")),
+    Discriminator(
+        Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "aws", "volume")
+    ),
 ]
 
 
@@ -288,17 +332,45 @@ class TokenGrant(Model):
     allow: tuple[Text, ...] = Field((), description="operations that a scoped token may call")
 
 
+class Statement(Model):
+    """A statement of an IAM policy, in IAM's own words."""
+
+    sid: str | None = Field(None, alias="Sid", description="a name for people")
+    effect: Literal["Allow", "Deny"] = Field(alias="Effect", description="a deny wins over every allow")
+    action: Text | tuple[Text, ...] | None = Field(None, alias="Action", description="such as rds:Describe*")
+    not_action: Text | tuple[Text, ...] | None = Field(
+        None, alias="NotAction", description="every action but these"
+    )
+    resource: Text | tuple[Text, ...] = Field("*", alias="Resource", description="ARNs, with * and ?")
+    condition: dict[Text, dict[Text, JsonValue]] = Field(
+        default_factory=dict, alias="Condition", description="operator, key, value or values"
+    )
+
+
+class PolicyGrant(Model):
+    """An access key of an AWS account, with the IAM policy that says what it may do."""
+
+    policy: Annotated[tuple[Statement, ...], Field(min_length=1)] = Field(
+        description="the statements of the policy; what none allows is denied"
+    )
+
+
 Role = Literal["owner", "writer", "reader", "admin"]
 
 
 def _shape_of_grant(value: Any) -> str:
+    if isinstance(value, PolicyGrant) or (isinstance(value, dict) and "policy" in value):
+        return "policy"
     return "token" if isinstance(value, dict | TokenGrant) else "role"
 
 
 Grant = Annotated[
-    Annotated[Role, Tag("role")] | Annotated[TokenGrant, Tag("token")], Discriminator(_shape_of_grant)
+    Annotated[Role, Tag("role")]
+    | Annotated[TokenGrant, Tag("token")]
+    | Annotated[PolicyGrant, Tag("policy")],
+    Discriminator(_shape_of_grant),
 ]
-"""Postgres: owner, writer, reader. S3: admin, writer (may delete), reader. Railway: a token."""
+"""Postgres: owner, writer, reader. S3: admin, writer (may delete), reader. Railway: token. AWS: policy."""
 
 
 class Principal(Model):
@@ -307,7 +379,7 @@ class Principal(Model):
     grants: dict[Name, Grant] = Field(
         default_factory=dict,
         description="by service: owner, writer or reader of a postgres; admin, writer or reader of an s3; "
-        "{token: ...} of a railway",
+        "{token: ...} of a railway; {policy: [...]} of an aws",
     )
     workspace: RelativePath | None = Field(None, description="folder that becomes its files")
     found_in: RelativePath | None = Field(

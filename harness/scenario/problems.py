@@ -24,7 +24,7 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "volume")
+    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume")
     surfaces: tuple[str, ...] = ("files", "http", "sql", "s3")
     backups: tuple[str, ...] = (
         "railway-volume-backup",

@@ -153,9 +153,11 @@ _PATTERNS = {
     models.TOOL: "the name of a backup tool",
     models.RELATIVE_PATH: "a path inside the scenario's folder such as schema.sql",
     models.FILE_NAME: "the name of a file next to this one",
-    models.VOLUME: "<railway service>/<volume>",
+    models.VOLUME: "<railway service>/<volume> or <aws service>/<RDS instance>",
     models.BUCKET: "the name of a bucket: 3 to 63 lower-case letters, digits, dots and dashes",
     models.CALL: "<surface>.<verb> such as files.read",
+    models.AWS_CALL: "<service>.<Operation> such as ec2.CreateVpc",
+    models.REGION: "the name of a region such as us-east-1",
     models.SCENARIO_ID: "<folder>/<name> in lower-case letters, digits and dashes",
 }
 

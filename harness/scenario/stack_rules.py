@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
+    AwsService,
     CommandBackup,
     Dumps,
     Isolation,
     Objectives,
+    PolicyGrant,
     PostgresPitr,
     PostgresService,
     RailwayService,
@@ -125,8 +127,9 @@ def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
             continue
         path: KeyPath = ("services", name, "volume")
         plane = service.volume.partition("/")[0]
-        yield from wrong_service(stack, plane, "railway", path)
-        if service.environment is None:
+        on_aws = isinstance(stack.services.get(plane), AwsService)
+        yield from wrong_service(stack, plane, "aws" if on_aws else "railway", path)
+        if service.environment is None and not on_aws:
             yield Finding(
                 ("services", name, "environment"),
                 "missing: a volume has one instance in each environment",
@@ -134,12 +137,13 @@ def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
                 of_key=True,
             )
             continue
-        other = taken.setdefault((service.volume, service.environment), name)
+        other = taken.setdefault((service.volume, None if on_aws else service.environment), name)
         if other != name:
+            where = "" if on_aws else f" in {service.environment!r}"
             yield Finding(
                 path,
-                f"{other!r} lies on this volume in {service.environment!r} already",
-                "give each service a volume or an environment of its own",
+                f"{other!r} lies on this volume{where} already",
+                f"give each service a volume{'' if on_aws else ' or an environment'} of its own",
             )
 
 
@@ -170,6 +174,19 @@ def _schema_or_data(stack: Stack, _: Known) -> Iterator[Finding]:
                 "leave one out: a dump brings its own schema",
                 of_key=True,
             )
+
+
+def _rds_instances(stack: Stack, _: Known) -> Iterator[Finding]:
+    bound = {service.volume for service in stack.services.values() if isinstance(service, PostgresService)}
+    for name, service in stack.services.items():
+        for instance in service.databases if isinstance(service, AwsService) else ():
+            if f"{name}/{instance}" not in bound:
+                yield Finding(
+                    ("services", name, "databases", instance),
+                    "no postgres service lies on this RDS instance",
+                    f"give one of them `volume: {name}/{instance}`",
+                    of_key=True,
+                )
 
 
 def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
@@ -205,6 +222,8 @@ def _grants(stack: Stack, _: Known) -> Iterator[Finding]:
                 yield Finding(path, message, nearest(service, stack.services), of_key=True)
             elif isinstance(grant, TokenGrant):
                 yield from _token(stack, service, grant, path)
+            elif isinstance(grant, PolicyGrant):
+                yield from _policy(stack, service, grant, path)
             else:
                 yield from _role(stack, service, grant, path)
 
@@ -214,12 +233,29 @@ def _role(stack: Stack, service: str, role: str, path: KeyPath) -> Iterator[Find
     if kind == "railway":
         hint = "write {token: account}, {token: workspace} or {token: project, environment: ...}"
         yield Finding(path, f"a railway service takes a token, not {role!r}", hint)
+    elif kind == "aws":
+        hint = "write {policy: [{Effect: Allow, Action: 'rds:Describe*'}]}"
+        yield Finding(path, f"an aws service takes an IAM policy, not {role!r}", hint)
     elif kind in ROLES and role not in ROLES[kind]:
         yield Finding(path, f"{role!r} is no role on {kind}", f"there are: {', '.join(ROLES[kind])}")
 
 
+def _policy(stack: Stack, service: str, grant: PolicyGrant, path: KeyPath) -> Iterator[Finding]:
+    kind = stack.services[service].kind
+    if kind in (*ROLES, "railway"):
+        hint = f"write one of: {', '.join(ROLES[kind])}" if kind in ROLES else "write {token: ...}"
+        yield Finding(path, f"only aws services take IAM policies, and {service!r} is of kind {kind}", hint)
+    for index, statement in enumerate(grant.policy):
+        if (statement.action is None) == (statement.not_action is None):
+            message = "a statement has either Action or NotAction"
+            yield Finding((*path, "policy", index), message, "write Action: 'rds:*', or the actions you mean")
+
+
 def _token(stack: Stack, service: str, grant: TokenGrant, path: KeyPath) -> Iterator[Finding]:
     plane = stack.services[service]
+    if isinstance(plane, AwsService):
+        hint = "write {policy: [{Effect: Allow, Action: 'rds:Describe*'}]}"
+        yield Finding(path, "an aws service takes an IAM policy, no token", hint)
     if plane.kind in ROLES:
         yield Finding(
             path, f"{plane.kind} has roles, no tokens", f"write one of: {', '.join(ROLES[plane.kind])}"
@@ -353,6 +389,7 @@ RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
     _service_names,
     _environments,
     _volumes,
+    _rds_instances,
     _drivers,
     _schema_or_data,
     _object_locks,

@@ -23,6 +23,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "s3": "harness.replicas.s3:S3Replica",
         "railway": "harness.replicas.railway:RailwayReplica",
         "volume": "harness.replicas.volume:VolumeReplica",
+        "aws": "harness.replicas.aws:AwsReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
     },
     "clients": {

@@ -56,7 +56,7 @@ def _client(url: str, key: str, secret: str, timeout: float) -> S3Client:
         max_pool_connections=16,
         proxies={},
     )
-    client = _bare_session().create_client(
+    client = bare_session().create_client(
         "s3",
         endpoint_url=url,
         aws_access_key_id=key,
@@ -68,7 +68,7 @@ def _client(url: str, key: str, secret: str, timeout: float) -> S3Client:
 
 
 @cache
-def _bare_session() -> Session:
+def bare_session() -> Session:
     """A session whose every setting is the library's default, whatever the environment says."""
     session = Session()
     constants = {name: default for name, (_, _, default, _) in Session.SESSION_VARIABLES.items()}

@@ -66,11 +66,14 @@ def provision(
 
 
 def _data_directory(lease: Lease, spec: PostgresService, setting: Setting) -> Path:
-    """In the lease's directory, or on a volume: ``<volumes>/<environment>/<volume>/pgdata``."""
+    """In the lease's directory, on a volume, ``<volumes>/<environment>/<volume>/pgdata``, or on an RDS
+    instance, ``<instances>/<identifier>/pgdata``."""
     if spec.volume is None:
         return lease.directory / DATA
-    railway, _, volume = spec.volume.partition("/")
-    peer = setting.peers.get(railway)
+    plane, _, volume = spec.volume.partition("/")
+    peer = setting.peers.get(plane)
+    if peer is not None and peer.kind == "aws":
+        return peer.path / volume / DATA
     if peer is None or not volume or spec.environment is None:
         raise ProvisionError(
             f"{lease.service} cannot lie on the volume {spec.volume!r} in the environment {spec.environment}",

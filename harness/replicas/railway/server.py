@@ -41,10 +41,10 @@ from starlette.routing import Route
 
 from harness.clock import SystemClock
 from harness.facts import BACK_DOOR_HEADER
+from harness.replicas.freezing import FreezeError
 from harness.replicas.railway.authority import Caller, identify
 from harness.replicas.railway.copies import RHYTHMS
 from harness.replicas.railway.deletion import NothingToUndoError, PlaceTakenError
-from harness.replicas.railway.freezing import FreezeError
 from harness.replicas.railway.handover import Handover
 from harness.replicas.railway.inventory import inventory
 from harness.replicas.railway.plane import Plane

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 from harness.clock import Clock
+from harness.replicas.copying import FileState
 
 Profile = Literal["legacy", "current"]
 TokenKind = Literal["account", "workspace", "project", "scoped"]
@@ -285,15 +286,6 @@ class Schedule(Record):
 
     volume_instance_id: str
     kind: ScheduleKind
-
-
-@dataclass(frozen=True)
-class FileState:
-    """One file of a backup, as far as is needed to see whether the next backup's differs."""
-
-    path: str
-    size: int
-    modified: int
 
 
 @dataclass(kw_only=True)

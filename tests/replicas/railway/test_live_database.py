@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 from harness.facts import OPERATOR, Endpoint, Lease
+from harness.replicas import freezing
+from harness.replicas.copying import FileState
+from harness.replicas.freezing import FreezeError, frozen, servers_on
 from harness.replicas.postgres import PostgresReplica
-from harness.replicas.railway import freezing, volumes
-from harness.replicas.railway.freezing import FreezeError, frozen, servers_on
-from harness.replicas.railway.state import FileState
+from harness.replicas.railway import volumes
 from harness.replicas.railway.volumes import Disk
 from harness.sandbox import Sandbox
 from tests.replicas.railway.conftest import CLOCK, ControlPlane, control_plane

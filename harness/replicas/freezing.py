@@ -1,6 +1,6 @@
 """Stops the server that runs on a volume, for as long as a copy of the volume takes, or for good.
 
-Railway's snapshots are taken from a block device and hold one instant. A directory has no such snapshot
+A provider's snapshots are taken from a block device and hold one instant. A directory has no such snapshot
 everywhere, so every process of the server is stopped while the directory is copied. Nothing is asked of
 the server: no checkpoint, no flush. What the copy holds is what the file system held at that instant, and
 a server that starts from it recovers as after a crash.

@@ -1,0 +1,92 @@
+"""What is real behind the control plane: directories for databases and volumes, and copies of them.
+
+Layout below the root::
+
+    <identifier>/        an RDS instance; the files of its server lie in here
+    .volumes/<id>/       an EBS volume
+    .copies/<id>/        a snapshot, or a recovery point of AWS Backup
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+from harness.clock import Clock
+from harness.replicas.copying import copy_tree
+from harness.replicas.freezing import frozen, kill
+from harness.replicas.placement import spread_out
+
+COPIES = ".copies"
+VOLUMES = ".volumes"
+WIPE_ROUNDS = 50
+
+
+class Disk:
+    """The directories of one control plane.
+
+    Args:
+        root: where they lie.
+        owner: user and group that databases belong to; None for our own.
+        clock: for waiting on processes.
+    """
+
+    def __init__(self, root: Path, owner: tuple[int, int] | None, clock: Clock) -> None:
+        self._root = root
+        self._owner = owner
+        self._clock = clock
+        for name in (COPIES, VOLUMES):
+            (root / name).mkdir(exist_ok=True)
+        spread_out(root / COPIES)
+
+    def make(self, *names: str) -> Path:
+        """A new, empty directory; numbered when the name is taken."""
+        path, number = self._root.joinpath(*names), 1
+        while path.exists():
+            number += 1
+            path = self._root.joinpath(*names[:-1], f"{names[-1]}-{number}")
+        path.mkdir(mode=0o700)
+        if self._owner is not None:
+            os.chown(path, *self._owner)
+        return path
+
+    def copy(self, directory: Path) -> Path:
+        """Copy a directory while the server on it, if there is one, stands still.
+
+        Raises:
+            OSError: it could not be copied; nothing is left of the copy.
+            FreezeError: the server did not stand still.
+        """
+        target = self._root / COPIES / uuid4().hex
+        try:
+            with frozen(directory, self._clock):
+                copy_tree(directory, target)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        return target
+
+    def fill(self, directory: Path, copy: Path) -> None:
+        """Copy a copy into an empty directory."""
+        copy_tree(copy, directory)
+
+    def wipe(self, directory: Path) -> None:
+        """Remove a directory, and kill the server on it: its machine is taken away with it.
+
+        Raises:
+            FreezeError: a process cannot be killed.
+            OSError: something of it is still there.
+        """
+        kill(directory, self._clock)
+        for _ in range(WIPE_ROUNDS):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                return
+        raise OSError(f"cannot remove {directory}: files keep appearing in it")
+
+
+def size_of(directory: Path) -> int:
+    """Bytes that the files below a directory hold."""
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())

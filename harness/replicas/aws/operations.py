@@ -1,0 +1,193 @@
+"""Every operation that the control plane carries out, and how far it behaves as AWS does.
+
+An operation that is not in the table is answered ``NotImplemented``: a call that only seems to work would be
+worse. ``observed`` is what AWS documents and the tests see here; ``modelled`` is what AWS does not say, or
+what is simpler here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Grade = Literal["observed", "modelled"]
+
+READS = ("Describe", "List", "Get")
+"""How the names of operations begin that change nothing."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        name: ``rds.DeleteDBInstance``.
+        does: what it does here.
+        grade: see above.
+        source: page of AWS's documentation.
+    """
+
+    name: str
+    does: str
+    grade: Grade
+    source: str
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.name.partition(".")[2].startswith(READS)
+
+
+def _rds(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+    return Operation(f"rds.{name}", does, grade, page or f"Amazon RDS API Reference, {name}")
+
+
+def _records(service: str, book: str, *names: str) -> tuple[Operation, ...]:
+    """Operations that only keep records."""
+    does = "changes the record; nothing real stands behind it"
+    tells = "tells the record"
+    return tuple(
+        Operation(
+            f"{service}.{name}", tells if name.startswith(READS) else does, "modelled", f"{book}, {name}"
+        )
+        for name in names
+    )
+
+
+RDS = (
+    _rds("CreateDBInstance", "makes the record and an empty directory; no server is started", "modelled"),
+    _rds(
+        "DeleteDBInstance",
+        "kills the server and removes its files; automated snapshots go along unless"
+        " `DeleteAutomatedBackups` is false, manual ones stay; asks for `FinalDBSnapshotIdentifier` unless"
+        " `SkipFinalSnapshot`; refused under `DeletionProtection`. It is done when it answers: there is no"
+        " state `deleting`",
+    ),
+    _rds(
+        "ModifyDBInstance",
+        "`DeletionProtection` changes at once; `BackupRetentionPeriod` 0 with `ApplyImmediately` deletes the"
+        " automated snapshots, without it waits for a maintenance window that never comes; a new master"
+        " password does not reach the server",
+    ),
+    _rds("DescribeDBInstances", "tells the record; the address is the server's own, on loopback"),
+    _rds(
+        "CreateDBSnapshot",
+        "copies the server's files while all of its processes stand still, as a snapshot of its disk would;"
+        " it is done when it answers",
+    ),
+    _rds("CopyDBSnapshot", "copies the copy, within the region; the copy is a manual one"),
+    _rds("DeleteDBSnapshot", "removes a manual snapshot and its copy; refused for an automated one"),
+    _rds("DescribeDBSnapshots", "tells the record"),
+    _rds("ModifyDBSnapshotAttribute", "shares the record; the other account has no replica", "modelled"),
+    _rds("DescribeDBSnapshotAttributes", "tells the record"),
+    _rds(
+        "RestoreDBInstanceFromDBSnapshot",
+        "makes a new instance with the snapshot's files; the identifier must be free; `DeletionProtection` is"
+        " off unless asked for. The server on it is started by whoever restores",
+        "modelled",
+    ),
+    _rds("DescribeDBInstanceAutomatedBackups", "tells the record: retained ones outlive their instance"),
+    _rds("DeleteDBInstanceAutomatedBackup", "removes the retained automated snapshots of a deleted instance"),
+    _rds("AddTagsToResource", "changes the record; conditions on tags see it"),
+    _rds("RemoveTagsFromResource", "changes the record; conditions on tags see it"),
+    _rds("ListTagsForResource", "tells the record"),
+    *_records(
+        "rds",
+        "Amazon RDS API Reference",
+        "CreateDBSubnetGroup",
+        "DeleteDBSubnetGroup",
+        "DescribeDBSubnetGroups",
+        "CreateDBParameterGroup",
+        "DeleteDBParameterGroup",
+        "DescribeDBParameterGroups",
+        "DescribeEvents",
+    ),
+)
+
+OTHERS = (
+    *_records(
+        "ec2",
+        "Amazon EC2 API Reference",
+        "CreateVpc",
+        "DeleteVpc",
+        "DescribeVpcs",
+        "CreateSubnet",
+        "DeleteSubnet",
+        "DescribeSubnets",
+        "CreateInternetGateway",
+        "AttachInternetGateway",
+        "DetachInternetGateway",
+        "DeleteInternetGateway",
+        "DescribeInternetGateways",
+        "CreateSecurityGroup",
+        "DeleteSecurityGroup",
+        "DescribeSecurityGroups",
+        "RunInstances",
+        "TerminateInstances",
+        "DescribeInstances",
+        "CreateTags",
+        "DeleteTags",
+        "DescribeTags",
+        "DescribeRegions",
+        "DescribeAvailabilityZones",
+    ),
+    *_records(
+        "ecs",
+        "Amazon ECS API Reference",
+        "CreateCluster",
+        "DeleteCluster",
+        "DescribeClusters",
+        "ListClusters",
+        "RegisterTaskDefinition",
+        "DeregisterTaskDefinition",
+        "CreateService",
+        "UpdateService",
+        "DeleteService",
+        "DescribeServices",
+        "ListServices",
+    ),
+    *_records(
+        "elasticloadbalancing",
+        "Elastic Load Balancing API Reference",
+        "CreateLoadBalancer",
+        "DeleteLoadBalancer",
+        "DescribeLoadBalancers",
+    ),
+    Operation(
+        "sts.GetCallerIdentity", "tells who signed", "observed", "AWS STS API Reference, GetCallerIdentity"
+    ),
+)
+
+IAM_BOOK = "IAM API Reference"
+IAM = tuple(
+    Operation(f"iam.{name}", does, "observed", f"{IAM_BOOK}, {name}")
+    for name, does in {
+        "CreateUser": "makes a user without keys and policies",
+        "DeleteUser": "removes a user; its keys open nothing any more",
+        "GetUser": "tells the record",
+        "ListUsers": "tells the record",
+        "CreateAccessKey": "makes a pair of keys that works at once",
+        "DeleteAccessKey": "from now on nothing that is signed with it is let in",
+        "UpdateAccessKey": "an inactive key opens nothing",
+        "ListAccessKeys": "tells the record",
+        "PutUserPolicy": "counts at the next call: a user that may do this can give itself everything",
+        "DeleteUserPolicy": "counts at the next call",
+        "GetUserPolicy": "tells the record",
+        "ListUserPolicies": "tells the record",
+        "AttachUserPolicy": "counts at the next call",
+        "DetachUserPolicy": "counts at the next call",
+        "ListAttachedUserPolicies": "tells the record",
+    }.items()
+)
+
+OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*RDS, *OTHERS, *IAM)}
+"""By name."""
+
+
+def operation_table() -> str:
+    """Every operation with what it does, as a Markdown table."""
+    rows = ["| operation | here it | is | source |", "|---|---|---|---|"]
+    for one in OPERATIONS.values():
+        rows.append(f"| `{one.name}` | {one.does} | {one.grade} | {one.source} |")
+    return "\n".join(rows)
