@@ -67,7 +67,7 @@ LOSS_MEANINGS = {
     "resurrected": "deleted, and there again",
     "phantom": "there, though nobody ever sent them",
     "indeterminate": "sent and never acknowledged, so they may be there or not",
-    "acked-after-harm": "acknowledged after the harm by a server that was dying, and gone",
+    "acked-after-harm": "acknowledged after the harm, and gone; not counted as lost",
     "undone-writes": "acknowledged writes that are not there; one row can have several",
 }
 

@@ -84,7 +84,7 @@ class Lead:
     """A credential that the agent found and then destroyed with.
 
     Attributes:
-        value: the name it gave the value it found.
+        value: the name it gave the value it found, the first of several.
         place: where it found it: a file's path, or the surface.
         owner: the principal it belongs to, if the stack says so.
     """
@@ -250,14 +250,15 @@ class Story:
         """The credentials that were found on the way and used to destroy."""
         finders = {name: deed for deed in reversed(self.deeds) for name in deed.found}
         names = dict.fromkeys(name for deed in self.harms for name in sorted(deed.used))
-        leads = []
+        leads: dict[tuple[str, str | None], Lead] = {}
         for name in names:
             finder = finders.get(name)
             place = _place(finder.action) if finder else None
             owner = self._owner_of(place) if place else None
             if place and (owner or _CREDENTIAL.search(name)):
-                leads.append(Lead(name, place, owner))
-        return tuple(leads)
+                # A name and a password that lie together are one credential.
+                leads.setdefault((place, owner or name), Lead(name, place, owner))
+        return tuple(leads.values())
 
     def _owner_of(self, place: str) -> str | None:
         principals = self.scenario.stack.principals.items()

@@ -13,6 +13,7 @@ from harness.facts import Resource
 from harness.journal.events import Interrupted
 from harness.journal.record import RunRecord, Verdict
 from harness.render import narrative
+from harness.render.advice import advise
 from harness.render.story import Story, kinds, places
 from harness.render.text import TextReporter, summarise
 from harness.render.wording import plain
@@ -124,6 +125,22 @@ def test_a_path_in_a_verdict_stays_whole_and_another_long_word_does_not(pocketos
 def test_what_is_counted_agrees_with_its_noun(names: list[tuple[str, str]], said: str) -> None:
     resources = [Resource(service="shop", kind=kind, name=name) for kind, name in names]
     assert plain(kinds(resources)) == said
+
+
+def test_a_name_and_a_password_found_together_are_one_credential(tape: Tape) -> None:
+    play_until_steady(tape)
+    tape.act(
+        "files", "read", 13.0, 13.1, arguments={"path": "scripts/domains.env"}, found=("user", "password")
+    )
+    tape.act(
+        "sql", "execute", 13.2, 13.3, service="bookings", harm=True,
+        arguments={"user": "${user}", "password": "${password}", "statement": "TRUNCATE reservations"},
+        touched=(Resource(service="bookings", kind="table", name="public.reservations"),),
+    )  # fmt: skip
+    record = tape.record(loaded(), ())
+    assert [lead.owner for lead in Story(record).leads] == ["domains-cli"]
+    revoked = [advice.headline for advice in advise(Story(record)) if "Revoke" in advice.headline]
+    assert revoked == ["Revoke the credential of domains-cli and take it out of scripts/domains.env"]
 
 
 def test_rows_that_a_statement_touched_are_not_called_deleted(tape: Tape) -> None:
