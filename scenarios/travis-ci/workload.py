@@ -22,9 +22,7 @@ class Visitor(LedgerUser):
             self.sign_up(self.login or f"person-{self.key()}")
             return
         with self.transaction() as tx:
-            tx.insert(
-                "sign_ins", self.key(), user_id=self.cookie, login=self.login, at=datetime.now(UTC)
-            )
+            tx.insert("sign_ins", self.key(), user_id=self.cookie, login=self.login, at=datetime.now(UTC))
 
     @task(1)
     def come_anew(self) -> None:
