@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite(
     "harness.contracts.backup",
     "harness.contracts.contract",
-    "harness.contracts.database",
+    "harness.contracts.store",
     "harness.contracts.replica",
     "harness.contracts.surface",
 )
@@ -17,10 +17,10 @@ pytest.register_assert_rewrite(
 from harness.contracts.backup import BackupContract  # noqa: E402
 from harness.contracts.bench import Bench  # noqa: E402
 from harness.contracts.contract import Contract  # noqa: E402
-from harness.contracts.database import DatabaseContract  # noqa: E402
 from harness.contracts.replica import ReplicaContract  # noqa: E402
+from harness.contracts.store import DatabaseContract, ItemStoreContract  # noqa: E402
 from harness.contracts.surface import Attempt, SurfaceContract  # noqa: E402
-from harness.contracts.things import POSTGRES, THINGS, Dialect  # noqa: E402
+from harness.contracts.things import POSTGRES, THINGS, Dialect, ItemThings, SqlThings  # noqa: E402
 
 __all__ = [
     "POSTGRES",
@@ -31,6 +31,9 @@ __all__ = [
     "Contract",
     "DatabaseContract",
     "Dialect",
+    "ItemStoreContract",
+    "ItemThings",
     "ReplicaContract",
+    "SqlThings",
     "SurfaceContract",
 ]

@@ -16,7 +16,7 @@ from harness.clock import SystemClock
 from harness.facts import WORKSPACE_SUFFIX, Endpoint, Lease
 from harness.sandbox import MARK, Sandbox, unprivileged_account
 from harness.scenario.models import Stack, driver_of
-from harness.seams.drivers import BackupTool, Database, Replica, Setting, Surface, Vessel
+from harness.seams.drivers import BackupTool, Database, Replica, Setting, Store, Surface, Vessel
 from harness.seams.lookup import lookup
 
 FOLDER = "stack"
@@ -59,10 +59,22 @@ class Bench:
         driver: Replica = lookup("replicas", name)()
         return driver
 
+    def store(self, service: str) -> Store:
+        """As ``driver``, of a service whose content can be compared."""
+        driver = self.driver(service)
+        assert isinstance(driver, Store), f"{type(driver).__name__} has not all of Store"
+        return driver
+
     def database(self, service: str) -> Database:
-        """As ``driver``, of a service that must be a database."""
+        """As ``driver``, of a service that speaks SQL."""
         driver = self.driver(service)
         assert isinstance(driver, Database), f"{type(driver).__name__} has not all of Database"
+        return driver
+
+    def driver_of(self, endpoint: Endpoint) -> Store:
+        """The instance that brought a replica up, which a run asks as long as it lives."""
+        driver = self._drivers[endpoint.lease]
+        assert isinstance(driver, Store), f"{type(driver).__name__} has not all of Store"
         return driver
 
     def lease(self, service: str, purpose: str = "") -> Lease:
@@ -89,7 +101,7 @@ class Bench:
 
     def vessel(self, like: Endpoint, *, replace: bool = False) -> Vessel:
         """A fresh, empty replica for a restore, of a database that has been provisioned."""
-        driver = self.database(like.service)
+        driver = self.store(like.service)
         lease = self.lease(like.service, token_hex(3))
         self._drivers[lease] = driver
         return driver.vessel(lease, like, self.setting(), replace=replace)
@@ -101,7 +113,7 @@ class Bench:
         for place in filter(None, [getattr(model, "to", None)]):
             self.provision(place)
         tool: BackupTool = lookup("backups", model.tool)(
-            protection, model, source, self.database(model.of), self.setting()
+            protection, model, source, self.store(model.of), self.setting()
         )
         self._tools.append(tool)
         return tool

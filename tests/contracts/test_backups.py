@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 
-from harness.contracts import POSTGRES, THINGS, BackupContract, Bench
+from harness.contracts import POSTGRES, THINGS, BackupContract, Bench, ItemThings
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, RecoveryPoint
 from harness.seams.s3_client import open_client
@@ -17,6 +18,7 @@ from tests.backups.test_command import BACKUP, LIST, RESTORE
 from .place import Here
 
 SHOP = {"kind": "postgres", "fsync": False, **THINGS}
+UPLOADS = {"kind": "volume", "collections": ["things"]}
 PLAIN = {"kind": "s3", "bucket": "plain", "versioning": False, "object_lock": False}
 
 
@@ -93,6 +95,52 @@ class TestCommand(InBucket):
     def _client(self, bench: Bench) -> Any:
         endpoint = bench.endpoints["plain"]
         return open_client(endpoint, endpoint.credentials[OPERATOR])
+
+
+class TestArchive(InBucket):
+    content = ItemThings()
+    stack = {
+        "services": {"uploads": UPLOADS, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "archive", "of": "uploads", "to": "vault", "every": "1d", "keep": 7}
+        },
+    }
+
+
+class TestSnapshotBesideIt(Here, BackupContract):
+    protection = "snapshots"
+    content = ItemThings()
+    checks = False
+    stack = {
+        "services": {"uploads": UPLOADS},
+        "protections": {"snapshots": {"tool": "volume-snapshot", "of": "uploads", "every": "1d", "keep": 7}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        shutil.rmtree(self._snapshot(bench, point))
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        (self._snapshot(bench, point) / "things" / "thing-0001").write_bytes(b"thi")
+
+    def _snapshot(self, bench: Bench, point: RecoveryPoint) -> Path:
+        place = bench.endpoints[point.place]
+        (found,) = [path for path in place.path.parent.rglob(point.location) if path.is_dir()]
+        return found
+
+
+class TestSnapshotElsewhere(TestSnapshotBesideIt):
+    stack = {
+        "services": {"uploads": UPLOADS, "shelf": {"kind": "volume"}},
+        "protections": {
+            "snapshots": {
+                "tool": "volume-snapshot",
+                "of": "uploads",
+                "to": "shelf",
+                "every": "1d",
+                "keep": 7,
+            }
+        },
+    }
 
 
 class TestRailwayVolumeBackup(Here, BackupContract):

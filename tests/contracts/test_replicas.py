@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.contracts import THINGS, Bench, DatabaseContract, ReplicaContract
+from harness.contracts import THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
 from harness.facts import OPERATOR, Endpoint
+from harness.seams.drivers import Store
 from harness.seams.s3_client import open_client
 
 from .place import Here
@@ -32,6 +33,20 @@ class TestPostgresOnVolume(Here, DatabaseContract):
         },
         "principals": {"owner": {"grants": {"shop": "owner"}}},
     }
+
+
+class TestVolume(Here, ItemStoreContract):
+    service = "uploads"
+    stack = {
+        "services": {"uploads": {"kind": "volume", "collections": ["things"]}},
+        "principals": {
+            "editor": {"grants": {"uploads": "writer"}},
+            "auditor": {"grants": {"uploads": "reader"}},
+        },
+    }
+
+    def prepare(self, store: Store, fresh: Endpoint) -> None:
+        (fresh.path / "things").mkdir()
 
 
 class TestS3(Here, ReplicaContract):
