@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from harness.backups.object_store import ObjectStore
 from harness.clock import Clock
@@ -67,12 +68,14 @@ class Ground:
 
     def setting(self) -> Setting:
         """What a replica is given when it is provisioned now."""
+        assumed = self.plan.loaded.scenario.recover.assume
         return Setting(
             stack=self.plan.loaded.stack,
             folder=self.plan.loaded.folder,
             sandbox=self.sandbox,
             clock=self.clock,
             peers=dict(self.endpoints),
+            assumed=sum((time for _, time in assumed if time is not None), timedelta(0)),
         )
 
     def lease(self, service: str, purpose: str = "") -> Lease:

@@ -469,6 +469,14 @@ class PostgresPitr(ProtectionModel):
         return self.ship_every
 
 
+class DelayedReplica(ProtectionModel):
+    """A standby server that has everything at once and applies it only after a while."""
+
+    tool: Literal["delayed-replica"] = Field(description="a standby that stays behind")
+    of: Name = Field(description="the postgres service that it follows")
+    delay: Period = Field(description="how far it stays behind; older harm is in it too")
+
+
 class CommandBackup(ProtectionModel):
     """The team's own backup scripts, for a tool that the harness does not know."""
 
@@ -505,6 +513,7 @@ Protection = Annotated[
     Annotated[RailwayVolumeBackup, Tag("railway-volume-backup")]
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
+    | Annotated[DelayedReplica, Tag("delayed-replica")]
     | Annotated[CommandBackup, Tag("command")]
     | Annotated[Archive, Tag("archive")]
     | Annotated[VolumeSnapshot, Tag("volume-snapshot")]
@@ -517,6 +526,7 @@ Protection = Annotated[
             "railway-volume-backup",
             "pg_dump",
             "postgres-pitr",
+            "delayed-replica",
             "command",
             "archive",
             "volume-snapshot",

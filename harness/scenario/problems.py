@@ -30,6 +30,7 @@ class Known:
         "railway-volume-backup",
         "pg_dump",
         "postgres-pitr",
+        "delayed-replica",
         "command",
         "archive",
         "volume-snapshot",

@@ -37,6 +37,7 @@ SOURCES = {
     "railway-volume-backup": "postgres",
     "pg_dump": "postgres",
     "postgres-pitr": "postgres",
+    "delayed-replica": "postgres",
     "command": "postgres",
     "archive": "volume",
     "volume-snapshot": "volume",

@@ -31,6 +31,8 @@ class Setting:
         sandbox: how to start processes, and where to write.
         clock: where time comes from.
         peers: endpoints that exist already, by service.
+        assumed: how long people take before a recovery begins. Nobody waits for it, so whatever would go on
+            meanwhile has to be reckoned.
     """
 
     stack: Stack
@@ -38,6 +40,7 @@ class Setting:
     sandbox: Sandbox
     clock: Clock
     peers: Mapping[str, Endpoint]
+    assumed: timedelta = timedelta(0)
 
 
 @runtime_checkable
@@ -113,6 +116,24 @@ class Vessel(Protocol):
 
     def discard(self) -> None:
         """Stop it and remove everything. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Following(Vessel, Protocol):
+    """A vessel that can also hold a server that follows another one."""
+
+    def follow(self, source: Endpoint, settings: Mapping[str, str], *, timeout: float = 600.0) -> Endpoint:
+        """Start a standby on what lies in ``directory``, which is a base backup of ``source``.
+
+        Args:
+            source: the server that it receives its log from, as its operator.
+            settings: server settings on top of the usual ones.
+            timeout: seconds until it must answer queries.
+
+        Raises:
+            RestoreError: the server does not start from what lies there.
+        """
         ...
 
 
@@ -350,6 +371,7 @@ __all__ = [
     "BackupTool",
     "Database",
     "Due",
+    "Following",
     "ItemStore",
     "Objective",
     "PartTimer",

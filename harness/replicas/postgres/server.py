@@ -120,6 +120,8 @@ class Server:
         settings: Mapping[str, str] | None = None,
         *,
         timeout: float,
+        environment: Mapping[str, str] | None = None,
+        following: bool = False,
     ) -> Serving:
         """Start it and wait until the operator gets an answer and no replay is under way.
 
@@ -128,6 +130,8 @@ class Server:
             choose_port: gives a port for each try; another program may take it before the server does.
             settings: on top of the usual ones.
             timeout: seconds until it must answer.
+            environment: variables of its process.
+            following: it is a standby, whose replay never ends.
 
         Raises:
             PortTakenError: every port it tried belongs to somebody else.
@@ -137,16 +141,18 @@ class Server:
         """
         for _ in range(PORT_TRIES):
             endpoint = replace(endpoint, port=choose_port())
-            process = self._start(endpoint.port, settings or {})
+            process = self._start(endpoint.port, settings or {}, environment)
             try:
-                self._await_answer(process, endpoint, timeout)
+                self._await_answer(process, endpoint, timeout, following)
             except PortTakenError:
                 self.clock.sleep(PORT_PAUSE)
             else:
                 return Serving(endpoint, process)
         raise PortTakenError(endpoint.port)
 
-    def _start(self, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, port: int, settings: Mapping[str, str], environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
         require_reach(self.sandbox.account, self.data.parent, "the data directory's place")
         self._write_files()
         self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
@@ -155,11 +161,15 @@ class Server:
             command: list[str | Path] = [programs / "postgres", "-D", self.data]
             for name, value in options.items():
                 command += ["-c", f"{name}={value}"]
-            return self.sandbox.start(command, log=self.log, directory=self.lease.directory, drop=True)
+            return self.sandbox.start(
+                command, log=self.log, directory=self.lease.directory, environment=environment, drop=True
+            )
 
-    def _await_answer(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> None:
+    def _await_answer(
+        self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float, following: bool
+    ) -> None:
         began = self.clock.stamp()
-        while refusal := self._refusal(endpoint):
+        while refusal := self._refusal(endpoint, following):
             self._check_running(process, endpoint.port)
             if _is_final(refusal) or self.clock.stamp().since(began) > timeout:
                 raise DatabaseError(
@@ -168,7 +178,7 @@ class Server:
                 )
             self.clock.sleep(POLL_SECONDS)
 
-    def _refusal(self, endpoint: Endpoint) -> str:
+    def _refusal(self, endpoint: Endpoint, following: bool) -> str:
         """Why it does not serve; empty when it does."""
         if LISTENING not in self._log_text():
             # Whoever answers on the port before that is not ours, and gets no login.
@@ -178,7 +188,7 @@ class Server:
                 ((replaying,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
         except DatabaseError as error:
             return error.message
-        return "replay is under way" if replaying else ""
+        return "replay is under way" if replaying and not following else ""
 
     def _log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import DatabaseError, ProvisionError, RestoreError
-from harness.facts import Endpoint, Lease
+from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.leases import reap
 from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import clone_cluster, set_up
@@ -19,7 +19,9 @@ from harness.replicas.postgres.provisioning import DATA
 from harness.replicas.postgres.roles import grants_on
 from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
 from harness.seams.drivers import Setting
+from harness.seams.postgres_tools import connection_environment
 
+STANDBY = "standby.signal"
 SET_ASIDE = "postgresql.auto.conf.restored"
 
 
@@ -68,12 +70,46 @@ class PostgresVessel:
             RestoreError: the server does not start from what lies there.
             ProvisionError: the disk is full, or the port is taken: no fault of what lies there.
         """
+        return self._serve(settings or {}, timeout, {}, following=False)
+
+    def follow(self, source: Endpoint, settings: Mapping[str, str], *, timeout: float = 600.0) -> Endpoint:
+        """Start a standby on what lies in ``directory``, which is a base backup of ``source``.
+
+        The password lies in the environment of its process, which only its own account may read.
+
+        Args:
+            source: the server that it receives its log from, as its operator.
+            settings: server settings on top of the usual ones.
+            timeout: seconds until it must answer queries.
+
+        Raises:
+            RestoreError, ProvisionError: as for ``start``.
+        """
+        (self.directory / STANDBY).touch()
+        operator = source.credentials[OPERATOR].name
+        from_there = {
+            "primary_conninfo": f"host={source.host} port={source.port} user={operator}",
+            "hot_standby": "on",
+        }
+        environment = connection_environment(source)
+        return self._serve({**from_there, **settings}, timeout, environment, following=True)
+
+    def _serve(
+        self, settings: Mapping[str, str], timeout: float, environment: Mapping[str, str], *, following: bool
+    ) -> Endpoint:
         self._lay_out()
         sandbox, clock = self.setting.sandbox, self.setting.clock
         server = Server(self.lease, self.directory, self.fsync, sandbox, clock)
         place = replace(self.like, lease=self.lease, path=self.directory)
         try:
-            serving = server.serve(place, self.choose_port, settings, timeout=timeout)
+            serving = server.serve(
+                place,
+                self.choose_port,
+                settings,
+                timeout=timeout,
+                environment=environment,
+                following=following,
+            )
         except PortTakenError as error:
             raise ProvisionError(
                 f"port {error} for {self.lease.service} is taken by another program",

@@ -1,0 +1,264 @@
+"""A standby server that receives all log at once and applies each commit only after a while.
+
+As long as a harm is younger than the delay it lies in the standby's log and not in its data, so that a
+restore can stop just before it. What has been applied cannot be taken back: a harm that is older than the
+delay when the recovery begins is in the copy like in the original. The time that people are assumed to take
+until then counts, though nobody waits for it.
+
+A restore stops the standby for good, so that it applies nothing more, and works on a copy of its files.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from harness.backups.client_tools import ClientTool
+from harness.errors import BackupError, DatabaseError, RestoreError
+from harness.facts import Endpoint, Lease, RecoveryPoint
+from harness.scenario.models import DelayedReplica, Protection, format_duration
+from harness.seams.drivers import Database, Due, Following, PartTimer, Setting, Vessel
+from harness.seams.postgres_tools import binary
+
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+COMMIT = re.compile(r"\bdesc: COMMIT (?:PREPARED )?(\S+ \S+) UTC")
+STANDBY, RECOVERY = "standby.signal", "recovery.signal"
+TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
+RECEIVED = "SELECT pg_last_wal_receive_lsn() >= (:lsn)::pg_lsn"
+APPLIED = "SELECT pg_last_xact_replay_timestamp()"
+FLUSHED = "SELECT pg_current_wal_flush_lsn()::text"
+PATIENCE_SECONDS = 60.0
+COPY_SECONDS = 3600.0
+POLL_SECONDS = 0.02
+HINT = "is the server up, and does it take replication connections of its operator?"
+
+
+class DelayedReplicaTool:
+    """A standby that stays ``delay`` behind, and can be stopped before a harm that is younger than that.
+
+    Args:
+        name: of the protection.
+        protection: of tool ``delayed-replica``.
+        source: the service that it follows; its operator may replicate.
+        database: how to ask it, and what makes the standby.
+        setting: says how long people take before a recovery begins.
+
+    Raises:
+        BackupError: there is no standby, or it does not receive what it should.
+        RestoreError: the harm has been applied, or the server does not start from the standby's files.
+        MissingToolError: PostgreSQL's client programs are not installed.
+    """
+
+    def __init__(
+        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+    ) -> None:
+        if not isinstance(protection, DelayedReplica):
+            raise BackupError(
+                f"the protection {name} is not one of tool delayed-replica",
+                hint="a protection with `tool: delayed-replica` has `of` and `delay`",
+            )
+        self._name = name
+        self._delay = protection.delay
+        self._source = source
+        self._database = database
+        self._setting = setting
+        self._lease = Lease(
+            run_id=setting.sandbox.run_id,
+            service=f"{source.service}@{name}",
+            kind=source.lease.kind,
+            directory=setting.sandbox.root / f"{source.service}@{name}",
+        )
+        self._vessel: Following | None = None
+        self._standby: Endpoint | None = None
+        self._taken = datetime.min.replace(tzinfo=UTC)
+        self._covers = self._taken
+        self._halted: datetime | None = None
+        self._applied: datetime | None = None
+
+    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
+        """The standby as it is: its data are ``delay`` old, and the rest of the past is log."""
+        return (Due(now - min(self._delay, span), f"standby of {self._source.service}"),)
+
+    def take(self, due: Due) -> RecoveryPoint:
+        """Make the standby of a base backup, and have it follow."""
+        vessel = self._database.vessel(self._lease, self._source, self._setting, replace=False)
+        if not isinstance(vessel, Following):
+            raise BackupError(
+                f"{self._source.service} has no standby: its driver offers none",
+                hint="its vessel needs `follow`, as in harness/seams/drivers.py",
+            )
+        self._vessel, self._taken = vessel, due.at
+        slot = f"ninelives_{self._name.replace('-', '_')}"[:63]
+        ClientTool("pg_basebackup", self._setting.sandbox, BackupError, HINT).run(
+            [
+                f"--pgdata={vessel.directory}",
+                *("--wal-method=stream", "--checkpoint=fast", "--no-sync"),
+                *("--create-slot", f"--slot={slot}"),
+            ],
+            server=self._source,
+        )
+        self._covers = self._now()
+        delay = f"{self._delay / timedelta(milliseconds=1):.0f}ms"
+        settings = {"recovery_min_apply_delay": delay, "primary_slot_name": slot}
+        try:
+            self._standby = vessel.follow(self._source, settings)
+        except RestoreError as error:
+            raise BackupError(f"no standby comes up: {error.message}", hint=error.hint) from error
+        return self.points()[0]
+
+    def start(self) -> None:
+        """Wait until it has received all that was written so far; it has followed since it was made."""
+        try:
+            ((lsn,),) = self._database.query(self._source, FLUSHED, {})
+            began = self._setting.clock.stamp()
+            while not self._ask(RECEIVED, {"lsn": lsn}):
+                if self._setting.clock.stamp().since(began) > PATIENCE_SECONDS:
+                    raise BackupError(
+                        f"the standby {self._name} has not received {lsn} within {PATIENCE_SECONDS:.0f} s",
+                        hint=HINT,
+                    )
+                self._setting.clock.sleep(POLL_SECONDS)
+        except DatabaseError as error:
+            raise BackupError(f"the standby {self._name}: {error.message}", hint=HINT) from error
+
+    def stop(self) -> None:
+        """Leave nothing of the standby. Idempotent."""
+        if self._vessel is not None:
+            self._vessel.discard()
+
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """The standby, as long as its files are there; it covers all that it has received."""
+        if self._vessel is None or not (self._vessel.directory / "PG_VERSION").is_file():
+            return ()
+        return (
+            RecoveryPoint(
+                id=self._lease.service,
+                protection=self._name,
+                service=self._source.service,
+                kind="continuous",
+                taken=self._taken,
+                covers_until=max(self._covers, self._newest_commit(self._vessel.directory)),
+                place=self._name,
+                location=self._lease.service,
+                size=_size(self._vessel.directory),
+            ),
+        )
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """Restore everything that the standby has received, applied or not."""
+        return self.restore_to(point, into, mark, None)
+
+    def restore_to(
+        self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
+    ) -> Endpoint:
+        """Stop the standby, and bring a copy of it to what the service held at an instant.
+
+        Args:
+            point: from ``points``.
+            into: where to.
+            mark: told the parts.
+            until: wall time of the live part; None, or an instant after the last commit, for everything.
+
+        Raises:
+            RestoreError: what was committed after ``until`` is older than the delay.
+        """
+        mark("provision")
+        if self._vessel is None or not self.points():
+            raise RestoreError(f"the standby {point.location} is gone", hint="see which points are left")
+        self._halt(until)
+        mark("restore")
+        self._copy(self._vessel.directory, into.directory)
+        mark("replay")
+        stop = until if until is not None and until < point.covers_until else None
+        try:
+            return into.start(_recovery_settings(stop))
+        except RestoreError as error:
+            if TARGET_NOT_REACHED not in error.message:
+                raise
+            return into.start(_recovery_settings(None))
+
+    def _halt(self, until: datetime | None) -> None:
+        """Stop the standby for good, and look how far it had come.
+
+        Raises:
+            RestoreError: further than ``until``.
+        """
+        if self._halted is None and self._standby is not None:
+            self._applied = self._newest_applied()
+            self._halted = self._now()
+            self._database.fence(self._standby)
+        if until is None or self._halted is None:
+            return
+        age = self._halted - until + self._setting.assumed
+        if age >= self._delay or (self._applied is not None and self._applied > until):
+            assumed = self._setting.assumed
+            people = f", {format_duration(assumed)} of it assumed" if assumed else ""
+            raise RestoreError(
+                f"the harm is in the standby too: it was {format_duration(age)} old when the recovery began"
+                f"{people}, and the standby is {format_duration(self._delay)} behind",
+                hint="a longer delay, or somebody who notices sooner, would have saved it",
+            )
+
+    def _newest_applied(self) -> datetime | None:
+        """When the newest commit was made that is in the standby's data; None when it does not answer."""
+        try:
+            found = self._ask(APPLIED, {})
+        except DatabaseError:
+            return None
+        return found if isinstance(found, datetime) else None
+
+    def _ask(self, statement: str, values: dict[str, object]) -> object:
+        if self._standby is None:
+            raise BackupError(f"the standby {self._name} was never made", hint=HINT)
+        ((found,),) = self._database.query(self._standby, statement, values)
+        return found
+
+    def _copy(self, source: Path, target: Path) -> None:
+        ran = self._setting.sandbox.call(
+            ["cp", "-R", "-p", f"{source}/.", target], directory=target.parent, timeout=COPY_SECONDS
+        )
+        if ran.returncode != 0:
+            raise RestoreError(
+                f"the standby {self._lease.service} cannot be copied: {ran.stderr.strip()}",
+                hint="is there room on the disk?",
+            )
+        (target / STANDBY).unlink(missing_ok=True)
+        (target / RECOVERY).touch()
+
+    def _newest_commit(self, data: Path) -> datetime:
+        """When the newest commit was made that has been received, from the log itself.
+
+        The last segment ends somewhere in the middle, where ``pg_waldump`` gives up with an error.
+        """
+        segments = [path for path in (data / "pg_wal").iterdir() if SEGMENT.fullmatch(path.name)]
+        for segment in sorted(segments, key=lambda path: path.name[8:], reverse=True):
+            ran = self._setting.sandbox.call([binary("pg_waldump"), "--rmgr=Transaction", segment, segment])
+            found = COMMIT.findall(ran.stdout)
+            if found:
+                return datetime.fromisoformat(found[-1]).replace(tzinfo=UTC)
+        return self._covers
+
+    def _now(self) -> datetime:
+        return self._setting.clock.stamp().wall
+
+
+def _recovery_settings(until: datetime | None) -> dict[str, str]:
+    """Settings of a server that replays the log it has and then opens (PostgreSQL 18, section 19.5.5)."""
+    settings = {
+        # There is no archive: what it needs lies in pg_wal, where it looks next.
+        "restore_command": "false",
+        "recovery_target_timeline": "latest",
+        "recovery_target_action": "promote",
+    }
+    return settings if until is None else {**settings, "recovery_target_time": until.isoformat()}
+
+
+def _size(directory: Path) -> int:
+    """Bytes of all files; a server that runs may remove some meanwhile."""
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.lstat().st_size
+    return total
