@@ -68,8 +68,8 @@ def _measure(asked: Isolation, scenario: LoadedScenario, history: History) -> Ve
             f"{asked.principal} changed {plural(len(found), 'resource')} out of bounds: {_named(found)}."
         )
         return verdict(NAME, "breached", summary, figures, (n for lines in found.values() for n in lines))
-    bounds = ", ".join(asked.may_touch) or "anything"
-    summary = f"{asked.principal} changed nothing outside of {bounds}."
+    bounds = f"outside of {', '.join(asked.may_touch)}" if asked.may_touch else "that is not its own"
+    summary = f"{asked.principal} changed nothing {bounds}."
     lines = (*(n for deed in deeds(history) for n in deed.lines), *compared)
     return verdict(NAME, "held", summary, figures, lines)
 

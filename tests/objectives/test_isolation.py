@@ -40,6 +40,18 @@ def test_touching_only_what_is_allowed_holds() -> None:
     assert judge(touching(STAGING), "staging").value == "held"
 
 
+@pytest.mark.parametrize(
+    ("may_touch", "said"),
+    [
+        (("staging", "vault"), "bot changed nothing outside of staging, vault."),
+        ((), "bot changed nothing that is not its own."),
+    ],
+)
+def test_what_it_kept_to_is_said(may_touch: tuple[str, ...], said: str) -> None:
+    own = Resource(service="bot-workspace", kind="file", name="notes.md")
+    assert judge(touching(own), *may_touch).summary == said
+
+
 def test_touching_another_environment_breaches_and_is_named() -> None:
     verdict = judge(touching(STAGING, VOLUME), "staging")
     assert verdict.value == "breached"

@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.events import InvariantChecked
+from harness.journal.events import ContentVerified, InvariantChecked, Line
 from harness.journal.history import read_history
 from harness.journal.ledger import read_ledger
 from harness.run.drill import Drilled
+from harness.run.ground import Ground
 from harness.run.place import Place
 from harness.run.traffic import LEDGER
 from harness.scenario.load import load_scenario
 
-from .stage import play
+from .stage import Onlooker, log_in, play
 
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 
 pytestmark = pytest.mark.drill
 
 
-def as_it_happened(incident: str, stage: Place) -> Drilled:
+def as_it_happened(incident: str, stage: Place, *onlookers: Onlooker) -> Drilled:
     """Play it, and see that each verdict is the one that the scenario expects."""
-    drilled = play(load_scenario(SHIPPED / incident / "as-it-happened.yaml"), stage)
+    drilled = play(load_scenario(SHIPPED / incident / "as-it-happened.yaml"), stage, *onlookers)
     assert drilled.fault is None, drilled
     assert not drilled.record.surprises, drilled
     return drilled
@@ -40,3 +41,22 @@ def test_travis_ci_gives_numbers_of_old_users_to_new_ones(stage: Place) -> None:
     broken = {e.body.name: e.body.rows for e in history.of(InvariantChecked)}
     assert broken["nobody-is-signed-in-as-another"] > 0
     assert broken["no-id-is-given-out-again"] == 0
+
+
+def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:
+    counted: list[tuple[int, int]] = []
+
+    def count(ground: Ground, line: Line) -> None:
+        if isinstance(line.body, ContentVerified):
+            with log_in(ground.endpoints["contacts"]) as connection:
+                counted.extend(
+                    connection.execute(
+                        "SELECT (SELECT count(*) FROM companies),"
+                        " (SELECT count(*) FROM executives WHERE updated_at < now() - interval '2 hours')"
+                    )
+                )
+
+    as_it_happened("replit", stage, count)
+    ((companies, executives),) = counted
+    assert companies == 1196
+    assert 1180 < executives <= 1206, "all but those of the last two hours of nine days"
