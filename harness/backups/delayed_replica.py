@@ -11,13 +11,15 @@ A restore stops the standby for good, so that it applies nothing more, and works
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harness.backups.client_tools import ClientTool
 from harness.errors import BackupError, DatabaseError, RestoreError
-from harness.facts import Endpoint, Lease, RecoveryPoint
+from harness.facts import Endpoint, Fact, Lease, RecoveryPoint
 from harness.scenario.models import DelayedReplica, Protection, format_duration
 from harness.seams.drivers import Database, Due, Following, PartTimer, Setting, Vessel
 from harness.seams.postgres_tools import binary
@@ -25,7 +27,12 @@ from harness.seams.postgres_tools import binary
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 COMMIT = re.compile(r"\bdesc: COMMIT (?:PREPARED )?(\S+ \S+) UTC")
 STANDBY, RECOVERY = "standby.signal", "recovery.signal"
+RECORD = "standby.json"
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
+CREATE_SLOT = """
+    SELECT pg_create_physical_replication_slot(:slot, immediately_reserve => true)
+    WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = :slot)
+"""
 RECEIVED = "SELECT pg_last_wal_receive_lsn() >= (:lsn)::pg_lsn"
 APPLIED = "SELECT pg_last_xact_replay_timestamp()"
 FLUSHED = "SELECT pg_current_wal_flush_lsn()::text"
@@ -33,6 +40,24 @@ PATIENCE_SECONDS = 60.0
 COPY_SECONDS = 3600.0
 POLL_SECONDS = 0.02
 HINT = "is the server up, and does it take replication connections of its operator?"
+
+
+class StandbyRecord(Fact):
+    """What there is of a standby.
+
+    Attributes:
+        data: its data directory.
+        taken: its date, in scenario time.
+        covers: when its base backup was complete; it brings back everything up to then.
+        halted: when it was stopped; it follows as long as that is None.
+        applied: when the newest commit was made that was in its data then, if it still said so.
+    """
+
+    data: Path
+    taken: datetime
+    covers: datetime
+    halted: datetime | None = None
+    applied: datetime | None = None
 
 
 class DelayedReplicaTool:
@@ -64,56 +89,34 @@ class DelayedReplicaTool:
         self._source = source
         self._database = database
         self._setting = setting
+        service = f"{source.service}@{name}"
         self._lease = Lease(
             run_id=setting.sandbox.run_id,
-            service=f"{source.service}@{name}",
+            service=service,
             kind=source.lease.kind,
-            directory=setting.sandbox.root / f"{source.service}@{name}",
+            directory=setting.sandbox.root / service,
         )
-        self._vessel: Following | None = None
         self._standby: Endpoint | None = None
-        self._taken = datetime.min.replace(tzinfo=UTC)
-        self._covers = self._taken
-        self._halted: datetime | None = None
-        self._applied: datetime | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
         """The standby as it is: its data are ``delay`` old, and the rest of the past is log."""
         return (Due(now - min(self._delay, span), f"standby of {self._source.service}"),)
 
     def take(self, due: Due) -> RecoveryPoint:
-        """Make the standby of a base backup, and have it follow."""
-        vessel = self._database.vessel(self._lease, self._source, self._setting, replace=False)
-        if not isinstance(vessel, Following):
-            raise BackupError(
-                f"{self._source.service} has no standby: its driver offers none",
-                hint="its vessel needs `follow`, as in harness/seams/drivers.py",
-            )
-        self._vessel, self._taken = vessel, due.at
-        slot = f"ninelives_{self._name.replace('-', '_')}"[:63]
-        ClientTool("pg_basebackup", self._setting.sandbox, BackupError, HINT).run(
-            [
-                f"--pgdata={vessel.directory}",
-                *("--wal-method=stream", "--checkpoint=fast", "--no-sync"),
-                *("--create-slot", f"--slot={slot}"),
-            ],
-            server=self._source,
-        )
-        self._covers = self._now()
-        delay = f"{self._delay / timedelta(milliseconds=1):.0f}ms"
-        settings = {"recovery_min_apply_delay": delay, "primary_slot_name": slot}
-        try:
-            self._standby = vessel.follow(self._source, settings)
-        except RestoreError as error:
-            raise BackupError(f"no standby comes up: {error.message}", hint=error.hint) from error
+        """Make the standby of a base backup, and have it follow. One that was there before is replaced."""
+        self._standby = self._make(due.at)
         return self.points()[0]
 
     def start(self) -> None:
-        """Wait until it has received all that was written so far; it has followed since it was made."""
+        """Wait until it has received all that was written so far; without one that follows, make one."""
+        record = self._read()
+        follows = record is not None and record.halted is None
+        standby = self._standby if follows and self._standby is not None else self._make(self._now())
+        self._standby = standby
         try:
             ((lsn,),) = self._database.query(self._source, FLUSHED, {})
             began = self._setting.clock.stamp()
-            while not self._ask(RECEIVED, {"lsn": lsn}):
+            while not self._ask(standby, RECEIVED, {"lsn": lsn}):
                 if self._setting.clock.stamp().since(began) > PATIENCE_SECONDS:
                     raise BackupError(
                         f"the standby {self._name} has not received {lsn} within {PATIENCE_SECONDS:.0f} s",
@@ -124,13 +127,17 @@ class DelayedReplicaTool:
             raise BackupError(f"the standby {self._name}: {error.message}", hint=HINT) from error
 
     def stop(self) -> None:
-        """Leave nothing of the standby. Idempotent."""
-        if self._vessel is not None:
-            self._vessel.discard()
+        """Stop the standby; its files stay as long as the run. Idempotent."""
+        record = self._read()
+        if record is not None:
+            self._halt(record)
+        else:
+            self._database.fence(replace(self._source, lease=self._lease))
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """The standby, as long as its files are there; it covers all that it has received."""
-        if self._vessel is None or not (self._vessel.directory / "PG_VERSION").is_file():
+        record = self._read()
+        if record is None:
             return ()
         return (
             RecoveryPoint(
@@ -138,11 +145,11 @@ class DelayedReplicaTool:
                 protection=self._name,
                 service=self._source.service,
                 kind="continuous",
-                taken=self._taken,
-                covers_until=max(self._covers, self._newest_commit(self._vessel.directory)),
+                taken=record.taken,
+                covers_until=max(record.covers, self._newest_commit(record.data) or record.covers),
                 place=self._name,
                 location=self._lease.service,
-                size=_size(self._vessel.directory),
+                size=_size(record.data),
             ),
         )
 
@@ -165,11 +172,12 @@ class DelayedReplicaTool:
             RestoreError: what was committed after ``until`` is older than the delay.
         """
         mark("provision")
-        if self._vessel is None or not self.points():
+        record = self._read()
+        if record is None:
             raise RestoreError(f"the standby {point.location} is gone", hint="see which points are left")
-        self._halt(until)
+        self._refuse_if_applied(self._halt(record), until)
         mark("restore")
-        self._copy(self._vessel.directory, into.directory)
+        self._copy(record.data, into.directory)
         mark("replay")
         stop = until if until is not None and until < point.covers_until else None
         try:
@@ -179,21 +187,69 @@ class DelayedReplicaTool:
                 raise
             return into.start(_recovery_settings(None))
 
-    def _halt(self, until: datetime | None) -> None:
-        """Stop the standby for good, and look how far it had come.
+    def _make(self, taken: datetime) -> Endpoint:
+        self._database.destroy(self._lease)
+        vessel = self._database.vessel(self._lease, self._source, self._setting, replace=False)
+        try:
+            return self._follow(vessel, taken)
+        except BaseException:
+            vessel.discard()
+            raise
 
-        Raises:
-            RestoreError: further than ``until``.
-        """
-        if self._halted is None and self._standby is not None:
-            self._applied = self._newest_applied()
-            self._halted = self._now()
-            self._database.fence(self._standby)
-        if until is None or self._halted is None:
+    def _follow(self, vessel: Vessel, taken: datetime) -> Endpoint:
+        if not isinstance(vessel, Following):
+            raise BackupError(
+                f"{self._source.service} has no standby: its driver offers none",
+                hint="its vessel needs `follow`, as in harness/seams/drivers.py",
+            )
+        slot = f"ninelives_{self._name.replace('-', '_')}"[:63]
+        try:
+            self._database.query(self._source, CREATE_SLOT, {"slot": slot})
+        except DatabaseError as error:
+            raise BackupError(
+                f"no replication slot can be made on {self._source.service}: {error.message}", hint=HINT
+            ) from error
+        ClientTool("pg_basebackup", self._setting.sandbox, BackupError, HINT).run(
+            [f"--pgdata={vessel.directory}", "--wal-method=stream", "--checkpoint=fast", "--no-sync"],
+            server=self._source,
+        )
+        covers = self._now()
+        delay = f"{self._delay / timedelta(milliseconds=1):.0f}ms"
+        settings = {"recovery_min_apply_delay": delay, "primary_slot_name": slot}
+        try:
+            standby = vessel.follow(self._source, settings)
+        except RestoreError as error:
+            raise BackupError(f"no standby comes up: {error.message}", hint=error.hint) from error
+        self._write(StandbyRecord(data=vessel.directory, taken=taken, covers=covers))
+        return standby
+
+    def _read(self) -> StandbyRecord | None:
+        """What there is of the standby; None when there is none, or its files are gone."""
+        try:
+            record = StandbyRecord.model_validate_json((self._lease.directory / RECORD).read_bytes())
+        except FileNotFoundError:
+            return None
+        return record if (record.data / "PG_VERSION").is_file() else None
+
+    def _write(self, record: StandbyRecord) -> StandbyRecord:
+        (self._lease.directory / RECORD).write_text(record.model_dump_json(), encoding="utf-8")
+        return record
+
+    def _halt(self, record: StandbyRecord) -> StandbyRecord:
+        """Stop the standby for good, so that it applies nothing more, and note how far it had come."""
+        if record.halted is not None:
+            return record
+        applied = self._newest_applied()
+        halted = self._now()
+        self._database.fence(replace(self._source, lease=self._lease))
+        return self._write(record.model_copy(update={"halted": halted, "applied": applied}))
+
+    def _refuse_if_applied(self, record: StandbyRecord, until: datetime | None) -> None:
+        if until is None or record.halted is None:
             return
-        age = self._halted - until + self._setting.assumed
-        if age >= self._delay or (self._applied is not None and self._applied > until):
-            assumed = self._setting.assumed
+        assumed = self._setting.assumed
+        age = record.halted - until + assumed
+        if age >= self._delay or (record.applied is not None and record.applied > until):
             people = f", {format_duration(assumed)} of it assumed" if assumed else ""
             raise RestoreError(
                 f"the harm is in the standby too: it was {format_duration(age)} old when the recovery began"
@@ -203,16 +259,16 @@ class DelayedReplicaTool:
 
     def _newest_applied(self) -> datetime | None:
         """When the newest commit was made that is in the standby's data; None when it does not answer."""
+        if self._standby is None:
+            return None
         try:
-            found = self._ask(APPLIED, {})
+            found = self._ask(self._standby, APPLIED, {})
         except DatabaseError:
             return None
         return found if isinstance(found, datetime) else None
 
-    def _ask(self, statement: str, values: dict[str, object]) -> object:
-        if self._standby is None:
-            raise BackupError(f"the standby {self._name} was never made", hint=HINT)
-        ((found,),) = self._database.query(self._standby, statement, values)
+    def _ask(self, standby: Endpoint, statement: str, values: Mapping[str, object]) -> object:
+        ((found,),) = self._database.query(standby, statement, values)
         return found
 
     def _copy(self, source: Path, target: Path) -> None:
@@ -227,18 +283,18 @@ class DelayedReplicaTool:
         (target / STANDBY).unlink(missing_ok=True)
         (target / RECOVERY).touch()
 
-    def _newest_commit(self, data: Path) -> datetime:
-        """When the newest commit was made that has been received, from the log itself.
+    def _newest_commit(self, data: Path) -> datetime | None:
+        """When the newest commit was made that has been received, from the log itself; None without any.
 
         The last segment ends somewhere in the middle, where ``pg_waldump`` gives up with an error.
         """
         segments = [path for path in (data / "pg_wal").iterdir() if SEGMENT.fullmatch(path.name)]
         for segment in sorted(segments, key=lambda path: path.name[8:], reverse=True):
-            ran = self._setting.sandbox.call([binary("pg_waldump"), "--rmgr=Transaction", segment, segment])
-            found = COMMIT.findall(ran.stdout)
+            command: list[str | Path] = [binary("pg_waldump"), "--rmgr=Transaction", segment, segment]
+            found = COMMIT.findall(self._setting.sandbox.call(command).stdout)
             if found:
                 return datetime.fromisoformat(found[-1]).replace(tzinfo=UTC)
-        return self._covers
+        return None
 
     def _now(self) -> datetime:
         return self._setting.clock.stamp().wall

@@ -96,7 +96,7 @@ class BackupContract(Contract):
         assert point.id not in before
         assert point.protection == self.protection
         assert point.service == bench.stack.protections[self.protection].of
-        assert point.place in bench.stack.services
+        assert point.place in (*bench.stack.services, self.protection), "a service, or a place of its own"
         assert abs(point.taken - due.at) < timedelta(seconds=1)
         assert point.covers_until >= point.taken
         assert point.location

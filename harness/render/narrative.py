@@ -271,7 +271,8 @@ def _newest(story: Story, alive: tuple[Copy, ...]) -> str:
     age = story.age(newest)
     old = f", {duration(max(age, 0))} old at the harm" if age is not None else ""
     proof = {True: "; it restores", False: "; it does not restore", None: "; nobody restored it"}
-    return f"newest: {newest.point.protection} in {newest.point.place}{old}{proof[newest.restored]}"
+    place = f" in {newest.point.place}" if newest.point.place != newest.point.protection else ""
+    return f"newest: {newest.point.protection}{place}{old}{proof[newest.restored]}"
 
 
 def _lost(story: Story) -> Headline:

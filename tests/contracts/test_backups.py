@@ -74,6 +74,22 @@ class TestPostgresPitr(InBucket):
 
 
 @pytest.mark.slow
+class TestDelayedReplica(Here, BackupContract):
+    protection = "copies"
+    stack = {
+        "services": {"shop": SHOP},
+        "protections": {"copies": {"tool": "delayed-replica", "of": "shop", "delay": "1h"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        shutil.rmtree(bench.sandbox.root / point.location / "pgdata")
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        control = bench.sandbox.root / point.location / "pgdata" / "global" / "pg_control"
+        control.write_bytes(control.read_bytes()[:100])
+
+
+@pytest.mark.slow
 class TestCommand(InBucket):
     stack = {
         "services": {"shop": SHOP, "plain": PLAIN},
