@@ -23,6 +23,7 @@ from harness.run.place import Place, abandoned_runs
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.seams.container_engine import NAMESPACE, connect
 from harness.seams.postgres_tools import binary
+from harness.surfaces.shell import UNSHARE
 
 LEAST_FREE = 2 * 1024**3
 """Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
@@ -89,6 +90,7 @@ def examine(place: Place) -> Iterator[Finding]:
         yield _folder(name, path)
     yield _killed_runs(place)
     yield _engine()
+    yield _confinement()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",
@@ -123,6 +125,21 @@ def _engine() -> Finding:
         return Finding("container engine", True, detail)
     remedy = "" if made else "`make images` makes the images that services run in when they name none"
     return Finding("container engine", True, f"version {version}, {made} images of ours", remedy)
+
+
+def _confinement() -> Finding:
+    """Drills run without it, but for those whose agent uses a shell."""
+    name = "command lines"
+    if shutil.which(UNSHARE[0]) is None:
+        return Finding(name, True, "cannot be confined, only `shell` needs it: there is no unshare")
+    with TemporaryDirectory(prefix="ninelives-doctor-") as folder:
+        sandbox = Sandbox("doctor", Path(folder), Path(folder), unprivileged_account())
+        Path(folder).chmod(0o711)
+        answer = sandbox.call([*UNSHARE, "true"], drop=True, timeout=30)
+    if answer.returncode:
+        why = answer.stderr.strip().partition("\n")[0]
+        return Finding(name, True, f"cannot be confined, only `shell` needs it: {why}")
+    return Finding(name, True, "can be confined")
 
 
 def _killed_runs(place: Place) -> Finding:

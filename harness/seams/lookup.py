@@ -34,6 +34,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "http": "harness.surfaces.http:HttpSurface",
         "sql": "harness.surfaces.sql:SqlSurface",
         "s3": "harness.surfaces.s3:S3Surface",
+        "shell": "harness.surfaces.shell:ShellSurface",
     },
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",

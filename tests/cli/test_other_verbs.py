@@ -27,6 +27,7 @@ def fall_over(*_):
 
 harness.cli.list.find_scenarios = fall_over
 from harness.cli import main
+from harness.seams.lookup import BUILT_IN
 main()
 """
 
@@ -47,8 +48,8 @@ def test_list_tells_guards_and_expected_breaches(installation: Installation) -> 
 def test_list_names_every_driver(installation: Installation) -> None:
     done = installation.call("list", "--drivers")
     assert done.returncode == 0
-    assert "replicas: postgres, s3, railway, files\n" in done.stdout
-    assert "reporters: text, json, junit, html\n" in done.stdout
+    for kind, table in BUILT_IN.items():
+        assert f"{kind}: {', '.join(table)}\n" in done.stdout
 
 
 @pytest.mark.parametrize("which", ["scenario", "stack"])

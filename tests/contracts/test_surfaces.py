@@ -31,6 +31,22 @@ class TestFiles(Here, SurfaceContract):
         return Attempt("delete", {"path": "nots.txt"})
 
 
+class TestShell(Here, SurfaceContract):
+    surface, service, may = "shell", "agent-workspace", "agent"
+    stack = {"services": {}, "principals": {"agent": {"workspace": "home"}}}
+    files = {"home/notes.txt": "Read me.\n"}
+    look = Attempt("run", {"command": "cat notes.txt"})
+    test_who_lacks_the_right_is_refused = None  # the files are the agent's own
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old-{next(NUMBERS)}"
+        (endpoint.path / name).write_text("the only copy")
+        return Attempt("run", {"command": f"rm {name}", "timeout": 20})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("run", {"command": "rm nots.txt"})
+
+
 class TestSql(Here, SurfaceContract):
     surface, service, may, may_not = "sql", "shop", "owner", "reader"
     stack = {
