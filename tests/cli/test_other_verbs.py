@@ -16,6 +16,7 @@ import yaml
 from harness.cli.progress import follow
 from harness.run.loading import load
 from harness.run.place import OWNER_FILE
+from harness.seams.lookup import BUILT_IN
 from tests.cli.terminal import run_on_terminal
 from tests.drills.command import PROGRAM, SHOP, Installation
 
@@ -27,7 +28,6 @@ def fall_over(*_):
 
 harness.cli.list.find_scenarios = fall_over
 from harness.cli import main
-from harness.seams.lookup import BUILT_IN
 main()
 """
 
