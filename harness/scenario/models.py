@@ -260,6 +260,19 @@ class AwsService(Model):
     )
 
 
+class ValkeyService(ItemService):
+    """A Valkey server; speaks the protocol of Redis."""
+
+    kind: Literal["valkey"] = Field(description="a Valkey server; its collections are prefixes of keys")
+    auth: bool = Field(True, description="off: whoever connects may do everything, as on an open server")
+    persistence: Literal["aof", "none"] = Field(
+        "aof", description="aof: a write counts when it is in the append-only file on the disk"
+    )
+    denied: Annotated[tuple[Identifier, ...], Field(max_length=50)] = Field(
+        (), description="commands that nobody may use but the operator: [flushall, flushdb, config]"
+    )
+
+
 class OtherService(Model):
     """A service of a driver that is not built in, found by its entry point."""
 
@@ -293,9 +306,10 @@ Service = Annotated[
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[VolumeService, Tag("volume")]
     | Annotated[AwsService, Tag("aws")]
+    | Annotated[ValkeyService, Tag("valkey")]
     | Annotated[OtherService, Tag("other")],
     Discriminator(
-        Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "aws", "volume")
+        Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "aws", "volume", "valkey")
     ),
 ]
 
@@ -443,6 +457,20 @@ class Archive(Dumps):
     of: Name = Field(description="the volume that is archived")
 
 
+class ValkeyRdb(Dumps):
+    """RDB dumps of a Valkey server to an S3 service."""
+
+    tool: Literal["valkey-rdb"] = Field(description="RDB dumps")
+    of: Name = Field(description="the valkey service that is dumped")
+
+
+class ValkeyAof(ProtectionModel):
+    """The append-only file of a Valkey server, on its own disk: restore to the second before the harm."""
+
+    tool: Literal["valkey-aof"] = Field(description="the append-only file")
+    of: Name = Field(description="the valkey service, with `persistence: aof`")
+
+
 class VolumeSnapshot(ProtectionModel):
     """Snapshots of a volume on the disk that it lies on itself, or copies on another volume."""
 
@@ -517,6 +545,8 @@ Protection = Annotated[
     | Annotated[CommandBackup, Tag("command")]
     | Annotated[Archive, Tag("archive")]
     | Annotated[VolumeSnapshot, Tag("volume-snapshot")]
+    | Annotated[ValkeyRdb, Tag("valkey-rdb")]
+    | Annotated[ValkeyAof, Tag("valkey-aof")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
         Choice(
@@ -530,6 +560,8 @@ Protection = Annotated[
             "command",
             "archive",
             "volume-snapshot",
+            "valkey-rdb",
+            "valkey-aof",
         )
     ),
 ]

@@ -24,8 +24,8 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3")
+    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey")
+    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "valkey")
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "pg_dump",
@@ -34,6 +34,8 @@ class Known:
         "command",
         "archive",
         "volume-snapshot",
+        "valkey-rdb",
+        "valkey-aof",
     )
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (

@@ -29,6 +29,7 @@ VERBS = {
     FILES: ("list", "search", "read", "write", "move", "delete"),
     "http": ("request",),
     "sql": ("query", "execute"),
+    "valkey": ("command",),
     "s3": (
         "list",
         "get",
@@ -41,7 +42,7 @@ VERBS = {
         "put-retention",
     ),
 }
-SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3"}
+SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "valkey": "valkey"}
 """The kind of service that each surface with a service talks to."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}]{0,100})\}")

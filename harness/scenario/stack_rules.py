@@ -29,8 +29,9 @@ ROLES = {
     "postgres": ("owner", "writer", "reader"),
     "s3": ("admin", "writer", "reader"),
     "volume": ("writer", "reader"),
+    "valkey": ("owner", "writer", "reader"),
 }
-ITEMS = ("volume",)
+ITEMS = ("volume", "valkey")
 """The kinds of service that hold items."""
 
 SOURCES = {
@@ -41,6 +42,8 @@ SOURCES = {
     "command": "postgres",
     "archive": "volume",
     "volume-snapshot": "volume",
+    "valkey-rdb": "valkey",
+    "valkey-aof": "valkey",
 }
 """The kind of service that each backup tool is for."""
 

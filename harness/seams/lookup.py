@@ -24,10 +24,12 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "railway": "harness.replicas.railway:RailwayReplica",
         "volume": "harness.replicas.volume:VolumeReplica",
         "aws": "harness.replicas.aws:AwsReplica",
+        "valkey": "harness.replicas.valkey:ValkeyReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
     },
     "clients": {
         "volume": "harness.seams.volume_client:VolumeClient",
+        "valkey": "harness.seams.valkey_client:ValkeyClient",
     },
     "surfaces": {
         "files": "harness.surfaces.files:FilesSurface",
@@ -35,6 +37,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "sql": "harness.surfaces.sql:SqlSurface",
         "s3": "harness.surfaces.s3:S3Surface",
         "shell": "harness.surfaces.shell:ShellSurface",
+        "valkey": "harness.surfaces.valkey:ValkeySurface",
     },
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
@@ -44,6 +47,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "command": "harness.backups.command:CommandTool",
         "archive": "harness.backups.archive:ArchiveTool",
         "volume-snapshot": "harness.backups.volume_snapshot:VolumeSnapshotTool",
+        "valkey-rdb": "harness.backups.valkey_rdb:ValkeyRdbTool",
+        "valkey-aof": "harness.backups.valkey_aof:ValkeyAofTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",

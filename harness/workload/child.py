@@ -52,6 +52,9 @@ WELL, RAISED, NOT_STARTED, NO_LEDGER = range(4)
 MOST_MISTAKES = 100
 """Exceptions of the locustfile's own after which it is not worth going on."""
 
+SETTLING = 0.02
+"""Seconds in which users whose wait is over begin their task; the others are held."""
+
 FASTEST_SPAWN = 100
 """New users a second; locust warns of more."""
 
@@ -99,6 +102,9 @@ class Child:
             The exit code.
         """
         exit_code: int = self.over.get()
+        self._work.hold()
+        # Locust kills users that wait. One whose wait has just ended would be killed in its next write.
+        gevent.sleep(SETTLING)
         self._runner.quit()
         self._work.ledger.close()
         return exit_code if exit_code != WELL or not self._mistakes else RAISED

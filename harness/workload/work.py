@@ -67,9 +67,13 @@ class Work:
         self.items.resume()
         self.gate.set()
 
-    def pause(self) -> None:
-        """Hold the users at the gate; what is under way ends as it may."""
+    def hold(self) -> None:
+        """Hold the users at the gate; what is under way is not disturbed."""
         self.gate.clear()
+
+    def pause(self) -> None:
+        """Hold the users at the gate, and lend no connection; what is under way ends as it may."""
+        self.hold()
         self.connections.pause()
         self.items.pause()
 

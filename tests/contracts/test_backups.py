@@ -123,6 +123,16 @@ class TestArchive(InBucket):
     }
 
 
+class TestValkeyRdb(InBucket):
+    content = ItemThings()
+    stack = {
+        "services": {"uploads": {"kind": "valkey", "collections": ["things"]}, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "valkey-rdb", "of": "uploads", "to": "vault", "every": "1d", "keep": 7}
+        },
+    }
+
+
 class TestSnapshotBesideIt(Here, BackupContract):
     protection = "snapshots"
     content = ItemThings()

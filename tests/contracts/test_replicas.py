@@ -6,6 +6,7 @@ from harness.contracts import THINGS, Bench, DatabaseContract, ItemStoreContract
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.drivers import Store
 from harness.seams.s3_client import open_client
+from harness.seams.valkey_client import connect
 
 from .place import Here
 
@@ -47,6 +48,22 @@ class TestVolume(Here, ItemStoreContract):
 
     def prepare(self, store: Store, fresh: Endpoint) -> None:
         (fresh.path / "things").mkdir()
+
+
+class TestValkey(Here, ItemStoreContract):
+    service = "cache"
+    stack = {
+        "services": {"cache": {"kind": "valkey", "collections": ["things"]}},
+        "principals": {
+            "editor": {"grants": {"cache": "writer"}},
+            "auditor": {"grants": {"cache": "reader"}},
+        },
+    }
+    test_what_is_not_there_has_no_fingerprint = None  # a prefix that no key has is an empty collection
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        with connect(endpoint, endpoint.credentials[OPERATOR]) as client:
+            client.set("things:one", "thing")
 
 
 class TestS3(Here, ReplicaContract):

@@ -9,6 +9,7 @@ from harness.contracts import THINGS, Attempt, Bench, SurfaceContract
 from harness.contracts.things import POSTGRES, SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.s3_client import open_client
+from harness.seams.valkey_client import connect
 
 from .place import Here
 
@@ -63,6 +64,24 @@ class TestSql(Here, SurfaceContract):
 
     def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
         return Attempt("execute", {"statement": "DROP TABLE tings"})
+
+
+class TestValkey(Here, SurfaceContract):
+    surface, service, may, may_not = "valkey", "cache", "owner", "reader"
+    stack = {
+        "services": {"cache": {"kind": "valkey", "collections": ["things"]}},
+        "principals": {"owner": {"grants": {"cache": "owner"}}, "reader": {"grants": {"cache": "reader"}}},
+    }
+    look = Attempt("command", {"command": ["DBSIZE"]})
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old-{next(NUMBERS)}"
+        with connect(endpoint, endpoint.credentials[OPERATOR]) as client:
+            client.set(name, "the only copy")
+        return Attempt("command", {"command": ["DEL", name]})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("command", {"command": ["DELETE", "old"]})
 
 
 class TestS3(Here, SurfaceContract):

@@ -1,0 +1,126 @@
+"""The append-only file of a Valkey server, which has every write until the disk is lost.
+
+A restore takes it and ends it before the harm: the server stamps its writes with the second in which they
+came (``aof-timestamp-enabled``), and what follows the first stamp of a later second is cut off.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from harness.errors import BackupError, RestoreError
+from harness.facts import Endpoint, RecoveryPoint
+from harness.scenario.models import Protection, ValkeyAof
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
+
+FOLDER = "appendonlydir"
+MANIFEST = "appendonly.aof.manifest"
+STAMP = re.compile(rb"^#TS:([0-9]+)\r\n", re.MULTILINE)
+INCREMENT = re.compile(r"^file (?P<name>\S+) seq \d+ type i", re.MULTILINE)
+
+
+class ValkeyAofTool:
+    """The append-only file of a Valkey server, on the disk that the server itself runs on.
+
+    Args:
+        name: of the protection.
+        protection: of tool ``valkey-aof``.
+        source: the server.
+        store: its driver.
+        setting: what it runs in.
+
+    Raises:
+        BackupError: it is no such protection.
+        RestoreError: the file is gone, or cannot be read.
+    """
+
+    def __init__(
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
+    ) -> None:
+        del store
+        if not isinstance(protection, ValkeyAof):
+            raise BackupError(
+                f"the protection {name} is not one of tool valkey-aof", hint="it has `of` and nothing else"
+            )
+        self._name = name
+        self._source = source
+        self._setting = setting
+        self._began = setting.clock.stamp().wall
+
+    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
+        """Nothing is taken at any time: it is written all the time."""
+        del now, span
+        return ()
+
+    def take(self, due: Due) -> RecoveryPoint:
+        """There is nothing to take.
+
+        Raises:
+            BackupError: always.
+        """
+        raise BackupError(f"{due.label}: an append-only file is never taken", hint="none is ever due")
+
+    def start(self) -> None:
+        """The server does it."""
+
+    def stop(self) -> None:
+        """The server does it."""
+
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """One, for as long as the file is there."""
+        folder = self._source.path / FOLDER
+        if not (folder / MANIFEST).is_file():
+            return ()
+        now = self._setting.clock.stamp().wall
+        return (
+            RecoveryPoint(
+                id=f"{self._name}/aof",
+                protection=self._name,
+                service=self._source.service,
+                kind="continuous",
+                taken=self._began,
+                covers_until=now,
+                place=self._source.service,
+                location=FOLDER,
+                size=sum(path.stat().st_size for path in folder.iterdir()),
+                shares_fate=True,
+            ),
+        )
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """Everything that is in it, the harm too."""
+        return self.restore_to(point, into, mark, None)
+
+    def restore_to(
+        self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
+    ) -> Endpoint:
+        """What had come before the second of ``until``; see ``harness.seams.drivers.PointInTime``."""
+        mark("restore")
+        copy = into.directory / FOLDER
+        try:
+            shutil.copytree(self._source.path / FOLDER, copy)
+            if until is not None:
+                _cut(copy, int(until.timestamp()))
+        except OSError as error:
+            raise RestoreError(
+                f"the append-only file of {self._source.service} cannot be copied: {error}",
+                hint=f"see whether {point.location} is still on its disk",
+            ) from error
+        mark("replay")
+        return into.start()
+
+
+def _cut(folder: Path, second: int) -> None:
+    """End the file that is being appended to before the first write of a second."""
+    names = INCREMENT.findall((folder / MANIFEST).read_text(encoding="utf-8"))
+    if not names:
+        raise RestoreError("the append-only file has no part that grows", hint="an RDB dump may be left")
+    path = folder / names[-1]
+    content = path.read_bytes()
+    for stamp in STAMP.finditer(content):
+        if int(stamp[1]) >= second:
+            path.write_bytes(content[: stamp.start()])
+            return
