@@ -63,7 +63,7 @@ class TestValkey(Here, ItemStoreContract):
 
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         with connect(endpoint, endpoint.credentials[OPERATOR]) as client:
-            client.set("things:one", "thing")
+            client.hset("things:one", mapping={"body": "thing", "at": 0})
 
 
 class TestS3(Here, ReplicaContract):
