@@ -25,7 +25,7 @@ class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
     replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "valkey")
+    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey")
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "pg_dump",

@@ -24,8 +24,9 @@ from harness.scenario.problems import Finding, Known, nearest
 from harness.scenario.stack_rules import ITEMS, objective_findings, repeated, wrong_principal, wrong_service
 from harness.scenario.tightening import loosened, names_in_force, tightened
 
-FILES = "files"
+FILES, SHELL = "files", "shell"
 VERBS = {
+    SHELL: ("run",),
     FILES: ("list", "search", "read", "write", "move", "delete"),
     "http": ("request",),
     "sql": ("query", "execute"),
@@ -265,7 +266,7 @@ def _call(case: Case, principal: str, step: Step, path: KeyPath) -> Iterator[Fin
         return
     if surface in VERBS and verb not in VERBS[surface]:
         yield Finding((*path, "do"), f"{surface} has no verb {verb!r}", nearest(verb, VERBS[surface]))
-    if surface == FILES:
+    if surface in (FILES, SHELL):
         yield from _own_files(case, principal, step, path)
     elif step.on is not None:
         yield from _target(case, surface, step.on, (*path, "on"))
@@ -275,6 +276,10 @@ def _call(case: Case, principal: str, step: Step, path: KeyPath) -> Iterator[Fin
 
 
 def _own_files(case: Case, name: str, step: Step, path: KeyPath) -> Iterator[Finding]:
+    if step.on is not None and step.do.startswith(SHELL):
+        message = "a command line runs in the principal's own workspace"
+        yield Finding((*path, "on"), message, "leave it out; files.move and files.delete change a volume")
+        return
     if step.on is not None:
         yield from wrong_service(case.stack, step.on, "volume", (*path, "on"))
         return
