@@ -248,8 +248,8 @@ class AwsService(Model):
     """An AWS account: its control plane, with RDS instances that are real databases."""
 
     kind: Literal["aws"] = Field(description="an AWS account")
-    environment: Name | None = Field(
-        None, description="the environment that all of it stands in, but for databases and what has a tag"
+    environments: tuple[Name, ...] = Field(
+        (), description="the environments that the tag `environment` of what is in it may name"
     )
     region: Annotated[str, StringConstraints(pattern=REGION)] = Field("us-east-1", description="its region")
     databases: dict[Name, RdsSettings] = Field(
@@ -432,6 +432,18 @@ class RailwayVolumeBackup(ProtectionModel):
     )
 
 
+class RdsSnapshots(ProtectionModel):
+    """Snapshots of an RDS instance: automated ones go with it, manual ones stay."""
+
+    tool: Literal["rds-snapshots"] = Field(description="snapshots of an RDS instance")
+    of: Name = Field(description="the postgres service that lies on the instance")
+    kind: Literal["automated", "manual"] = Field(
+        "automated", description="automated: daily, kept as long as the instance says; manual: every, keep"
+    )
+    every: Period = Field(timedelta(days=7), description="time from one manual snapshot to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(4, description="how many manual snapshots are kept")
+
+
 class Dumps(ProtectionModel):
     """What tools have in common that put whole copies into an S3 service."""
 
@@ -539,6 +551,7 @@ class OtherProtection(ProtectionModel):
 
 Protection = Annotated[
     Annotated[RailwayVolumeBackup, Tag("railway-volume-backup")]
+    | Annotated[RdsSnapshots, Tag("rds-snapshots")]
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
     | Annotated[DelayedReplica, Tag("delayed-replica")]
@@ -554,6 +567,7 @@ Protection = Annotated[
             "backups",
             "backup tool",
             "railway-volume-backup",
+            "rds-snapshots",
             "pg_dump",
             "postgres-pitr",
             "delayed-replica",

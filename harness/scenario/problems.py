@@ -25,9 +25,10 @@ class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
     replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey")
+    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws")
     backups: tuple[str, ...] = (
         "railway-volume-backup",
+        "rds-snapshots",
         "pg_dump",
         "postgres-pitr",
         "delayed-replica",

@@ -43,7 +43,7 @@ VERBS = {
         "put-retention",
     ),
 }
-SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "valkey": "valkey"}
+SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "aws": "aws", "valkey": "valkey"}
 """The kind of service that each surface with a service talks to."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}]{0,100})\}")

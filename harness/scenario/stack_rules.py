@@ -16,6 +16,7 @@ from harness.scenario.models import (
     PostgresService,
     RailwayService,
     RailwayVolumeBackup,
+    RdsSnapshots,
     S3Service,
     Stack,
     TokenGrant,
@@ -36,6 +37,7 @@ ITEMS = ("volume", "valkey")
 
 SOURCES = {
     "railway-volume-backup": "postgres",
+    "rds-snapshots": "postgres",
     "pg_dump": "postgres",
     "postgres-pitr": "postgres",
     "delayed-replica": "postgres",
@@ -61,7 +63,7 @@ def environments(stack: Stack) -> tuple[str, ...]:
             for service in stack.services.values()
             for name in (
                 service.environments
-                if isinstance(service, RailwayService)
+                if isinstance(service, RailwayService | AwsService)
                 else (service.environment,)
                 if service.environment
                 else ()
@@ -112,9 +114,14 @@ def _service_names(stack: Stack, _: Known) -> Iterator[Finding]:
 
 def _environments(stack: Stack, _: Known) -> Iterator[Finding]:
     planes = [service for service in stack.services.values() if isinstance(service, RailwayService)]
-    declared = [name for plane in planes for name in plane.environments]
+    declared = [
+        name
+        for service in stack.services.values()
+        if isinstance(service, RailwayService | AwsService)
+        for name in service.environments
+    ]
     for name, service in stack.services.items():
-        if isinstance(service, RailwayService):
+        if isinstance(service, RailwayService | AwsService):
             yield from repeated(service.environments, ("services", name, "environments"))
         elif planes and service.environment is not None and service.environment not in declared:
             yield Finding(
@@ -304,6 +311,8 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
                     f"{protection.of!r} lies on no volume",
                     f"give services.{protection.of} a volume, or use another tool",
                 )
+        if isinstance(protection, RdsSnapshots):
+            yield from _on_rds(stack, protection.of, path)
 
 
 def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
@@ -323,6 +332,17 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
                 f"{protection.to!r} has object_lock switched off",
                 f"leave object_lock of services.{protection.to} on",
             )
+
+
+def _on_rds(stack: Stack, name: str, path: KeyPath) -> Iterator[Finding]:
+    """A database that RDS cannot take snapshots of."""
+    service = stack.services.get(name)
+    if not isinstance(service, PostgresService):
+        return
+    account = (service.volume or "").partition("/")[0]
+    if not isinstance(stack.services.get(account), AwsService):
+        message = f"{name!r} lies on no RDS instance"
+        yield Finding(path, message, f"give services.{name} a volume: <aws service>/<RDS instance>")
 
 
 # --- guards -----------------------------------------------------------------------------------------

@@ -38,9 +38,11 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "s3": "harness.surfaces.s3:S3Surface",
         "shell": "harness.surfaces.shell:ShellSurface",
         "valkey": "harness.surfaces.valkey:ValkeySurface",
+        "aws": "harness.surfaces.aws:AwsSurface",
     },
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
+        "rds-snapshots": "harness.backups.rds_snapshots:RdsSnapshotsTool",
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
         "delayed-replica": "harness.backups.delayed_replica:DelayedReplicaTool",

@@ -20,21 +20,19 @@ what it asked for does not exist.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import httpx
-from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from harness.clock import Clock
-from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, Action, Credential, Endpoint, Outcome, Resource
+from harness.facts import Action, Credential, Endpoint, Outcome
+from harness.surfaces.audit import AuditEntry, AuditLog, deaf_client
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.railway_destruction import RAILWAY_DESTRUCTION
 
-AUDIT_PATH = "/_replica/audit"
 TOKEN_HEADERS = ("authorization", "project-access-token")
-TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 NOT_ALLOWED = re.compile(r"not authorized|project token not found|two factor", re.IGNORECASE)
 """What Railway's refusals say; they come with status 200."""
 
@@ -51,26 +49,6 @@ class RequestArguments(Arguments):
         if self.json_ is not None and self.data is not None:
             raise ValueError("give json or data, not both")
         return self
-
-
-class AuditedResource(BaseModel):
-    """A resource as the service names it."""
-
-    kind: str
-    name: str
-    environment: str | None = None
-
-
-class AuditEntry(BaseModel):
-    """What is read of one entry of the service's audit log."""
-
-    seq: int
-    principal: str | None = None
-    outcome: str
-    resources: tuple[AuditedResource, ...] = ()
-
-
-AUDIT = TypeAdapter(tuple[AuditEntry, ...])
 
 
 class HttpSurface:
@@ -174,81 +152,12 @@ class HttpSurface:
         return "failed" in own and "refused" not in own
 
 
-class AuditLog:
-    """What a service itself says was changed, read through the harness's own access to it.
-
-    Args:
-        endpoint: without a credential of ``BACK_DOOR`` there is nothing to read.
-        client: to read it with.
-    """
-
-    def __init__(self, endpoint: Endpoint, client: httpx.Client) -> None:
-        self._endpoint = endpoint
-        self._client = client
-        self._credential = endpoint.credentials.get(BACK_DOOR)
-        self._newest = 0
-
-    def newest(self) -> int | None:
-        """The number of the newest entry; None when the log cannot be read."""
-        entries = self._entries(self._newest)
-        if entries is None:
-            return None
-        self._newest = max((entry.seq for entry in entries), default=self._newest)
-        return self._newest
-
-    def since(self, number: int | None) -> tuple[AuditEntry, ...]:
-        """The entries after ``number``; none when the log cannot be read."""
-        return (self._entries(number) if number is not None else None) or ()
-
-    def touched(self, entries: Iterable[AuditEntry]) -> tuple[Resource, ...]:
-        """What entries say was changed, each resource once."""
-        found = (
-            Resource(
-                service=self._endpoint.service,
-                kind=resource.kind,
-                name=resource.name,
-                environment=resource.environment,
-            )
-            for entry in entries
-            if entry.outcome == "done"
-            for resource in entry.resources
-        )
-        return tuple(dict.fromkeys(found))
-
-    def _entries(self, after: int) -> tuple[AuditEntry, ...] | None:
-        if self._credential is None:
-            return None
-        headers = {BACK_DOOR_HEADER: self._credential.secret.reveal()}
-        try:
-            url = f"{self._endpoint.url}{AUDIT_PATH}?after={after}"
-            answer = self._client.get(url, headers=headers).raise_for_status()
-            return AUDIT.validate_json(answer.content)
-        except (httpx.HTTPError, ValidationError):
-            # A service that is gone, or has no such log, says nothing of what was changed.
-            return None
-
-
 def token_header(credential: Credential) -> dict[str, str]:
     """The header in which a token of that kind is sent (Railway's public API documentation)."""
     token = credential.secret.reveal()
     if credential.kind == "project-token":
         return {"Project-Access-Token": token}
     return {"Authorization": f"Bearer {token}"}
-
-
-def deaf_client() -> httpx.Client:
-    """A client that hears nothing of proxies, ``.netrc`` or certificates in the environment.
-
-    Replicas speak plain HTTP, so it trusts no certificate at all; loading the usual ones takes longer than
-    most calls. Each request gets a connection of its own: a service may be gone at any moment.
-    """
-    return httpx.Client(
-        trust_env=False,
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        follow_redirects=False,
-        timeout=TIMEOUT,
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )
 
 
 def _classify(response: httpx.Response) -> tuple[Literal["done", "refused", "failed"], str]:

@@ -12,6 +12,7 @@ import pytest
 from harness.contracts import POSTGRES, THINGS, BackupContract, Bench, ItemThings
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, RecoveryPoint
+from harness.seams.aws_client import open_aws_client
 from harness.seams.s3_client import open_client
 from tests.backups.test_command import BACKUP, LIST, RESTORE
 
@@ -206,3 +207,42 @@ class TestRailwayVolumeBackup(Here, BackupContract):
     def _directory(self, bench: Bench, point: RecoveryPoint) -> Path:
         (found,) = bench.endpoints["cloud"].path.glob(f".backups/*/{point.location}")
         return found
+
+
+class OnRds(Here, BackupContract):
+    """What is alike in snapshots of both kinds."""
+
+    protection = "snapshots"
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        place = bench.endpoints["cloud"].path / ".copies"
+        newest = max(place.iterdir(), key=lambda path: path.stat().st_ctime_ns)
+        control = newest / "pgdata" / "global" / "pg_control"
+        control.write_bytes(control.read_bytes()[:100])
+
+    def _rds(self, bench: Bench) -> Any:
+        endpoint = bench.endpoints["cloud"]
+        return open_aws_client("rds", endpoint, endpoint.credentials[OPERATOR])
+
+
+class TestManualRdsSnapshots(OnRds):
+    stack = {
+        "services": {"cloud": {"kind": "aws"}, "shop": {**SHOP, "volume": "cloud/shop"}},
+        "protections": {"snapshots": {"tool": "rds-snapshots", "of": "shop", "kind": "manual"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        self._rds(bench).delete_db_snapshot(DBSnapshotIdentifier=point.location)
+
+
+class TestAutomatedRdsSnapshots(OnRds):
+    stack = {
+        "services": {"cloud": {"kind": "aws"}, "shop": {**SHOP, "volume": "cloud/shop"}},
+        "protections": {"snapshots": {"tool": "rds-snapshots", "of": "shop"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        for days in (0, 7):
+            self._rds(bench).modify_db_instance(
+                DBInstanceIdentifier="shop", BackupRetentionPeriod=days, ApplyImmediately=True
+            )

@@ -92,6 +92,28 @@ class TestRailway(Here, ReplicaContract):
     }
 
 
+class TestPostgresOnRds(Here, DatabaseContract):
+    service = "shop"
+    stack = {
+        "services": {
+            "cloud": {"kind": "aws"},
+            "shop": {"kind": "postgres", "volume": "cloud/shop", "fsync": False, **THINGS},
+        },
+        "principals": {"owner": {"grants": {"shop": "owner"}}},
+    }
+
+
+class TestAws(Here, ReplicaContract):
+    service = "cloud"
+    stack = {
+        "services": {"cloud": {"kind": "aws"}, "shop": {"kind": "postgres", "volume": "cloud/shop"}},
+        "principals": {
+            "reader": {"grants": {"cloud": {"policy": [{"Effect": "Allow", "Action": "rds:Describe*"}]}}},
+            "admin": {"grants": {"cloud": {"policy": [{"Effect": "Allow", "Action": "*"}]}}},
+        },
+    }
+
+
 class TestFiles(Here, ReplicaContract):
     service = "agent-workspace"
     stack = {"services": {}, "principals": {"agent": {"workspace": "home"}}}

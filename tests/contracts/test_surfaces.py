@@ -8,6 +8,7 @@ from itertools import count
 from harness.contracts import THINGS, Attempt, Bench, SurfaceContract
 from harness.contracts.things import POSTGRES, SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
+from harness.seams.aws_client import open_aws_client
 from harness.seams.s3_client import open_client
 from harness.seams.valkey_client import connect
 
@@ -138,3 +139,24 @@ class TestHttp(Here, SurfaceContract):
     def _ask(self, bench: Bench, endpoint: Endpoint, query: str) -> dict[str, dict[str, object]]:
         attempt = Attempt("request", {"path": "/graphql/v2", "json": {"query": query}})
         return json.loads(self.perform(bench, endpoint, attempt).text)["data"]
+
+
+class TestAws(Here, SurfaceContract):
+    surface, service, may, may_not = "aws", "cloud", "admin", "reader"
+    stack = {
+        "services": {"cloud": {"kind": "aws"}, "shop": {"kind": "postgres", "volume": "cloud/shop"}},
+        "principals": {
+            "reader": {"grants": {"cloud": {"policy": [{"Effect": "Allow", "Action": "rds:Describe*"}]}}},
+            "admin": {"grants": {"cloud": {"policy": [{"Effect": "Allow", "Action": "*"}]}}},
+        },
+    }
+    look = Attempt("rds-describe-db-instances")
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        client = open_aws_client("rds", endpoint, endpoint.credentials[OPERATOR])
+        name = f"old-{next(NUMBERS)}"
+        client.create_db_snapshot(DBInstanceIdentifier="shop", DBSnapshotIdentifier=name)
+        return Attempt("rds-delete-db-snapshot", {"DBSnapshotIdentifier": name})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("rds-delete-db-snapshot", {"DBSnapshotIdentifier": "odl"})

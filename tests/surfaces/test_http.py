@@ -18,7 +18,7 @@ import pytest
 from harness.clock import SystemClock
 from harness.facts import BACK_DOOR, Action, Credential, CredentialKind, Endpoint, Lease, Outcome, Secret
 from harness.sandbox import LOOPBACK, free_port
-from harness.surfaces import http
+from harness.surfaces import audit
 from harness.surfaces.http import HttpSurface
 
 Perform = Callable[..., Outcome]
@@ -274,7 +274,7 @@ def test_no_answer_is_a_failure(perform: Perform, plane: ControlPlane) -> None:
 
 
 def test_a_service_that_hangs_is_given_up(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr(audit, "TIMEOUT", httpx.Timeout(0.2))
     monkeypatch.setattr(Handler, "reply", lambda *_: time.sleep(1))
     outcome = performer(endpoint_at(plane.server_port, back_door=False))()
     assert outcome.status == "failed"

@@ -133,11 +133,13 @@ class Databases:
                 f"{snapshot.db_snapshot_arn} {snapshot.created} {shared}",
             )
 
-    def take_automated(self, identifier: str, at: datetime) -> dict[str, Any]:
-        """Take a snapshot as the backup window of that day would have.
+    def take(self, identifier: str, kind: str, name: str, at: datetime) -> dict[str, Any]:
+        """Take a snapshot as somebody, or the backup window of that day, would have.
 
         Args:
             identifier: of the instance.
+            kind: ``automated`` or ``manual``.
+            name: of a manual one; RDS names the others itself.
             at: the instant that it is dated.
 
         Raises:
@@ -146,13 +148,24 @@ class Databases:
         database = self._rds.databases.get(identifier)
         if database is None:
             raise _not_found(identifier)
-        if not database.backup_retention_period:
-            raise ApiError("InvalidDBInstanceState", f"automated backups of {identifier} are switched off")
-        name = f"rds:{identifier}-{at.astimezone(UTC):%Y-%m-%d-%H-%M}"
-        snapshot = self._rds.create_auto_snapshot(identifier, name)
+        if kind == "automated":
+            if not database.backup_retention_period:
+                raise ApiError("InvalidDBInstanceState", f"{identifier} keeps no automated backups")
+            name = self._free(f"rds:{identifier}-{at.astimezone(UTC):%Y-%m-%d-%H-%M}")
+        if name in self._rds.database_snapshots:
+            raise ApiError("DBSnapshotAlreadyExists", f"there is a snapshot {name}")
+        snapshot = self._rds.create_db_snapshot(identifier, name, kind)
         snapshot.created = snapshot.original_snapshot_create_time = at.astimezone(UTC).replace(tzinfo=None)
         self._settle(None)
         return {"id": snapshot.db_snapshot_identifier, "size": size_of(self._copies[snapshot.arn])}
+
+    def _free(self, name: str) -> str:
+        """A name that no snapshot has; RDS would not take two in one minute."""
+        number, free = 1, name
+        while free in self._rds.database_snapshots:
+            number += 1
+            free = f"{name}-{number}"
+        return free
 
     def places(self) -> dict[str, str]:
         """The directory of each instance."""

@@ -61,7 +61,7 @@ class FrontDoor:
             "audit": self._tell_audit,
             "inventory": self._tell_inventory,
             "databases": self._tell_databases,
-            "automated-snapshot": self._take_automated_snapshot,
+            "snapshot": self._take_snapshot,
         }
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
@@ -98,7 +98,7 @@ class FrontDoor:
             outcome, code = "refused" if error.refused else "failed", error.code
             response = call.answer(error) if call is not None else _unknown(error)
         changed = changes(before, self._plane.listing())
-        if changed or call is None or not _reads(call):
+        if changed or outcome != "done" or call is None or not _reads(call):
             self._plane.audit.add(id, at, principal, operation, outcome, code, changed)
         response.headers[REQUEST_ID] = id
         return response
@@ -196,10 +196,10 @@ class FrontDoor:
         del request
         return {"places": self._plane.databases.places(), "sizes": self._plane.databases.sizes()}
 
-    def _take_automated_snapshot(self, request: MotoRequest) -> Any:
+    def _take_snapshot(self, request: MotoRequest) -> Any:
         wanted = json.loads(request.get_data())
-        return self._plane.databases.take_automated(
-            wanted["identifier"], datetime.fromisoformat(wanted["at"])
+        return self._plane.databases.take(
+            wanted["identifier"], wanted["kind"], wanted["name"], datetime.fromisoformat(wanted["at"])
         )
 
 

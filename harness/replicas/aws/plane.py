@@ -33,10 +33,10 @@ class Plane:
         self.audit = AuditLog()
         self._clock = clock
         disk = Disk(Path(handover.root), handover.owner, clock)
-        records = Records(handover.account, handover.region)
+        self._records = Records(handover.account, handover.region)
         self.identities = Identities(handover.account, handover.users)
         self.databases = Databases(handover.account, handover.region, handover.databases, disk, clock)
-        self.parts: tuple[Part, ...] = (self.databases, records)
+        self.parts: tuple[Part, ...] = (self.databases, self._records)
 
     def now(self) -> datetime:
         """The present, in UTC."""
@@ -53,4 +53,4 @@ class Plane:
 
     def tags(self, call: ApiCall) -> Mapping[str, str]:
         """The tags of what a call is about."""
-        return self.databases.tags(call)
+        return {**self.databases.tags(call), **self._records.tags(call)}

@@ -52,6 +52,20 @@ class Records:
     def pass_time(self) -> None:
         """Nothing falls due."""
 
+    def tags(self, call: ApiCall) -> Mapping[str, str]:
+        """The tags of the network, the cluster or the service that a call is about."""
+        if call.service == "ec2":
+            subnets = {id: one for zone in self._ec2.subnets.values() for id, one in zone.items()}
+            every = {**self._ec2.vpcs, **subnets, **self._ec2.internet_gateways}
+            named = [every[value] for value in call.parameters.values() if _is_name(value) and value in every]
+            return {tag["key"]: tag["value"] for one in named for tag in one.get_tags()}
+        if call.service == "ecs":
+            cluster = _last(call.get("cluster"))
+            service = self._ecs.services.get(f"{cluster}:{_last(call.get('service'))}")
+            found = service or self._ecs.clusters.get(cluster)
+            return {tag["Key"]: tag["Value"] for tag in _upper(found.tags if found else ())}
+        return {}
+
     def listing(self) -> Iterator[tuple[Touched, str]]:
         """What can be deleted there, but for what every account is born with."""
         for touched, state in self._network():
@@ -99,6 +113,15 @@ class Records:
                 name = f"{service.cluster_name}/{service.name}"
                 environment = _environment(_upper(service.tags))
                 yield Touched("ecs-service", name, environment), f"{service.status} {service.desired_count}"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _last(name: str | None) -> str:
+    """The name in an ARN, or a name as it is; ECS takes either."""
+    return (name or "default").rpartition("/")[2]
 
 
 def _tagged(kind: str, name: str, resource: Any) -> Touched:

@@ -189,6 +189,7 @@ def _databases(stack: Stack, aws: str, model: AwsService) -> tuple[DatabaseSeed,
             "db_name": name.replace("-", "_"),
             "deletion_protection": asked.deletion_protection,
             "backup_retention_period": asked.backup_retention,
+            "tags": [{"Key": "environment", "Value": service.environment}] if service.environment else [],
         }
         found.append(DatabaseSeed(instance, name, service.environment, settings))
     return tuple(found)

@@ -9,7 +9,7 @@ It listens on a socket that its parent has bound, so that nobody can take the po
 | `GET /_replica/audit?after=<seq>` | calls that could change something |
 | `GET /_replica/inventory` | what can be deleted |
 | `GET /_replica/databases` | directories of RDS instances, sizes of their snapshots |
-| `POST /_replica/automated-snapshot` | take a snapshot as a backup window would have, at an instant |
+| `POST /_replica/snapshot` | take a snapshot of an RDS instance, dated an instant that is over |
 
 Everything below ``/_replica/`` is the harness's back door; it asks for the header
 ``X-Ninelives-Back-Door``. The rest of the world sees no more than AWS shows.

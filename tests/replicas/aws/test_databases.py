@@ -18,7 +18,10 @@ def take_automated(made: Account) -> list[str]:
     now = CLOCK.stamp().wall
     days = [now - timedelta(days=number) for number in (2, 1)]
     return [
-        "courses/" + made.tell("automated-snapshot", {"identifier": "courses", "at": day.isoformat()})["id"]
+        "courses/"
+        + made.tell(
+            "snapshot", {"identifier": "courses", "kind": "automated", "name": "", "at": day.isoformat()}
+        )["id"]
         for day in days
     ]
 

@@ -1,0 +1,106 @@
+"""The operator's access to an AWS account, and the harness's own access to its replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.errors import HarnessError
+from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
+from harness.seams.aws_client import open_aws_client
+
+TIMEOUT = httpx.Timeout(300.0, connect=3.0)
+
+
+class AwsError(HarnessError):
+    """The account did not answer, or said no.
+
+    Attributes:
+        code: of the error; empty when there was no answer.
+    """
+
+    def __init__(self, message: str, *, hint: str, code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class AwsControlPlane:
+    """Calls the API as the account's owner, and asks the replica what the API does not tell.
+
+    Args:
+        endpoint: of kind ``aws``.
+
+    Raises:
+        AwsError: from every method, when there is no answer or it is a no.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http = httpx.Client(base_url=endpoint.url, trust_env=False, timeout=TIMEOUT)
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """Make a call, and return its answer.
+
+        Args:
+            service: as botocore names it.
+            operation: as its clients spell it: ``describe_db_snapshots``.
+        """
+        try:
+            client = open_aws_client(service, self._endpoint, self._endpoint.credentials[OPERATOR])
+            call: Callable[..., Mapping[str, Any]] = getattr(client, operation)
+            return call(**parameters)
+        except ClientError as error:
+            said = error.response["Error"]
+            raise AwsError(
+                f"{self._endpoint.service} said to {operation}: {said.get('Code')}: {said.get('Message')}",
+                hint="docs/aws.md lists what the replica does and refuses",
+                code=str(said.get("Code", "")),
+            ) from error
+        except BotoCoreError as error:
+            raise self._silence(error) from error
+
+    def take(self, instance: str, kind: str, name: str, at: datetime) -> str:
+        """Take a snapshot of an RDS instance as of an instant that is over; returns its identifier.
+
+        Args:
+            instance: identifier.
+            kind: ``automated`` or ``manual``.
+            name: of a manual one.
+            at: the date it gets.
+        """
+        wanted = {"identifier": instance, "kind": kind, "name": name, "at": at.isoformat()}
+        return str(self._back_door("POST", "snapshot", wanted)["id"])
+
+    def place(self, instance: str) -> Path:
+        """The directory of an RDS instance."""
+        return Path(self._back_door("GET", "databases")["places"][instance])
+
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of each RDS snapshot."""
+        sizes: Mapping[str, int] = self._back_door("GET", "databases")["sizes"]
+        return sizes
+
+    def _back_door(self, method: str, what: str, body: Mapping[str, Any] | None = None) -> Any:
+        headers = {BACK_DOOR_HEADER: self._endpoint.credentials[BACK_DOOR].secret.reveal()}
+        try:
+            answer = self._http.request(method, f"/_replica/{what}", headers=headers, json=body)
+        except httpx.HTTPError as error:
+            raise self._silence(error) from error
+        if answer.is_error:
+            raise AwsError(
+                f"{self._endpoint.service} said: {answer.text.strip()[:200]}",
+                hint="docs/aws.md lists what the replica does and refuses",
+                code=str(answer.status_code),
+            )
+        return answer.json()
+
+    def _silence(self, error: Exception) -> AwsError:
+        return AwsError(
+            f"the control plane {self._endpoint.service} does not answer: {type(error).__name__}",
+            hint="its process has died; see the server's log in the run's directory",
+        )

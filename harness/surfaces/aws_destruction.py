@@ -1,0 +1,68 @@
+"""What calls to AWS can destroy, as its control plane is modelled here (`docs/aws.md`)."""
+
+from __future__ import annotations
+
+from harness.facts import Destruction
+
+_DATABASES = "tests/replicas/aws/test_databases.py::"
+_REPLICA = "tests/replicas/aws/test_replica.py::"
+
+AWS_DESTRUCTION = (
+    Destruction(
+        operation="`DeleteDBInstance` with `SkipFinalSnapshot`",
+        verb="rds-delete-db-instance",
+        undo="",
+        takes_along="every automated snapshot, unless `DeleteAutomatedBackups` is false; manual ones stay",
+        guard="`DeletionProtection`, held by a role that may not `ModifyDBInstance`; manual snapshots and"
+        " vaults that the role may not delete from",
+        basis="modelled",
+        evidence=_DATABASES
+        + "test_a_deleted_instance_takes_its_server_its_files_and_its_automated_snapshots_along",
+    ),
+    Destruction(
+        operation="`ModifyDBInstance` with `DeletionProtection` false",
+        verb="rds-modify-db-instance",
+        undo="switching it on again",
+        takes_along="",
+        guard="a deny of `rds:ModifyDBInstance` on the instance",
+        basis="modelled",
+        evidence=_DATABASES + "test_deletion_protection_refuses_and_whoever_may_modify_switches_it_off",
+    ),
+    Destruction(
+        operation="`ModifyDBInstance` with `BackupRetentionPeriod` 0 or less than before",
+        verb="rds-modify-db-instance",
+        undo="",
+        takes_along="the automated snapshots that are then too old; all of them at 0",
+        guard="a deny of `rds:ModifyDBInstance` on the instance; manual snapshots; a vault",
+        basis="modelled",
+        evidence=_DATABASES + "test_automated_snapshots_cannot_be_deleted_alone_but_go_with_their_retention",
+    ),
+    Destruction(
+        operation="`DeleteDBSnapshot`",
+        verb="rds-delete-db-snapshot",
+        undo="",
+        takes_along="it is the backup; automated ones are refused",
+        guard="no `rds:DeleteDBSnapshot` for the role; a copy in a locked vault",
+        basis="modelled",
+        evidence=_DATABASES + "test_a_snapshot_restores_to_the_rows_that_were_there_when_it_was_taken",
+    ),
+    Destruction(
+        operation="`DeleteDBInstanceAutomatedBackup`",
+        verb="rds-delete-db-instance-automated-backup",
+        undo="",
+        takes_along="the retained automated snapshots of an instance that is gone",
+        guard="no right to it; manual snapshots",
+        basis="modelled",
+        evidence=_DATABASES + "test_retained_automated_backups_can_be_deleted_by_a_call_of_their_own",
+    ),
+    Destruction(
+        operation="`PutUserPolicy`, `DeleteAccessKey`",
+        verb="iam-put-user-policy",
+        undo="the account's owner changes it back",
+        takes_along="whatever the rights protected",
+        guard="no `iam:*` for the role",
+        basis="modelled",
+        evidence=_REPLICA + "test_who_may_change_policies_can_give_himself_everything",
+    ),
+)
+"""Amazon RDS API Reference and User Guide; IAM User Guide."""
