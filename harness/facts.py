@@ -124,8 +124,9 @@ class Endpoint:
         port: TCP port; 0 for ``files`` and ``volume``.
         name: database, bucket or project; empty where the kind has none.
         environment: the environment of the stack it stands in, if the kind has one.
-        path: the data directory of a database, the root of a workspace; for ``railway`` the root of
-            all volumes, where ``<environment>/<volume>`` is the directory of one volume instance.
+        path: the data directory of a database, or its lease's where a container engine keeps the data; the
+            root of a workspace; for ``railway`` the root of all volumes, where ``<environment>/<volume>`` is
+            the directory of one volume instance.
         credentials: by principal; ``OPERATOR`` is always there but for ``files``.
     """
 

@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ninelives-reports", default="reports", help="folder for the run folders of drills [reports]"
     )
+    group.addoption(
+        "--ninelives-provider",
+        default="embedded",
+        choices=("embedded", "docker"),
+        help="what replicas run on [embedded]",
+    )
     group.addoption("--ninelives-work", default=None, help="folder in which replicas live during a drill")
 
 
@@ -85,7 +91,8 @@ class ScenarioItem(pytest.Item):
         from harness.run.drill import drill
 
         with _shown(self) as listener:
-            self.drilled = drill(self.loaded, _place(self.config), (listener,))
+            provider = self.config.getoption("--ninelives-provider")
+            self.drilled = drill(self.loaded, _place(self.config), (listener,), provider)
         if isinstance(self.drilled.fault, HarnessError):
             pytest.fail(f"{self.drilled.fault}\n  see {self.drilled.folder}", pytrace=False)
         if self.drilled.fault is not None:
@@ -197,6 +204,7 @@ def ninelives_drill(request: pytest.FixtureRequest, ninelives_place: Place) -> C
 
     def play(path: Path, guards: tuple[str, ...] | None = None) -> Drilled:
         with _shown(request.node) as listener:
-            return drill(load(Path(path), guards=guards), ninelives_place, (listener,))
+            provider = request.config.getoption("--ninelives-provider")
+            return drill(load(Path(path), guards=guards), ninelives_place, (listener,), provider)
 
     return play

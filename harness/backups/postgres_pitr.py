@@ -28,7 +28,7 @@ from harness.backups.wal_shipping import WalShipping
 from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PostgresPitr, Protection
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Database, Due, EquippedVessel, PartTimer, Setting, Vessel
 
 ARCHIVE_DIRECTORY = "wal-archive"
 CREATE_SLOT = """
@@ -158,9 +158,9 @@ class PostgresPitrTool:
         archive.mkdir(mode=0o700)
         mark("restore")
         backup = self._find(point)
-        self._check_version(backup)
+        self._check_version(backup, into)
         self._shelf.lay_out(backup, into.directory)
-        self._tool("pg_verifybackup", RestoreError).run(["--exit-on-error", "--quiet", into.directory])
+        self._verify(into)
         chain = chain_from(self._archive.pieces(), backup.record.last_segment, backup.record.grid)
         self._archive.fetch(chain, archive, backup.record.grid)
         self._setting.sandbox.give(archive)
@@ -243,15 +243,34 @@ class PostgresPitrTool:
             hint="list the points again; an older base backup may be whole",
         )
 
-    def _check_version(self, backup: BaseBackup) -> None:
-        """Raises RestoreError unless the backup is of the PostgreSQL release that we have."""
-        told = self._tool("pg_verifybackup", RestoreError).run(["--version"])
-        match = re.search(r"\(PostgreSQL\) (\d+)", told)
-        ours, theirs = int(match[1]) if match else 0, backup.record.server_version // 10000
+    def _check_version(self, backup: BaseBackup, into: Vessel) -> None:
+        """Raises RestoreError unless the backup is of the PostgreSQL release that is to start from it."""
+        ours, theirs = self._release(into), backup.record.server_version // 10000
         if ours != theirs:
             raise RestoreError(
                 f"{backup.prefix} is a backup of PostgreSQL {theirs}; here is PostgreSQL {ours}",
                 hint=f"a base backup only fits its own major release; install PostgreSQL {theirs}",
+            )
+
+    def _release(self, into: Vessel) -> int:
+        if isinstance(into, EquippedVessel):
+            return into.release()
+        told = self._tool("pg_verifybackup", RestoreError).run(["--version"])
+        match = re.search(r"\(PostgreSQL\) (\d+)", told)
+        return int(match[1]) if match else 0
+
+    def _verify(self, into: Vessel) -> None:
+        """Raises RestoreError unless what lies there is what the backup's manifest says."""
+        options = ["--exit-on-error", "--quiet", str(into.directory)]
+        if not isinstance(into, EquippedVessel):
+            self._tool("pg_verifybackup", RestoreError).run(options)
+            return
+        self._setting.sandbox.give(into.directory)
+        ran = into.call(["pg_verifybackup", *options])
+        if ran.returncode != 0:
+            raise RestoreError(
+                f"pg_verifybackup failed with exit code {ran.returncode}: {ran.stderr.strip()}",
+                hint="the backup is damaged, or was changed; an older one may be whole",
             )
 
     @property

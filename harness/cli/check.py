@@ -8,20 +8,22 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.loading import load_all
-from harness.cli.places import with_place
+from harness.cli.places import with_place, with_provider
 from harness.cli.progress import follow
 from harness.run.drill import Drilled, drill
 from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.scenario.models import LoadedScenario
+from harness.seams.lookup import Provider
 from harness.search.check import Checked, Checker
 
 
 @click.command("check")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@with_provider
 @with_place
-def command(paths: tuple[Path, ...], place: Place) -> Exit:
+def command(paths: tuple[Path, ...], provider: Provider, place: Place) -> Exit:
     """Prove the scenarios below PATHS (default: scenarios/).
 
     With an idle agent every objective holds; with all guards off some breach, and none is beyond
@@ -34,7 +36,7 @@ def command(paths: tuple[Path, ...], place: Place) -> Exit:
 
     def play(scenario: LoadedScenario, proofs: str) -> Drilled:
         with follow(scenario, proofs) as listener:
-            return drill(scenario, place, (listener,))
+            return drill(scenario, place, (listener,), provider)
 
     sweep(place)
     checker = Checker(play)

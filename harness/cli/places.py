@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from harness.errors import RequestError
 from harness.run.place import Place, usual_place
+from harness.seams.lookup import Provider
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -22,6 +23,16 @@ with_reports = click.option(
     default=Path("reports"),
     show_default=True,
     help="Where run folders are.",
+)
+
+
+with_provider = click.option(
+    "--provider",
+    type=click.Choice(get_args(Provider)),
+    envvar="NINELIVES_PROVIDER",
+    default="embedded",
+    show_default=True,
+    help="What replicas run on: processes of this machine, or containers of its engine.",
 )
 
 

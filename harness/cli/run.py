@@ -8,7 +8,7 @@ import click
 
 from harness.cli.exits import Exit, exit_of, exit_of_error, explain, worst
 from harness.cli.loading import load_all
-from harness.cli.places import with_place
+from harness.cli.places import with_place, with_provider
 from harness.cli.progress import follow
 from harness.cli.summary import show
 from harness.run.drill import Drilled, drill
@@ -17,14 +17,16 @@ from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.scenario.models import LoadedScenario
+from harness.seams.lookup import Provider
 
 
 @click.command("run")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a run, and nothing else.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summaries.")
+@with_provider
 @with_place
-def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -> Exit:
+def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, provider: Provider, place: Place) -> Exit:
     """Drill scenarios against disposable replicas of their stack.
 
     PATHS are scenario files, or folders that are searched for some (default: scenarios/).
@@ -37,7 +39,7 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
     codes: list[Exit] = []
     for scenario in loaded:
-        drilled = _drill(scenario, place, progress=not (as_json or quiet))
+        drilled = _drill(scenario, place, provider, progress=not (as_json or quiet))
         if codes and not as_json:
             click.echo()
         show(drilled.record, drilled.folder, as_json=as_json)
@@ -49,11 +51,11 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, place: Place) -
     return worst(codes)
 
 
-def _drill(scenario: LoadedScenario, place: Place, *, progress: bool) -> Drilled:
+def _drill(scenario: LoadedScenario, place: Place, provider: Provider, *, progress: bool) -> Drilled:
     if not progress:
-        return drill(scenario, place)
+        return drill(scenario, place, provider=provider)
     with follow(scenario) as listener:
-        return drill(scenario, place, (listener,))
+        return drill(scenario, place, (listener,), provider)
 
 
 def _explain(fault: BaseException, folder: Path) -> str:

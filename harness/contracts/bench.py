@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
@@ -16,8 +16,9 @@ from harness.clock import SystemClock
 from harness.facts import WORKSPACE_SUFFIX, Endpoint, Lease
 from harness.sandbox import MARK, Sandbox, unprivileged_account
 from harness.scenario.models import Stack, driver_of
+from harness.seams.container_engine import objects_of
 from harness.seams.drivers import BackupTool, Database, Replica, Setting, Store, Surface, Vessel
-from harness.seams.lookup import lookup
+from harness.seams.lookup import Provider, driver_with, lookup
 
 FOLDER = "stack"
 """Where the files lie that a stack names."""
@@ -30,9 +31,13 @@ class Bench:
         stack: what is there, and who may do what.
         sandbox: where; its root exists and is empty.
         files: what the stack's relative paths name, by path; all of them can be executed.
+        provider: what replicas run on.
     """
 
-    def __init__(self, stack: Stack, sandbox: Sandbox, files: Mapping[str, str]) -> None:
+    def __init__(
+        self, stack: Stack, sandbox: Sandbox, files: Mapping[str, str], provider: Provider = "embedded"
+    ) -> None:
+        self.provider = provider
         self.stack = stack
         self.sandbox = sandbox
         self.clock = SystemClock()
@@ -131,7 +136,8 @@ class Bench:
         """End all of them at once, as the kernel does when memory runs out."""
         processes = list(self._processes())
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a backend may end by itself meanwhile
+                process.kill()
         psutil.wait_procs(processes, timeout=10)
 
     def destroy(self) -> None:
@@ -145,6 +151,7 @@ class Bench:
         return [
             *(f"process {pid} ({name})" for pid, name in self.processes().items()),
             *(f"file {path}" for path in files),
+            *(objects_of(self.sandbox.run_id) if self.provider == "docker" else ()),
         ]
 
     def close(self) -> None:
@@ -163,7 +170,7 @@ class Bench:
         if model is None and service.endswith(WORKSPACE_SUFFIX):
             return "files"
         assert model is not None, f"the stack has no service {service!r}"
-        return driver_of(model)
+        return driver_with(self.provider, driver_of(model))
 
     def _processes(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():

@@ -11,6 +11,7 @@ import pytest
 from harness.contracts.bench import Bench, temporary_sandbox
 from harness.sandbox import Sandbox
 from harness.scenario.models import Stack
+from harness.seams.lookup import Provider
 
 
 class Contract:
@@ -19,10 +20,12 @@ class Contract:
     Attributes:
         stack: as in a stack file.
         files: what its relative paths name, by path.
+        provider: what replicas run on.
     """
 
     stack: ClassVar[Mapping[str, Any]]
     files: ClassVar[Mapping[str, str]] = {}
+    provider: ClassVar[Provider] = "embedded"
 
     @classmethod
     def sandbox(cls) -> AbstractContextManager[Sandbox]:
@@ -35,7 +38,7 @@ class Contract:
         """A bench of one's own, with nothing on it yet."""
         with ExitStack() as stack:
             sandbox = stack.enter_context(cls.sandbox())
-            bench = Bench(Stack.model_validate(cls.stack), sandbox, cls.files)
+            bench = Bench(Stack.model_validate(cls.stack), sandbox, cls.files, cls.provider)
             stack.callback(bench.close)
             yield bench
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import psutil
 import pytest
 
+from harness.clock import SystemClock
 from harness.contracts.bench import FOLDER, Bench
 from harness.contracts.contract import Contract
 from harness.facts import OPERATOR, Endpoint
 from harness.sandbox import LOOPBACK
 from harness.seams.drivers import Replica
 
+PATIENCE = 10.0
+T = TypeVar("T")
 LOCAL = ("127.0.0.1", "::1")
 
 
@@ -48,8 +53,8 @@ class ReplicaContract(Contract):
             socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
         listening = [
             connection.laddr.ip
-            for pid in bench.processes()
-            for connection in psutil.Process(pid).net_connections("inet")
+            for connections in _of_each(bench, _connections)
+            for connection in connections
             if connection.status == psutil.CONN_LISTEN
         ]
         assert set(listening) <= {*LOCAL}
@@ -84,7 +89,7 @@ class ReplicaContract(Contract):
         assert not [secret for secret in secrets if secret in repr(endpoint)]
 
     def test_no_secret_is_an_argument_of_a_process(self, bench: Bench, endpoint: Endpoint) -> None:
-        lines = [" ".join(psutil.Process(pid).cmdline()) for pid in bench.processes()]
+        lines = list(_of_each(bench, lambda process: " ".join(process.cmdline())))
         secrets = [credential.secret.reveal() for credential in endpoint.credentials.values()]
         assert not [secret for secret in secrets for line in lines if secret in line]
 
@@ -133,16 +138,38 @@ class ReplicaContract(Contract):
             assert bench.remains() == []
 
 
+def _of_each(bench: Bench, question: Callable[[psutil.Process], T]) -> Iterator[T]:
+    """The answer of every process of a bench; one that ends meanwhile has none."""
+    for pid in bench.processes():
+        with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            yield question(psutil.Process(pid))
+
+
+def _connections(process: psutil.Process) -> list[Any]:
+    """Of this machine's network: what listens in a container's is reached only where it is published."""
+    ours, its = (Path(f"/proc/{pid}/ns/net") for pid in ("self", process.pid))
+    if ours.exists() and ours.readlink() != its.readlink():
+        return []
+    return list(process.net_connections("inet"))
+
+
 def _secrets(endpoint: Endpoint) -> set[str]:
     return {credential.secret.reveal() for credential in endpoint.credentials.values()}
 
 
 def _is_silent(endpoint: Endpoint) -> bool:
-    """Whether nobody listens there any more, and no file of it is left where nobody has to listen."""
+    """Whether nobody listens there any more, and no file of it is left where nobody has to listen.
+
+    An engine notices a moment later that its container has ended.
+    """
     if not endpoint.port:
         return not Path(endpoint.path).exists()
-    try:
-        socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
-    except ConnectionRefusedError:
-        return True
+    clock = SystemClock()
+    began = clock.stamp()
+    while clock.stamp().since(began) < PATIENCE:
+        try:
+            socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
+        except ConnectionRefusedError:
+            return True
+        clock.sleep(0.02)
     return False

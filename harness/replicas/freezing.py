@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -35,12 +35,8 @@ def servers_on(directory: Path) -> list[psutil.Process]:
     PostgreSQL writes its process id to ``postmaster.pid`` and works in its data directory. An id is
     believed only when the process of that id does work there, so that a stale file harms nobody.
     """
-    found = []
-    for file in _lock_files(directory):
-        process = _named_in(file)
-        if process is not None and _works_in(process, directory):
-            found.append(process)
-    return found
+    named = [_named_in(file, directory) for file in _lock_files(directory)]
+    return [process for process in named if process is not None]
 
 
 @contextmanager
@@ -153,11 +149,31 @@ def _lock_files(directory: Path) -> Iterator[Path]:
     yield from directory.glob(f"*/{LOCK_FILE}")
 
 
-def _named_in(file: Path) -> psutil.Process | None:
+def _named_in(file: Path, directory: Path) -> psutil.Process | None:
+    """The process that a lock file names, by its own number or by the one that it has in a container."""
     try:
-        return psutil.Process(int(file.read_text(encoding="utf-8").partition("\n")[0]))
-    except (OSError, ValueError, psutil.NoSuchProcess):
+        number = int(file.read_text(encoding="utf-8").partition("\n")[0])
+    except (OSError, ValueError):
         return None
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(number)
+        if _works_in(process, directory):
+            return process
+    inside = (one for one in psutil.process_iter() if _number_inside(one) == number)
+    return next((process for process in inside if _works_in(process, directory)), None)
+
+
+def _number_inside(process: psutil.Process) -> int | None:
+    """Its number in the innermost namespace that it is in; None outside of Linux, or when it is gone.
+
+    See ``NSpid`` in proc_pid_status(5).
+    """
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return int(numbers[-1]) if len(numbers) > 1 else None
 
 
 def _works_in(process: psutil.Process, directory: Path) -> bool:

@@ -25,7 +25,7 @@ from harness.run.place import Place, name_run, point_latest, run_folder, workpla
 from harness.run.plan import Plan, plan
 from harness.run.redact import Redactor
 from harness.scenario.models import LoadedScenario
-from harness.seams.lookup import lookup
+from harness.seams.lookup import Provider, lookup
 
 Listener = Callable[[Line], None]
 REPORTS = ("text", "json", "junit", "html")
@@ -55,13 +55,19 @@ class Drilled:
         return f"<drill of {self.record.scenario.id}: {self.record.value}{told}; see {self.folder}>"
 
 
-def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = ()) -> Drilled:
+def drill(
+    loaded: LoadedScenario,
+    place: Place,
+    listeners: Sequence[Listener] = (),
+    provider: Provider = "embedded",
+) -> Drilled:
     """Run a scenario: plan, execute, judge, render.
 
     Args:
         loaded: the scenario.
         place: where to write and work.
         listeners: are shown every journal line as it is written.
+        provider: what replicas run on.
 
     Returns:
         The judged run. A fault of the harness, or Ctrl-C, does not raise: it leaves every verdict undecided.
@@ -70,13 +76,13 @@ def drill(loaded: LoadedScenario, place: Place, listeners: Sequence[Listener] = 
     Raises:
         HarnessError: the run could not even begin.
     """
-    planned = plan(loaded)
+    planned = plan(loaded, provider)
     clock = SystemClock()
     resolved = loaded.model_dump_json(by_alias=True)
     folder = run_folder(place, name_run(loaded.id, clock.stamp().wall), resolved)
     with gentle_interrupts():
         with Journal(folder, clock, listeners) as journal:
-            journal.write(_start(folder, loaded, resolved))
+            journal.write(_start(folder, loaded, resolved, provider))
             fault = _play(planned, place, journal, clock)
         record = judge_run(folder)
         try:
@@ -110,13 +116,13 @@ def render(record: RunRecord, folder: Path, reports: Sequence[str] = REPORTS) ->
         ) from error
 
 
-def _start(folder: Path, loaded: LoadedScenario, resolved: str) -> RunStarted:
+def _start(folder: Path, loaded: LoadedScenario, resolved: str, provider: Provider) -> RunStarted:
     return RunStarted(
         run_id=folder.name,
         scenario=loaded.id,
         digest=loaded.digest,
         version=harness.__version__,
-        provider="embedded",
+        provider=provider,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         resolved_sha256=sha256(resolved.encode()).hexdigest(),
     )

@@ -28,7 +28,7 @@ from harness.run.place import note_lease
 from harness.run.plan import Plan
 from harness.run.redact import Redactor
 from harness.sandbox import Sandbox
-from harness.scenario.models import CommandBackup, driver_of
+from harness.scenario.models import CommandBackup
 from harness.seams.drivers import BackupTool, Setting
 
 LONGEST_DETAIL = 500
@@ -84,7 +84,7 @@ class Ground:
         lease = Lease(
             run_id=self.sandbox.run_id,
             service=name,
-            kind=self._kind(service),
+            kind=self.plan.drivers[service],
             directory=self.sandbox.root / name,
         )
         note_lease(self.sandbox, lease)
@@ -135,10 +135,6 @@ class Ground:
     def _release(self, lease: Lease) -> None:
         self.plan.replicas[lease.service.partition("@")[0]].destroy(lease)
         self.journal.write(Released(service=lease.service))
-
-    def _kind(self, service: str) -> str:
-        model = self.plan.loaded.stack.services.get(service)
-        return driver_of(model) if model is not None else "files"
 
 
 def tell(journal: Journal, phase: Phase | None, error: BaseException, redactor: Redactor) -> None:

@@ -26,7 +26,7 @@ from harness.seams.drivers import (
     Store,
     SurfaceFactory,
 )
-from harness.seams.lookup import lookup, names
+from harness.seams.lookup import Provider, driver_with, lookup, names
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Plan:
 
     Attributes:
         loaded: the scenario.
-        replicas: driver of each service, and of each principal's workspace.
+        provider: what replicas run on, where their kind leaves a choice.
+        drivers: name of the driver of each service, and of each principal's workspace.
+        replicas: the drivers themselves.
         requires: for each of those, what must be there first.
         backups: factory of the tool of each protection.
         surfaces: factory of each surface that the agent may use.
@@ -44,6 +46,8 @@ class Plan:
     """
 
     loaded: LoadedScenario
+    provider: Provider
+    drivers: dict[str, str]
     replicas: dict[str, Replica]
     requires: dict[str, tuple[str, ...]]
     backups: dict[str, BackupFactory]
@@ -84,20 +88,24 @@ class Plan:
         return self.loaded.scenario.recover.service
 
 
-def plan(loaded: LoadedScenario) -> Plan:
+def plan(loaded: LoadedScenario, provider: Provider = "embedded") -> Plan:
     """Find every driver that the scenario needs.
+
+    Args:
+        loaded: the scenario.
+        provider: what replicas run on.
 
     Raises:
         UnknownDriverError: a name that no driver has.
         RequestError: services that require each other, or a database whose driver is none of a database.
     """
     stack = loaded.stack
-    replicas: dict[str, Replica] = {
-        name: lookup("replicas", driver_of(service))() for name, service in stack.services.items()
-    }
+    drivers = {name: driver_with(provider, driver_of(service)) for name, service in stack.services.items()}
+    replicas: dict[str, Replica] = {name: lookup("replicas", driver)() for name, driver in drivers.items()}
     requires = {name: replica.requires(stack, name) for name, replica in replicas.items()}
     for principal, model in stack.principals.items():
         if model.workspace:
+            drivers[principal + WORKSPACE_SUFFIX] = "files"
             replicas[principal + WORKSPACE_SUFFIX] = lookup("replicas", "files")()
             requires[principal + WORKSPACE_SUFFIX] = tuple(stack.services)
     try:
@@ -119,6 +127,8 @@ def plan(loaded: LoadedScenario) -> Plan:
             )
     return Plan(
         loaded=loaded,
+        provider=provider,
+        drivers=drivers,
         replicas=replicas,
         requires=requires,
         backups={name: lookup("backups", model.tool) for name, model in stack.protections.items()},

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from harness.errors import HarnessError, LeftoverError, UnknownDriverError
 from harness.facts import Lease
+from harness.replicas.containers.engine import remove_run
 from harness.replicas.leases import stop
 from harness.run.place import Abandoned, Place, abandoned_runs, clear, sweeping
-from harness.seams.lookup import lookup
+from harness.seams.lookup import CONTAINERS, lookup
 
 LOG = logging.getLogger(__name__)
 BY_HAND = "see what keeps it; end its processes and remove"
@@ -67,6 +68,8 @@ def sweep_all(place: Place) -> tuple[Swept, ...]:
 def _sweep_one(run: Abandoned) -> Swept:
     left = [leftover for lease in reversed(run.leases) if (leftover := _destroy(lease, run.root))]
     try:
+        if any(lease.kind in CONTAINERS for lease in run.leases):
+            remove_run(run.run_id, run.root)
         stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
     except LeftoverError as error:
         left.append(error)

@@ -37,6 +37,7 @@ FILE_NAME = r"^\.?[^./][^/]*$"
 VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 TOOL = r"^[a-z][a-z0-9_-]{0,62}$"
+IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 CALL = r"^[a-z0-9]+\.[a-z][a-z0-9-]*$"
 REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 AWS_CALL = r"^[a-z0-9-]+\.[A-Z][A-Za-z0-9]+$"
@@ -128,6 +129,7 @@ Rate = Annotated[
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=255)]
+Image = Annotated[str, StringConstraints(pattern=IMAGE, max_length=255)]
 FileName = Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=255)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Day = date
@@ -177,6 +179,10 @@ class PostgresService(Model):
         default_factory=dict, description="tables whose content is compared after a recovery"
     )
     fsync: bool = Field(True, description="durability of commits; reports state it")
+    image: Image | None = Field(
+        None,
+        description="what --provider docker runs it in: any tag that keeps the official image's contract",
+    )
     driver: Name | None = Field(
         None, description="a driver that is not built in, found by its entry point, which brings it up"
     )

@@ -83,5 +83,19 @@ def of_lease(lease: Lease) -> Mapping[str, list[str]]:
     return {"label": [f"{key}={value}" for key, value in labels(lease).items()]}
 
 
+def objects_of(run_id: str) -> tuple[str, ...]:
+    """What the engine has of a run: containers, volumes and networks, one line each.
+
+    Raises:
+        MissingToolError: no engine answers.
+    """
+    api, wanted = connect().api, of_run(run_id)
+    return (
+        *(f"container {one['Names'][0]}" for one in api.containers(all=True, filters=wanted)),
+        *(f"volume {one['Name']}" for one in api.volumes(filters=wanted)["Volumes"] or ()),
+        *(f"network {one['Name']}" for one in api.networks(filters=wanted)),
+    )
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]

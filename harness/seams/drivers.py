@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from harness.clock import Clock, Stamp
@@ -133,6 +134,23 @@ class Following(Vessel, Protocol):
 
         Raises:
             RestoreError: the server does not start from what lies there.
+        """
+        ...
+
+
+@runtime_checkable
+class EquippedVessel(Vessel, Protocol):
+    """A vessel that brings programs of its own release along, which need not be the one of our wheel."""
+
+    def release(self) -> int:
+        """The major release of its server."""
+        ...
+
+    def call(self, command: Sequence[str | Path]) -> CompletedProcess[str]:
+        """Run one of them to its end, where it sees the files of the lease.
+
+        Raises:
+            ProvisionError: it cannot be started.
         """
         ...
 
@@ -371,6 +389,7 @@ __all__ = [
     "BackupTool",
     "Database",
     "Due",
+    "EquippedVessel",
     "Following",
     "ItemStore",
     "Objective",

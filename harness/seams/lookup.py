@@ -73,6 +73,23 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
 }
 
 
+Provider = Literal["embedded", "docker"]
+"""What replicas run on: processes of this machine, or containers of its engine."""
+
+IN_CONTAINERS: dict[str, str] = {"postgres": "docker-postgres"}
+"""The driver that brings a kind up with provider ``docker``; kinds that are not here run embedded."""
+
+CONTAINERS: dict[str, str] = {
+    "docker-postgres": "harness.replicas.containers.postgres:ContainerPostgresReplica",
+}
+"""Replicas that no stack names: a provider chooses them, and leases name them."""
+
+
+def driver_with(provider: Provider, driver: str) -> str:
+    """The driver that brings up what is usually brought up by ``driver``."""
+    return IN_CONTAINERS.get(driver, driver) if provider == "docker" else driver
+
+
 @cache
 def _third_party(kind: DriverKind) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"ninelives.{kind}")}
@@ -90,7 +107,7 @@ def lookup(kind: DriverKind, name: str) -> Any:
         UnknownDriverError: nobody offers it; names the nearest ones. Or what a third party offers under
             that name cannot be imported.
     """
-    target = BUILT_IN[kind].get(name)
+    target = BUILT_IN[kind].get(name) or (CONTAINERS.get(name) if kind == "replicas" else None)
     if target is not None:
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)

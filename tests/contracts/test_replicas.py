@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.contracts import THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.drivers import Store
@@ -34,6 +36,16 @@ class TestPostgresOnVolume(Here, DatabaseContract):
         },
         "principals": {"owner": {"grants": {"shop": "owner"}}},
     }
+
+
+@pytest.mark.docker
+class TestPostgresInContainer(TestPostgres):
+    provider = "docker"
+
+
+@pytest.mark.docker
+class TestPostgresInContainerOnVolume(TestPostgresOnVolume):
+    provider = "docker"
 
 
 class TestVolume(Here, ItemStoreContract):

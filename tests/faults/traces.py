@@ -62,7 +62,9 @@ def traces(run_id: str, work: Path) -> Traces:
             for directory in _directories(processes)
             if inode in inodes
         ),
-        segments=frozenset(name for name, creator in _segments().items() if creator in processes),
+        segments=frozenset(
+            name for name, made in _segments().items() if made.creator in processes and made.after_its_start()
+        ),
         mapped=frozenset(path for pid in processes for path in _mapped(pid)),
     )
 
@@ -112,12 +114,32 @@ def _bound() -> Iterator[tuple[str, Path]]:
             yield columns[6], Path(columns[7])
 
 
-def _segments() -> dict[str, int]:
-    """The System V segments of the machine: id to the process that made it."""
+@dataclass(frozen=True)
+class Segment:
+    """A System V segment.
+
+    Attributes:
+        creator: id that the process had which made it.
+        changed: when it was made, in whole seconds; nobody changes those of PostgreSQL.
+    """
+
+    creator: int
+    changed: int
+
+    def after_its_start(self) -> bool:
+        """Whether the process that has the creator's id now can be the creator; ids are used again."""
+        try:
+            return self.changed + 1 > psutil.Process(self.creator).create_time()
+        except psutil.Error:
+            return False
+
+
+def _segments() -> dict[str, Segment]:
+    """The System V segments of the machine, by id."""
     if not SHARED.exists():
         return {}
     rows = [line.split() for line in SHARED.read_text().splitlines()[1:]]
-    return {row[1]: int(row[4]) for row in rows}
+    return {row[1]: Segment(int(row[4]), int(row[13])) for row in rows}
 
 
 def _mapped(pid: int) -> Iterator[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DatabaseError, ProvisionError, ScenarioFileError, StatementError
@@ -23,110 +24,139 @@ DATA = "pgdata"
 START_SECONDS = 60.0
 
 
-def provision(
-    lease: Lease, spec: PostgresService, setting: Setting, choose_port: Callable[[], int]
-) -> Serving:
-    """Bring up a server with the service's roles and database, and its schema or its data.
+@dataclass(frozen=True)
+class Provisioning:
+    """Brings up one replica: a server with the service's roles and database, and its schema or its data.
 
-    Args:
+    Attributes:
         lease: of the replica.
         spec: the service as the stack has it.
         setting: what it is provisioned into.
         choose_port: gives a port for each try.
+    """
+
+    lease: Lease
+    spec: PostgresService
+    setting: Setting
+    choose_port: Callable[[], int]
+
+    def run(self) -> Serving:
+        """Do it.
+
+        Raises:
+            ProvisionError: no place, no port, a grant that PostgreSQL does not take.
+            ScenarioFileError: a schema that PostgreSQL does not take.
+            DumpError: a backup file that brings nothing back.
+            MissingToolError: what the server is started from is not installed.
+        """
+        lease, spec = self.lease, self.spec
+        lease.directory.mkdir(parents=True, exist_ok=True)
+        lease.directory.chmod(0o711)
+        place = Endpoint(
+            lease=lease,
+            kind=spec.kind,
+            host=LOOPBACK,
+            port=0,
+            name=database_name(lease.service),
+            environment=spec.environment,
+            path=self.data_directory(),
+            credentials=mint_credentials(grants_on(self.setting.stack, lease.service)),
+        )
+        serving = self._bring_up(place)
+        if spec.schema_ is not None:
+            create_schema(serving.endpoint, self.setting.folder / spec.schema_)
+        if spec.data is not None:
+            dump = (self.setting.folder / spec.data.dump).absolute()
+            hydrate(serving.endpoint, dump, self.setting.sandbox, self.setting.clock)
+        return serving
+
+    def data_directory(self) -> Path:
+        """Where the data goes; the directory around it is there then."""
+        if self.spec.volume is None:
+            data = self.lease.directory / DATA
+        else:
+            data = self._volume(self.spec.volume) / DATA
+            note_place(self.lease, data)
+            data.parent.mkdir(parents=True, exist_ok=True)
+        spread_out(data.parent)
+        return data
+
+    def lay_out(self, place: Endpoint) -> None:
+        """Have an empty cluster in the data directory, with the service's database, roles and passwords."""
+        refuse_files(place.path)
+        clone_cluster(self.setting.sandbox, place.path)
+        set_up(self.setting.sandbox, place.path, place.name, place.credentials, self._grants)
+
+    def server(self, place: Endpoint) -> Server:
+        """The server that is to run on it."""
+        return Server(place.lease, place.path, self.spec.fsync, self.setting.sandbox, self.setting.clock)
+
+    def start_over(self, place: Endpoint) -> None:
+        """No server starts from the copy: little can be wrong with it but what it was copied from."""
+        discard_cluster(self.setting.sandbox)
+        shutil.rmtree(place.path)
+
+    @property
+    def _grants(self) -> Mapping[str, str]:
+        return grants_on(self.setting.stack, self.lease.service)
+
+    def _volume(self, name: str) -> Path:
+        """In the control plane's replica.
+
+        A volume is ``<volumes>/<environment>/<volume>``, an RDS instance ``<instances>/<identifier>``.
+        """
+        plane, _, volume = name.partition("/")
+        peer = self.setting.peers.get(plane)
+        if peer is not None and peer.kind == "aws":
+            return peer.path / volume
+        if peer is None or not volume or self.spec.environment is None:
+            raise ProvisionError(
+                f"{self.lease.service} cannot lie on the volume {name!r} in the environment"
+                f" {self.spec.environment}",
+                hint="`volume` is <railway service>/<volume>, and the service needs an `environment`",
+            )
+        return peer.path / self.spec.environment / volume
+
+    def _bring_up(self, place: Endpoint) -> Serving:
+        try:
+            return self._serve(place)
+        except ClusterRefusedError:
+            self.start_over(place)
+        return self._serve(place)
+
+    def _serve(self, place: Endpoint) -> Serving:
+        self.lay_out(place)
+        try:
+            return self.server(place).serve(place, self.choose_port, timeout=START_SECONDS)
+        except PortTakenError as error:
+            raise ProvisionError(
+                f"{PORT_TRIES} ports in a row, {error} the last, were taken before {place.service} had them",
+                hint="something takes every free port on this machine; end it and run the drill again",
+            ) from error
+        except ServerExitedError as error:
+            raise ClusterRefusedError(
+                f"the server of {place.service} does not start: {error}",
+                hint="see what its log says; `ninelives doctor` checks the machine",
+            ) from error
+        except DatabaseError as error:
+            raise ProvisionError(error.message, hint=error.hint) from error
+
+
+def refuse_files(data: Path) -> None:
+    """Raises ProvisionError when something lies in a data directory already."""
+    if data.exists() and any(data.iterdir()):
+        raise ProvisionError(
+            f"there are files in {data} already", hint="end the run they belong to: `ninelives sweep`"
+        )
+
+
+def create_schema(endpoint: Endpoint, file: Path) -> None:
+    """Run the schema file as the group that owns the data, so that its members can drop what it makes.
 
     Raises:
-        ProvisionError: no place, no port, a grant that PostgreSQL does not take.
-        ScenarioFileError: a schema that PostgreSQL does not take.
-        DumpError: a backup file that brings nothing back.
-        MissingToolError: the wheel with the server is not installed.
+        ProvisionError: the file cannot be read, or the server does not answer.
+        ScenarioFileError: PostgreSQL does not take it.
     """
-    place = Endpoint(
-        lease=lease,
-        kind=spec.kind,
-        host=LOOPBACK,
-        port=0,
-        name=database_name(lease.service),
-        environment=spec.environment,
-        path=_data_directory(lease, spec, setting),
-        credentials=mint_credentials(grants_on(setting.stack, lease.service)),
-    )
-    lease.directory.mkdir(parents=True, exist_ok=True)
-    lease.directory.chmod(0o711)
-    if spec.volume is not None:
-        note_place(lease, place.path)
-        place.path.parent.mkdir(parents=True, exist_ok=True)
-    spread_out(place.path.parent)
-    serving = _bring_up(place, spec, setting, choose_port)
-    if spec.schema_ is not None:
-        _create_schema(serving.endpoint, setting.folder / spec.schema_)
-    if spec.data is not None:
-        dump = (setting.folder / spec.data.dump).absolute()
-        hydrate(serving.endpoint, dump, setting.sandbox, setting.clock)
-    return serving
-
-
-def _data_directory(lease: Lease, spec: PostgresService, setting: Setting) -> Path:
-    """In the lease's directory, on a volume, ``<volumes>/<environment>/<volume>/pgdata``, or on an RDS
-    instance, ``<instances>/<identifier>/pgdata``."""
-    if spec.volume is None:
-        return lease.directory / DATA
-    plane, _, volume = spec.volume.partition("/")
-    peer = setting.peers.get(plane)
-    if peer is not None and peer.kind == "aws":
-        return peer.path / volume / DATA
-    if peer is None or not volume or spec.environment is None:
-        raise ProvisionError(
-            f"{lease.service} cannot lie on the volume {spec.volume!r} in the environment {spec.environment}",
-            hint="`volume` is <railway service>/<volume>, and the service needs an `environment`",
-        )
-    return peer.path / spec.environment / volume / DATA
-
-
-def _bring_up(
-    place: Endpoint, spec: PostgresService, setting: Setting, choose_port: Callable[[], int]
-) -> Serving:
-    try:
-        return _serve_copy(place, spec, setting, choose_port)
-    except ClusterRefusedError:
-        # Little can be wrong with a fresh copy but what it was copied from.
-        discard_cluster(setting.sandbox)
-        shutil.rmtree(place.path)
-    return _serve_copy(place, spec, setting, choose_port)
-
-
-def _serve_copy(
-    place: Endpoint, spec: PostgresService, setting: Setting, choose_port: Callable[[], int]
-) -> Serving:
-    _lay_out(place, setting)
-    server = Server(place.lease, place.path, spec.fsync, setting.sandbox, setting.clock)
-    try:
-        return server.serve(place, choose_port, timeout=START_SECONDS)
-    except PortTakenError as error:
-        raise ProvisionError(
-            f"{PORT_TRIES} ports in a row, {error} the last, were taken before {place.service} had them",
-            hint="something takes every free port on this machine; end it and run the drill again",
-        ) from error
-    except ServerExitedError as error:
-        raise ClusterRefusedError(
-            f"the server of {place.service} does not start: {error}",
-            hint="see what its log says; `ninelives doctor` checks the machine",
-        ) from error
-    except DatabaseError as error:
-        raise ProvisionError(error.message, hint=error.hint) from error
-
-
-def _lay_out(place: Endpoint, setting: Setting) -> None:
-    if place.path.exists() and any(place.path.iterdir()):
-        raise ProvisionError(
-            f"there are files in {place.path} already", hint="end the run they belong to: `ninelives sweep`"
-        )
-    clone_cluster(setting.sandbox, place.path)
-    grants = grants_on(setting.stack, place.service)
-    set_up(setting.sandbox, place.path, place.name, place.credentials, grants)
-
-
-def _create_schema(endpoint: Endpoint, file: Path) -> None:
-    """Run the schema file as the group that owns the data, so that its members can drop what it makes."""
     try:
         script = file.read_text(encoding="utf-8")
         with session(endpoint) as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,9 +11,10 @@ from harness.errors import DatabaseError, ProvisionError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import MARKER_SETTING, reap, stop
 from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, read_rows
-from harness.replicas.postgres.provisioning import provision
+from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
 from harness.replicas.postgres.script import render
+from harness.replicas.postgres.server import Running
 from harness.replicas.postgres.session import answer_within, session
 from harness.replicas.postgres.vessel import PostgresVessel
 from harness.sandbox import free_port
@@ -48,11 +48,11 @@ class PostgresReplica:
     """
 
     choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """The control plane whose volume the data lies on, if the service says so."""
-        volume = _spec(stack, service).volume
+        volume = spec_of(stack, service).volume
         return (volume.partition("/")[0],) if volume else ()
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
@@ -64,7 +64,8 @@ class PostgresReplica:
             DumpError: a backup file that brings nothing back.
             MissingToolError: the wheel with the server is not installed.
         """
-        serving = provision(lease, _spec(setting.stack, lease.service), setting, self.choose_port)
+        spec = spec_of(setting.stack, lease.service)
+        serving = Provisioning(lease, spec, setting, self.choose_port).run()
         self._processes[lease] = serving.process
         return serving.endpoint
 
@@ -180,7 +181,7 @@ class PostgresReplica:
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Database``."""
-        spec = _spec(setting.stack, like.service)
+        spec = spec_of(setting.stack, like.service)
         choose_port = (lambda: like.port) if replace else self.choose_port
         return PostgresVessel(lease, like, setting, spec.fsync, choose_port)
 
@@ -190,7 +191,12 @@ class PostgresReplica:
             process.poll()
 
 
-def _spec(stack: Stack, service: str) -> PostgresService:
+def spec_of(stack: Stack, service: str) -> PostgresService:
+    """The service as the stack has it.
+
+    Raises:
+        ProvisionError: it is of another kind.
+    """
     spec = stack.services.get(service)
     if isinstance(spec, PostgresService):
         return spec

@@ -6,10 +6,10 @@ Everything that matters is given on the command line, which beats the files of a
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from harness.clock import Clock
 from harness.errors import DatabaseError, ProvisionError
@@ -77,17 +77,25 @@ class ServerExitedError(Exception):
     """The server ended before it answered; the message is the end of its log."""
 
 
+class Running(Protocol):
+    """A server that was started."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        ...
+
+
 @dataclass(frozen=True)
 class Serving:
     """A server that answers.
 
     Attributes:
         endpoint: where.
-        process: the server, our child.
+        process: the server.
     """
 
     endpoint: Endpoint
-    process: subprocess.Popen[bytes]
+    process: Running
 
 
 @dataclass(frozen=True)
@@ -141,8 +149,8 @@ class Server:
         """
         for _ in range(PORT_TRIES):
             endpoint = replace(endpoint, port=choose_port())
-            process = self._start(endpoint.port, settings or {}, environment)
             try:
+                process = self._start(endpoint.port, settings or {}, environment or {})
                 self._await_answer(process, endpoint, timeout, following)
             except PortTakenError:
                 self.clock.sleep(PORT_PAUSE)
@@ -150,24 +158,45 @@ class Server:
                 return Serving(endpoint, process)
         raise PortTakenError(endpoint.port)
 
-    def _start(
-        self, port: int, settings: Mapping[str, str], environment: Mapping[str, str] | None
-    ) -> subprocess.Popen[bytes]:
+    def launch(self, arguments: tuple[str, ...], port: int, environment: Mapping[str, str]) -> Running:
+        """Start the program.
+
+        Args:
+            arguments: of ``postgres``.
+            port: where it is to answer, which stands in the arguments too.
+            environment: variables of its process, on top of the usual ones.
+
+        Raises:
+            PortTakenError: somebody else has the port; a server may also say so later, in its log.
+            ProvisionError: it cannot be started.
+        """
+        del port
         require_reach(self.sandbox.account, self.data.parent, "the data directory's place")
-        self._write_files()
-        self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
-        options = {**USUAL_SETTINGS, **self._own_settings(port), **settings}
         with server_programs(self.sandbox) as programs:
-            command: list[str | Path] = [programs / "postgres", "-D", self.data]
-            for name, value in options.items():
-                command += ["-c", f"{name}={value}"]
+            command: list[str | Path] = [programs / "postgres", *arguments]
             return self.sandbox.start(
                 command, log=self.log, directory=self.lease.directory, environment=environment, drop=True
             )
 
-    def _await_answer(
-        self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float, following: bool
-    ) -> None:
+    def place_settings(self, port: int) -> Mapping[str, str]:
+        """Settings that say where it listens."""
+        return {"port": str(port)}
+
+    @property
+    def hba(self) -> str:
+        """Whom it admits."""
+        return HBA
+
+    def _start(self, port: int, settings: Mapping[str, str], environment: Mapping[str, str]) -> Running:
+        self._write_files()
+        self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
+        options = {**USUAL_SETTINGS, **self._own_settings(), **self.place_settings(port), **settings}
+        arguments = ["-D", str(self.data)]
+        for name, value in options.items():
+            arguments += ["-c", f"{name}={value}"]
+        return self.launch(tuple(arguments), port, environment)
+
+    def _await_answer(self, process: Running, endpoint: Endpoint, timeout: float, following: bool) -> None:
         began = self.clock.stamp()
         while refusal := self._refusal(endpoint, following):
             self._check_running(process, endpoint.port)
@@ -194,15 +223,18 @@ class Server:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
 
     def _write_files(self) -> None:
-        contents = {HBA_FILE: HBA, IDENT_FILE: "", CONFIG_FILE: "# All settings stand on the command line.\n"}
+        contents = {
+            HBA_FILE: self.hba,
+            IDENT_FILE: "",
+            CONFIG_FILE: "# All settings stand on the command line.\n",
+        }
         for name, content in contents.items():
             path = self.lease.directory / name
             path.write_text(content, encoding="utf-8")
             path.chmod(0o644)
 
-    def _own_settings(self, port: int) -> dict[str, str]:
+    def _own_settings(self) -> dict[str, str]:
         return {
-            "port": str(port),
             "hba_file": str(self.lease.directory / HBA_FILE),
             "ident_file": str(self.lease.directory / IDENT_FILE),
             "config_file": str(self.lease.directory / CONFIG_FILE),
@@ -210,7 +242,7 @@ class Server:
             MARKER_SETTING: self.lease.marker,
         }
 
-    def _check_running(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def _check_running(self, process: Running, port: int) -> None:
         if process.poll() is None:
             return
         log = self._log_text()

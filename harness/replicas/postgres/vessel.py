@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import clone_cluster, set_up
 from harness.replicas.postgres.provisioning import DATA
 from harness.replicas.postgres.roles import grants_on
-from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
+from harness.replicas.postgres.server import PortTakenError, Running, Server, ServerExitedError
 from harness.seams.drivers import Setting
 from harness.seams.postgres_tools import connection_environment
 
@@ -42,7 +41,7 @@ class PostgresVessel:
     setting: Setting
     fsync: bool
     choose_port: Callable[[], int]
-    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _process: Running | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.lease.directory.mkdir(parents=True, exist_ok=True)
@@ -75,8 +74,6 @@ class PostgresVessel:
     def follow(self, source: Endpoint, settings: Mapping[str, str], *, timeout: float = 600.0) -> Endpoint:
         """Start a standby on what lies in ``directory``, which is a base backup of ``source``.
 
-        The password lies in the environment of its process, which only its own account may read.
-
         Args:
             source: the server that it receives its log from, as its operator.
             settings: server settings on top of the usual ones.
@@ -86,20 +83,23 @@ class PostgresVessel:
             RestoreError, ProvisionError: as for ``start``.
         """
         (self.directory / STANDBY).touch()
-        operator = source.credentials[OPERATOR].name
-        from_there = {
-            "primary_conninfo": f"host={source.host} port={source.port} user={operator}",
-            "hot_standby": "on",
-        }
-        environment = connection_environment(source)
+        address, environment = self.primary(source)
+        from_there = {"primary_conninfo": address, "hot_standby": "on"}
         return self._serve({**from_there, **settings}, timeout, environment, following=True)
+
+    def primary(self, source: Endpoint) -> tuple[str, Mapping[str, str]]:
+        """How a standby reaches its source, and the variables that its process needs for that.
+
+        The password lies in one of them, which only its own account may read.
+        """
+        operator = source.credentials[OPERATOR].name
+        return f"host={source.host} port={source.port} user={operator}", connection_environment(source)
 
     def _serve(
         self, settings: Mapping[str, str], timeout: float, environment: Mapping[str, str], *, following: bool
     ) -> Endpoint:
         self._lay_out()
-        sandbox, clock = self.setting.sandbox, self.setting.clock
-        server = Server(self.lease, self.directory, self.fsync, sandbox, clock)
+        server = self.server()
         place = replace(self.like, lease=self.lease, path=self.directory)
         try:
             serving = server.serve(
@@ -123,6 +123,18 @@ class PostgresVessel:
         self._process = serving.process
         return serving.endpoint
 
+    def server(self) -> Server:
+        """The server that is to run on what lies there."""
+        sandbox, clock = self.setting.sandbox, self.setting.clock
+        return Server(self.lease, self.directory, self.fsync, sandbox, clock)
+
+    def fill(self) -> None:
+        """Have an empty cluster there, with the database, roles and passwords of ``like``."""
+        sandbox = self.setting.sandbox
+        clone_cluster(sandbox, self.directory)
+        grants = grants_on(self.setting.stack, self.like.service)
+        set_up(sandbox, self.directory, self.like.name, self.like.credentials, grants)
+
     def discard(self) -> None:
         """Stop it and remove everything. Idempotent."""
         reap(self.lease)
@@ -136,9 +148,7 @@ class PostgresVessel:
             sandbox.give(self.directory)
             self.directory.chmod(0o700)
             return
-        clone_cluster(sandbox, self.directory)
-        grants = grants_on(self.setting.stack, self.like.service)
-        set_up(sandbox, self.directory, self.like.name, self.like.credentials, grants)
+        self.fill()
 
     def _clear_of_its_past(self) -> None:
         """Take away what tied the copy to the server that it was taken from.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +21,7 @@ from harness.replicas.postgres import PostgresReplica
 from harness.replicas.railway import volumes
 from harness.replicas.railway.volumes import Disk
 from harness.sandbox import Sandbox
+from harness.seams.lookup import Provider, driver_with, lookup
 from tests.replicas.railway.conftest import CLOCK, ControlPlane, control_plane
 
 NUMBERS = count()
@@ -39,14 +40,30 @@ def connect(endpoint: Endpoint) -> psycopg.Connection:
     )
 
 
+Database = Callable[..., AbstractContextManager[tuple[PostgresReplica, Endpoint]]]
+
+
+@pytest.fixture(params=["embedded", pytest.param("docker", marks=pytest.mark.docker)])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Brings up a server whose data lies on the volume of a service."""
+
+    def bring_up(
+        plane: ControlPlane, service: str = "bookings"
+    ) -> AbstractContextManager[tuple[PostgresReplica, Endpoint]]:
+        return _database(plane, service, request.param)
+
+    return bring_up
+
+
 @contextmanager
-def database(plane: ControlPlane, service: str = "bookings") -> Iterator[tuple[PostgresReplica, Endpoint]]:
-    """A server whose data lies on the volume of that service."""
-    replica = PostgresReplica()
+def _database(
+    plane: ControlPlane, service: str, provider: Provider
+) -> Iterator[tuple[PostgresReplica, Endpoint]]:
+    replica = lookup("replicas", driver_with(provider, "postgres"))()
     lease = Lease(
         run_id=plane.endpoint.lease.run_id,
         service=service,
-        kind="postgres",
+        kind=driver_with(provider, "postgres"),
         directory=plane.setting.sandbox.root / f"{service}-{next(NUMBERS)}",
     )
     try:
@@ -129,7 +146,9 @@ def plane(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[ControlP
         yield made
 
 
-def test_a_server_starts_from_a_backup_that_was_copied_under_write_load(plane: ControlPlane) -> None:
+def test_a_server_starts_from_a_backup_that_was_copied_under_write_load(
+    database: Database, plane: ControlPlane
+) -> None:
     client, instance = plane.client(), plane.volume()
     with database(plane) as (replica, endpoint), Writers(endpoint) as writers:
         writers.await_rows(200)
@@ -149,6 +168,7 @@ def test_a_server_starts_from_a_backup_that_was_copied_under_write_load(plane: C
 
 
 def test_every_process_of_the_server_stands_still_while_it_is_copied_and_goes_on_after(
+    database: Database,
     plane: ControlPlane,
 ) -> None:
     directory = Path(plane.volume()["directory"])
@@ -170,7 +190,7 @@ def test_every_process_of_the_server_stands_still_while_it_is_copied_and_goes_on
 
 
 def test_a_copy_is_made_while_the_server_stands_still(
-    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+    database: Database, plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = Path(plane.volume()["directory"])
     disk = Disk(plane.endpoint.path, None, CLOCK)
@@ -188,7 +208,9 @@ def test_a_copy_is_made_while_the_server_stands_still(
         assert replica.alive(endpoint)
 
 
-def test_the_server_goes_on_when_the_copy_fails(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_goes_on_when_the_copy_fails(
+    database: Database, plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = Path(plane.volume()["directory"])
     disk = Disk(plane.endpoint.path, None, CLOCK)
     (plane.endpoint.path / ".backups" / "i").mkdir()
@@ -212,7 +234,9 @@ def test_a_process_that_only_has_the_number_of_a_server_is_left_alone(sandbox: S
     assert servers_on(directory) == []
 
 
-def test_a_legacy_delete_removes_the_files_under_a_running_server(plane: ControlPlane) -> None:
+def test_a_legacy_delete_removes_the_files_under_a_running_server(
+    database: Database, plane: ControlPlane
+) -> None:
     instance = plane.volume()
     directory = Path(instance["directory"])
     with database(plane) as (replica, endpoint), Writers(endpoint) as writers:
@@ -229,7 +253,9 @@ def test_a_legacy_delete_removes_the_files_under_a_running_server(plane: Control
 
 
 @pytest.mark.parametrize("plane", ["current"], indirect=True)
-def test_a_soft_delete_kills_the_server_and_undo_brings_all_its_rows_back(plane: ControlPlane) -> None:
+def test_a_soft_delete_kills_the_server_and_undo_brings_all_its_rows_back(
+    database: Database, plane: ControlPlane
+) -> None:
     instance = plane.volume()
     directory = Path(instance["directory"])
     with database(plane) as (replica, endpoint):
@@ -251,7 +277,9 @@ def test_a_soft_delete_kills_the_server_and_undo_brings_all_its_rows_back(plane:
 
 
 @pytest.mark.parametrize("operation", ["environment", "service"])
-def test_the_server_of_a_deployment_that_is_deleted_dies(plane: ControlPlane, operation: str) -> None:
+def test_the_server_of_a_deployment_that_is_deleted_dies(
+    database: Database, plane: ControlPlane, operation: str
+) -> None:
     instance = plane.volume()
     with database(plane) as (replica, endpoint):
         if operation == "environment":
@@ -262,7 +290,9 @@ def test_the_server_of_a_deployment_that_is_deleted_dies(plane: ControlPlane, op
         assert Path(instance["directory"]).exists() == (operation == "service")
 
 
-def test_a_restore_that_is_deployed_stops_the_server_on_the_old_volume(plane: ControlPlane) -> None:
+def test_a_restore_that_is_deployed_stops_the_server_on_the_old_volume(
+    database: Database, plane: ControlPlane
+) -> None:
     client, instance = plane.client(), plane.volume()
     with database(plane) as (replica, endpoint):
         started = client.volume_instance_backup_create(instance["id"])
