@@ -271,8 +271,10 @@ def _newest(story: Story, alive: tuple[Copy, ...]) -> str:
     age = story.age(newest)
     old = f", {duration(max(age, 0))} old at the harm" if age is not None else ""
     proof = {True: "; it restores", False: "; it does not restore", None: "; nobody restored it"}
+    useless = sum(copy.restored is False for copy in alive[1:])
+    others = f"; {quantity(useless, 'other')} {'does' if useless == 1 else 'do'} not" if useless else ""
     place = f" in {newest.point.place}" if newest.point.place != newest.point.protection else ""
-    return f"newest: {newest.point.protection}{place}{old}{proof[newest.restored]}"
+    return f"newest: {newest.point.protection}{place}{old}{proof[newest.restored]}{others}"
 
 
 def _lost(story: Story) -> Headline:

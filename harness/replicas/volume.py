@@ -24,6 +24,8 @@ MOUNT = "mount"
 VOLUME = "volume"
 MARKER_FILE = "volume.lease"
 FENCED = "fenced"
+PASSABLE = 0o755
+"""The server of a database that lies on the volume has an account of its own, and must get to its files."""
 
 
 @dataclass
@@ -48,6 +50,8 @@ class VolumeReplica:
         root = mount / VOLUME
         try:
             root.mkdir(parents=True)
+            for place in (mount, root):
+                place.chmod(PASSABLE)
             for collection in spec.collections:
                 (root / collection).mkdir()
             _mark(mount, lease)

@@ -171,7 +171,8 @@ class PostgresService(Model):
     environment: Name | None = Field(None, description="the environment that it stands in")
     volume: Annotated[str, StringConstraints(pattern=VOLUME)] | None = Field(
         None,
-        description="`<railway service>/<volume>` or `<aws service>/<RDS instance>` that its data lies on",
+        description="what its data lies on: `<railway service>/<volume>`, `<aws service>/<RDS instance>` or "
+        "`<volume service>/<folder>`",
     )
     schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
     data: Data | None = Field(None, description="a backup file that it comes from, in place of a schema")

@@ -153,7 +153,7 @@ _PATTERNS = {
     models.TOOL: "the name of a backup tool",
     models.RELATIVE_PATH: "a path inside the scenario's folder such as schema.sql",
     models.FILE_NAME: "the name of a file next to this one",
-    models.VOLUME: "<railway service>/<volume> or <aws service>/<RDS instance>",
+    models.VOLUME: "<service of kind railway, aws or volume>/<volume>",
     models.BUCKET: "the name of a bucket: 3 to 63 lower-case letters, digits, dots and dashes",
     models.CALL: "<surface>.<verb> such as files.read",
     models.AWS_CALL: "<service>.<Operation> such as ec2.CreateVpc",

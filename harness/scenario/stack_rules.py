@@ -20,6 +20,7 @@ from harness.scenario.models import (
     S3Service,
     Stack,
     TokenGrant,
+    VolumeService,
     VolumeSnapshot,
 )
 from harness.scenario.positions import KeyPath
@@ -32,6 +33,9 @@ ROLES = {
     "volume": ("writer", "reader"),
     "valkey": ("owner", "writer", "reader"),
 }
+HOLDING_VOLUMES = ("railway", "aws", "volume")
+"""The kinds of service that the data of a database can lie on."""
+
 ITEMS = ("volume", "valkey")
 """The kinds of service that hold items."""
 
@@ -137,10 +141,14 @@ def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
         if not isinstance(service, PostgresService) or service.volume is None:
             continue
         path: KeyPath = ("services", name, "volume")
-        plane = service.volume.partition("/")[0]
-        on_aws = isinstance(stack.services.get(plane), AwsService)
-        yield from wrong_service(stack, plane, "aws" if on_aws else "railway", path)
-        if service.environment is None and not on_aws:
+        owner, place = service.volume.split("/")
+        holder = stack.services.get(owner)
+        alone = isinstance(holder, AwsService | VolumeService)
+        yield from wrong_service(stack, owner, HOLDING_VOLUMES, path)
+        if isinstance(holder, VolumeService) and place in holder.collections:
+            message = f"{place!r} is a collection of {owner!r}, full of its items"
+            yield Finding(path, message, "name another folder of it")
+        if service.environment is None and not alone:
             yield Finding(
                 ("services", name, "environment"),
                 "missing: a volume has one instance in each environment",
@@ -148,13 +156,13 @@ def _volumes(stack: Stack, _: Known) -> Iterator[Finding]:
                 of_key=True,
             )
             continue
-        other = taken.setdefault((service.volume, None if on_aws else service.environment), name)
+        other = taken.setdefault((service.volume, None if alone else service.environment), name)
         if other != name:
-            where = "" if on_aws else f" in {service.environment!r}"
+            where = "" if alone else f" in {service.environment!r}"
             yield Finding(
                 path,
                 f"{other!r} lies on this volume{where} already",
-                f"give each service a volume{'' if on_aws else ' or an environment'} of its own",
+                f"give each service a volume{'' if alone else ' or an environment'} of its own",
             )
 
 
@@ -305,14 +313,22 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
         if isinstance(protection, RailwayVolumeBackup):
             yield from repeated(protection.schedule, ("protections", name, "schedule"))
             service = stack.services.get(protection.of)
-            if isinstance(service, PostgresService) and service.volume is None:
-                yield Finding(
-                    path,
-                    f"{protection.of!r} lies on no volume",
-                    f"give services.{protection.of} a volume, or use another tool",
-                )
+            if isinstance(service, PostgresService):
+                yield from _not_on_railway(stack, protection.of, service.volume, path)
         if isinstance(protection, RdsSnapshots):
             yield from _on_rds(stack, protection.of, path)
+
+
+def _not_on_railway(stack: Stack, name: str, volume: str | None, path: KeyPath) -> Iterator[Finding]:
+    """A service whose volume Railway does not back up."""
+    if volume is None:
+        hint = f"give services.{name} a volume, or use another tool"
+        yield Finding(path, f"{name!r} lies on no volume", hint)
+        return
+    holder = stack.services.get(volume.partition("/")[0])
+    if isinstance(holder, AwsService | VolumeService):
+        message = f"{name!r} lies on a service of kind {holder.kind}, which Railway does not back up"
+        yield Finding(path, message, "use another tool")
 
 
 def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:

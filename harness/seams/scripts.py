@@ -150,7 +150,7 @@ def _access(endpoint: Endpoint) -> Mapping[str, str]:
     if endpoint.kind == "postgres":
         return _database(endpoint)
     credential = endpoint.credentials.get(OPERATOR)
-    if credential is None:
+    if credential is None or endpoint.kind == "volume":
         return {"PATH": str(endpoint.path)}
     if endpoint.kind == "s3":
         return {

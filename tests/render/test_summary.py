@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from odd_runs import NASTY
-from pocketos_run import Tape, finish, loaded, play_until_steady, traffic
+from pocketos_run import BACKUPS, Tape, assess, finish, loaded, play_agent, play_until_steady, traffic
 
 from harness.facts import Resource
-from harness.journal.events import Interrupted
+from harness.journal.events import Interrupted, RestoreTried
 from harness.journal.record import RunRecord, Verdict
 from harness.render import narrative
 from harness.render.advice import advise
@@ -155,6 +155,22 @@ def test_rows_that_a_statement_touched_are_not_called_deleted(tape: Tape) -> Non
     assert "Changed or deleted 2,046 rows, of bookings" in text
     assert "destroyed" not in text
     assert "Deleted" not in text
+
+
+@pytest.mark.parametrize(("useless", "said"), [(0, ""), (1, "; 1 other does not"), (2, "; 2 others do not")])
+def test_copies_that_are_there_and_do_not_restore_are_told_beside_the_newest(
+    tape: Tape, useless: int, said: str
+) -> None:
+    alive = BACKUPS[:3]
+    play_until_steady(tape)
+    play_agent(tape)
+    assess(tape, alive)
+    for number, point in enumerate(alive):
+        whole = number < len(alive) - useless
+        detail = "" if whole else "the dump is empty"
+        tape.write(RestoreTried(point_id=point.id, purpose="proof", ok=whole, detail=detail))
+    text = " ".join(summarise(tape.record(loaded(), ()), width=200).plain.split())
+    assert f"old at the harm; it restores{said} Lost" in text
 
 
 @pytest.mark.parametrize(

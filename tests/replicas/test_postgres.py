@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from harness.errors import DatabaseError, ProvisionError, ScenarioFileError
 from harness.facts import APPLICATION, OPERATOR, Endpoint, Lease, Secret
 from harness.replicas.leases import reap
 from harness.replicas.postgres import PostgresReplica
+from harness.replicas.volume import VolumeReplica
 from harness.sandbox import LOOPBACK, Sandbox, free_port
 from harness.scenario.models import Stack
 from harness.seams.drivers import Database, Replica
@@ -240,6 +242,18 @@ class TestProvisioning:
         yield lease
         REPLICA.destroy(lease)
 
+    @pytest.fixture
+    def disk(self, sandbox: Sandbox) -> Iterator[Endpoint]:
+        """A tree of files, made by somebody who lets nobody else into what they make."""
+        lease = make_lease(sandbox, "disk")
+        volumes, umask = VolumeReplica(), os.umask(0o077)
+        try:
+            stack = Stack.model_validate({"services": {"disk": {"kind": "volume"}}})
+            yield volumes.provision(lease, setting(sandbox, stack))
+        finally:
+            os.umask(umask)
+            volumes.destroy(lease)
+
     def test_a_taken_port_is_left_for_another(self, sandbox, lease):
         with socket() as other:
             other.bind((LOOPBACK, 0))
@@ -299,6 +313,33 @@ class TestProvisioning:
         assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
         assert not endpoint.path.exists()
         assert endpoint.path.parent.exists()
+
+    def test_its_data_can_lie_in_a_tree_of_files_that_only_its_owner_could_enter(self, sandbox, lease, disk):
+        on_disk = stack("fresh", volume="disk/postgresql", environment=None)
+        assert REPLICA.requires(on_disk, "fresh") == ("disk",)
+        endpoint = REPLICA.provision(lease, setting(sandbox, on_disk, peers={"disk": disk}))
+        assert endpoint.path == disk.path / "postgresql" / "pgdata"
+        assert (endpoint.path / "PG_VERSION").exists()
+        assert REPLICA.alive(endpoint)
+        REPLICA.destroy(lease)
+        assert disk.path.is_dir()
+        assert not endpoint.path.exists()
+
+    def test_a_server_whose_files_are_deleted_does_not_answer_and_can_be_fenced(self, sandbox, lease, disk):
+        on_disk = stack("fresh", volume="disk/postgresql", environment=None)
+        endpoint = REPLICA.provision(lease, setting(sandbox, on_disk, peers={"disk": disk}))
+        server = postmaster(endpoint)
+        rmtree(disk.path / "postgresql", ignore_errors=True)
+        assert not REPLICA.alive(endpoint)
+        REPLICA.fence(endpoint)
+        assert not server.is_running()
+
+    def test_a_tree_of_files_that_is_destroyed_takes_the_server_on_it_along(self, sandbox, lease, disk):
+        on_disk = stack("fresh", volume="disk/postgresql", environment=None)
+        server = postmaster(REPLICA.provision(lease, setting(sandbox, on_disk, peers={"disk": disk})))
+        VolumeReplica().destroy(disk.lease)
+        assert not disk.lease.directory.exists()
+        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
 
     def test_a_volume_that_nobody_provides_is_an_error(self, sandbox, lease):
         with pytest.raises(ProvisionError, match="volume 'railway/data'"):

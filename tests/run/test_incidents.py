@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.events import ContentVerified, InvariantChecked, Line
+from harness.journal.events import ContentVerified, InvariantChecked, Line, RestoreTried
 from harness.journal.history import read_history
 from harness.journal.ledger import read_ledger
 from harness.run.drill import Drilled
@@ -41,6 +41,18 @@ def test_travis_ci_gives_numbers_of_old_users_to_new_ones(stage: Place) -> None:
     broken = {e.body.name: e.body.rows for e in history.of(InvariantChecked)}
     assert broken["nobody-is-signed-in-as-another"] > 0
     assert broken["no-id-is-given-out-again"] == 0
+
+
+def test_gitlab_comes_back_from_the_one_dump_that_is_not_empty(stage: Place) -> None:
+    drilled = as_it_happened("gitlab", stage)
+    tries = [e.body for e in read_history(drilled.folder).of(RestoreTried)]
+    assert [(tried.point_id.partition("/")[0], tried.ok) for tried in tries] == [
+        ("for-staging", True),
+        ("nightly", False),
+        ("nightly", False),
+    ]
+    complaints = (drilled.folder / "logs" / "forge" / "nightly" / "backup.sh.log").read_text()
+    assert complaints.count("aborting because of server version mismatch") == 2
 
 
 def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:

@@ -22,6 +22,8 @@ from harness.seams.drivers import Setting
 
 DATA = "pgdata"
 START_SECONDS = 60.0
+WITHOUT_ENVIRONMENTS = ("aws", "volume")
+"""Kinds of service whose volumes stand there once."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Provisioning:
         else:
             data = self._volume(self.spec.volume) / DATA
             note_place(self.lease, data)
-            data.parent.mkdir(parents=True, exist_ok=True)
+            open_up(data.parent)
         spread_out(data.parent)
         return data
 
@@ -101,13 +103,14 @@ class Provisioning:
         return grants_on(self.setting.stack, self.lease.service)
 
     def _volume(self, name: str) -> Path:
-        """In the control plane's replica.
+        """In the replica of the service that has it.
 
-        A volume is ``<volumes>/<environment>/<volume>``, an RDS instance ``<instances>/<identifier>``.
+        A volume of a Railway is ``<volumes>/<environment>/<volume>``, an RDS instance
+        ``<instances>/<identifier>``, and in a tree of files it is one of its folders.
         """
         plane, _, volume = name.partition("/")
         peer = self.setting.peers.get(plane)
-        if peer is not None and peer.kind == "aws":
+        if peer is not None and peer.kind in WITHOUT_ENVIRONMENTS:
             return peer.path / volume
         if peer is None or not volume or self.spec.environment is None:
             raise ProvisionError(
@@ -140,6 +143,13 @@ class Provisioning:
             ) from error
         except DatabaseError as error:
             raise ProvisionError(error.message, hint=error.hint) from error
+
+
+def open_up(folder: Path) -> None:
+    """Make a place that the server's account can get to, whatever the umask; leave one that is there be."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o711)
 
 
 def refuse_files(data: Path) -> None:

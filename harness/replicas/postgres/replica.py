@@ -51,7 +51,7 @@ class PostgresReplica:
     _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
-        """The control plane whose volume the data lies on, if the service says so."""
+        """The service whose volume the data lies on, if it says so."""
         volume = spec_of(stack, service).volume
         return (volume.partition("/")[0],) if volume else ()
 
