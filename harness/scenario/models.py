@@ -262,6 +262,9 @@ class AwsService(Model):
     databases: dict[Name, RdsSettings] = Field(
         default_factory=dict, description="settings of RDS instances, by identifier"
     )
+    volumes: tuple[Name, ...] = Field(
+        (), description="which of the names that databases lie on are EBS volumes, not RDS instances"
+    )
     setup: dict[Name, AwsCall] = Field(
         default_factory=dict, description="what else is there: calls that the owner has made, in order"
     )

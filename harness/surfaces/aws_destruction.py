@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.facts import Destruction
 
 _DATABASES = "tests/replicas/aws/test_databases.py::"
+_VOLUMES = "tests/replicas/aws/test_volumes.py::"
 _REPLICA = "tests/replicas/aws/test_replica.py::"
 
 AWS_DESTRUCTION = (
@@ -54,6 +55,33 @@ AWS_DESTRUCTION = (
         guard="no right to it; manual snapshots",
         basis="modelled",
         evidence=_DATABASES + "test_retained_automated_backups_can_be_deleted_by_a_call_of_their_own",
+    ),
+    Destruction(
+        operation="`TerminateInstances`, then `DeleteVolume`",
+        verb="ec2-delete-volume",
+        undo="`RestoreVolumeFromRecycleBin`, where a rule covers the volume",
+        takes_along="",
+        guard="a locked rule of Recycle Bin; snapshots, which stay",
+        basis="modelled",
+        evidence=_VOLUMES + "test_what_a_rule_covers_waits_in_the_recycle_bin_and_comes_back",
+    ),
+    Destruction(
+        operation="`DeleteSnapshot`",
+        verb="ec2-delete-snapshot",
+        undo="`RestoreSnapshotFromRecycleBin`, where a rule covers the snapshot",
+        takes_along="it is the backup",
+        guard="`LockSnapshot` in compliance mode; a locked rule of Recycle Bin",
+        basis="modelled",
+        evidence=_VOLUMES + "test_a_locked_snapshot_cannot_be_deleted_and_only_governance_can_be_unlocked",
+    ),
+    Destruction(
+        operation="`UnlockSnapshot`, `DeleteRule`",
+        verb="ec2-unlock-snapshot",
+        undo="locking it again",
+        takes_along="the lock, or the rule, that kept copies",
+        guard="compliance mode; a locked rule, whose unlocking takes 7 days at least",
+        basis="modelled",
+        evidence=_VOLUMES + "test_a_locked_rule_stays_until_its_delay_is_over",
     ),
     Destruction(
         operation="`PutUserPolicy`, `DeleteAccessKey`",

@@ -17,8 +17,8 @@ from typing import Any
 
 from moto.rds.models import DBInstance, rds_backends
 
-from harness.clock import Clock
 from harness.replicas.aws.audit import Touched
+from harness.replicas.aws.calendar import Calendar
 from harness.replicas.aws.disk import Disk, size_of
 from harness.replicas.aws.handover import DatabaseSeed
 from harness.replicas.aws.parts import Check, Own
@@ -50,15 +50,15 @@ class Databases:
         account, region: that they belong to.
         seeds: what is there at the start.
         disk: where their files lie.
-        clock: the machine's.
+        calendar: the present.
     """
 
     def __init__(
-        self, account: str, region: str, seeds: tuple[DatabaseSeed, ...], disk: Disk, clock: Clock
+        self, account: str, region: str, seeds: tuple[DatabaseSeed, ...], disk: Disk, calendar: Calendar
     ) -> None:
         self._rds = rds_backends[account][region]
         self._disk = disk
-        self._clock = clock
+        self._calendar = calendar
         self._places: dict[str, Path] = {}
         self._copies: dict[str, Path] = {}
         self._environments = {seed.identifier: seed.environment for seed in seeds}
@@ -104,7 +104,7 @@ class Databases:
 
     def pass_time(self) -> None:
         """Automated snapshots that are older than retention keeps them go."""
-        now = self._clock.stamp().wall
+        now = self._calendar.now()
         for snapshot in list(self._rds.database_snapshots.values()):
             if snapshot.snapshot_type != "automated":
                 continue

@@ -2,8 +2,8 @@
 
 Layout below the root::
 
-    <identifier>/        an RDS instance; the files of its server lie in here
-    .volumes/<id>/       an EBS volume
+    <name>/              an RDS instance, or an EBS volume that a database lies on
+    .volumes/<id>/       any other EBS volume
     .copies/<id>/        a snapshot, or a recovery point of AWS Backup
 """
 
@@ -71,6 +71,10 @@ class Disk:
     def fill(self, directory: Path, copy: Path) -> None:
         """Copy a copy into an empty directory."""
         copy_tree(copy, directory)
+
+    def stop_server(self, directory: Path) -> None:
+        """Kill the server on a directory, if one runs on it."""
+        kill(directory, self._clock)
 
     def wipe(self, directory: Path) -> None:
         """Remove a directory, and kill the server on it: its machine is taken away with it.

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
 from threading import RLock
@@ -62,6 +62,9 @@ class FrontDoor:
             "inventory": self._tell_inventory,
             "databases": self._tell_databases,
             "snapshot": self._take_snapshot,
+            "volumes": self._tell_volumes,
+            "volume-snapshot": self._take_volume_snapshot,
+            "advance": self._advance,
         }
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
@@ -201,6 +204,18 @@ class FrontDoor:
         return self._plane.databases.take(
             wanted["identifier"], wanted["kind"], wanted["name"], datetime.fromisoformat(wanted["at"])
         )
+
+    def _tell_volumes(self, request: MotoRequest) -> Any:
+        del request
+        return {"places": self._plane.volumes.places(), "snapshots": self._plane.volumes.snapshots()}
+
+    def _take_volume_snapshot(self, request: MotoRequest) -> Any:
+        wanted = json.loads(request.get_data())
+        return self._plane.volumes.take(wanted["volume"], datetime.fromisoformat(wanted["at"]))
+
+    def _advance(self, request: MotoRequest) -> Any:
+        self._plane.advance(timedelta(seconds=float(json.loads(request.get_data())["seconds"])))
+        return {}
 
 
 def _reads(call: ApiCall) -> bool:

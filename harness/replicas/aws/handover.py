@@ -39,15 +39,21 @@ class DatabaseSeed:
     """An RDS instance that a database of the stack lies on.
 
     Attributes:
-        service: of the stack.
         environment: that it stands in.
         settings: parameters of ``CreateDBInstance``.
     """
 
     identifier: str
-    service: str
     environment: str | None
     settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class VolumeSeed:
+    """An EBS volume that a database of the stack lies on, on a machine of its own."""
+
+    name: str
+    environment: str | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Handover:
     region: str
     users: tuple[UserSeed, ...]
     databases: tuple[DatabaseSeed, ...]
+    volumes: tuple[VolumeSeed, ...]
     back_door: str
     root: str
     owner: tuple[int, int] | None
@@ -86,5 +93,6 @@ class Handover:
         path.unlink()
         values["users"] = tuple(UserSeed(**user) for user in values["users"])
         values["databases"] = tuple(DatabaseSeed(**database) for database in values["databases"])
+        values["volumes"] = tuple(VolumeSeed(**volume) for volume in values["volumes"])
         values["owner"] = tuple(values["owner"]) if values["owner"] else None
         return cls(**values)

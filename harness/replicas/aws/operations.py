@@ -105,6 +105,73 @@ RDS = (
     ),
 )
 
+
+def _ebs(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+    return Operation(f"ec2.{name}", does, grade, page or f"Amazon EC2 API Reference, {name}")
+
+
+_LOCK = "Amazon EBS User Guide, Amazon EBS snapshot lock"
+_BIN = "Recycle Bin User Guide, Retention rules"
+EBS = (
+    _ebs(
+        "CreateVolume",
+        "makes a directory, filled from the snapshot if one is named; it has no device",
+        "modelled",
+    ),
+    _ebs("AttachVolume", "changes the record; nothing is mounted", "modelled"),
+    _ebs("DetachVolume", "changes the record; the server on the volume dies", "modelled"),
+    _ebs(
+        "DeleteVolume",
+        "removes the directory, or puts it into the recycle bin if a rule covers it; refused while attached."
+        " Snapshots stay",
+    ),
+    _ebs("DescribeVolumes", "tells the record"),
+    _ebs("CreateSnapshot", "copies the directory while the server on it stands still; done when it answers"),
+    _ebs("CopySnapshot", "copies the copy, within the region"),
+    _ebs(
+        "DeleteSnapshot",
+        "removes the copy, or puts it into the recycle bin if a rule covers it; refused while it is locked."
+        " How AWS words that is not known",
+    ),
+    _ebs("DescribeSnapshots", "tells the record, and of public images that are not real"),
+    _ebs(
+        "LockSnapshot",
+        "governance: until it is unlocked; compliance: until it expires, and after its cooling-off it can"
+        " only be extended",
+        page=_LOCK,
+    ),
+    _ebs("UnlockSnapshot", "governance at any time, compliance within its cooling-off only", page=_LOCK),
+    _ebs("DescribeLockedSnapshots", "tells the locks", page=_LOCK),
+    _ebs("ListSnapshotsInRecycleBin", "tells what is kept, and until when", page=_BIN),
+    _ebs("ListVolumesInRecycleBin", "tells what is kept, and until when", page=_BIN),
+    _ebs("RestoreSnapshotFromRecycleBin", "the snapshot is back, with its tags", page=_BIN),
+    _ebs("RestoreVolumeFromRecycleBin", "the volume is back; no server is started on it", page=_BIN),
+    _ebs("RunInstances", "makes the record of a machine; nothing runs", "modelled"),
+    _ebs("StopInstances", "the servers on its volumes die", "modelled"),
+    _ebs(
+        "TerminateInstances",
+        "the servers on its volumes die; volumes that were attached later stay, and are free then",
+        "modelled",
+    ),
+    _ebs("DescribeInstances", "tells the record"),
+)
+RBIN = tuple(
+    Operation(f"rbin.{name}", does, "observed", page)
+    for name, does, page in (
+        ("CreateRule", "from now on what it covers is kept when it is deleted", _BIN),
+        ("GetRule", "tells the rule", _BIN),
+        ("ListRules", "tells the rules of a type", _BIN),
+        ("UpdateRule", "changes what is deleted from now on; refused while locked", _BIN),
+        ("DeleteRule", "what is in the bin stays for its time; refused while locked", _BIN),
+        ("LockRule", "nobody can change or delete the rule", "Recycle Bin User Guide, Lock a retention rule"),
+        (
+            "UnlockRule",
+            "takes effect after the delay, 7 days at least",
+            "Recycle Bin User Guide, Unlock a retention rule",
+        ),
+    )
+)
+
 OTHERS = (
     *_records(
         "ec2",
@@ -123,9 +190,6 @@ OTHERS = (
         "CreateSecurityGroup",
         "DeleteSecurityGroup",
         "DescribeSecurityGroups",
-        "RunInstances",
-        "TerminateInstances",
-        "DescribeInstances",
         "CreateTags",
         "DeleteTags",
         "DescribeTags",
@@ -181,7 +245,7 @@ IAM = tuple(
     }.items()
 )
 
-OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*RDS, *OTHERS, *IAM)}
+OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*RDS, *EBS, *RBIN, *OTHERS, *IAM)}
 """By name."""
 
 

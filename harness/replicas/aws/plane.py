@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from harness.clock import Clock
 from harness.replicas.aws.audit import AuditLog, Listing
+from harness.replicas.aws.calendar import Calendar
 from harness.replicas.aws.databases import Databases
 from harness.replicas.aws.disk import Disk
 from harness.replicas.aws.handover import Handover
 from harness.replicas.aws.identities import Identities
 from harness.replicas.aws.parts import Part
 from harness.replicas.aws.records import Records
+from harness.replicas.aws.recycle_bin import RecycleBin
+from harness.replicas.aws.volumes import Volumes
 from harness.replicas.aws.wire import ApiCall
 
 
@@ -35,12 +38,21 @@ class Plane:
         disk = Disk(Path(handover.root), handover.owner, clock)
         self._records = Records(handover.account, handover.region)
         self.identities = Identities(handover.account, handover.users)
-        self.databases = Databases(handover.account, handover.region, handover.databases, disk, clock)
-        self.parts: tuple[Part, ...] = (self.databases, self._records)
+        self._calendar = Calendar(clock)
+        where = handover.account, handover.region
+        self.databases = Databases(*where, handover.databases, disk, self._calendar)
+        bin = RecycleBin(*where, self._calendar)
+        self.volumes = Volumes(*where, handover.volumes, disk, bin, self._calendar)
+        self.parts: tuple[Part, ...] = (self.databases, self.volumes, bin, self._records)
 
     def now(self) -> datetime:
         """The present, in UTC."""
         return self._clock.stamp().wall
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass that does not pass, for locks, retention and the recycle bin."""
+        self._calendar.advance(by)
+        self.pass_time()
 
     def pass_time(self) -> None:
         """Carry out what is due by now."""

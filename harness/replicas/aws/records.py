@@ -95,9 +95,8 @@ class Records:
                 if group.name != "default":
                     yield _tagged("security-group", group.id, group), ""
         for instance in self._instances():
-            state = instance.state
-            if state != "terminated":
-                yield _tagged("instance", instance.id, instance), state
+            if instance.state != "terminated":
+                yield _tagged("instance", instance.id, instance), instance.state
 
     def _instances(self) -> Iterator[Any]:
         for reservation in self._ec2.reservations.values():

@@ -7,7 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -29,7 +29,7 @@ from harness.facts import (
     Resource,
     Secret,
 )
-from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, digest
+from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VolumeSeed, digest
 from harness.replicas.aws.policy import PolicyError, read_policy
 from harness.replicas.leases import reap
 from harness.sandbox import LOOPBACK, Sandbox
@@ -88,6 +88,11 @@ class AwsReplica:
                 for principal, key in credentials.items()
             ),
             databases=_databases(setting.stack, name, model),
+            volumes=tuple(
+                VolumeSeed(volume, service.environment)
+                for service, volume in _lying_on(setting.stack, name)
+                if volume in model.volumes
+            ),
             back_door=digest(back_door.secret.reveal()),
             root=str(root),
             owner=(account.uid, account.gid) if account else None,
@@ -175,23 +180,28 @@ def _mint(principal: str) -> Credential:
     return Credential(principal, "access-key", name, Secret.mint())
 
 
+def _lying_on(stack: Stack, aws: str) -> Iterator[tuple[PostgresService, str]]:
+    """Each database that lies in an account, with the name of the instance or volume that it lies on."""
+    for service in stack.services.values():
+        if isinstance(service, PostgresService) and service.volume is not None:
+            host, _, name = service.volume.partition("/")
+            if host == aws:
+                yield service, name
+
+
 def _databases(stack: Stack, aws: str, model: AwsService) -> tuple[DatabaseSeed, ...]:
     """An RDS instance for each database that lies on one."""
     found = []
-    for name, service in stack.services.items():
-        if not isinstance(service, PostgresService) or service.volume is None:
-            continue
-        host, _, instance = service.volume.partition("/")
-        if host != aws:
+    for service, instance in _lying_on(stack, aws):
+        if instance in model.volumes:
             continue
         asked = model.databases.get(instance, RdsSettings())
         settings = {
-            "db_name": name.replace("-", "_"),
             "deletion_protection": asked.deletion_protection,
             "backup_retention_period": asked.backup_retention,
             "tags": [{"Key": "environment", "Value": service.environment}] if service.environment else [],
         }
-        found.append(DatabaseSeed(instance, name, service.environment, settings))
+        found.append(DatabaseSeed(instance, service.environment, settings))
     return tuple(found)
 
 

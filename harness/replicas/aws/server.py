@@ -9,6 +9,9 @@ It listens on a socket that its parent has bound, so that nobody can take the po
 | `GET /_replica/audit?after=<seq>` | calls that could change something |
 | `GET /_replica/inventory` | what can be deleted |
 | `GET /_replica/databases` | directories of RDS instances, sizes of their snapshots |
+| `GET /_replica/volumes` | directories of EBS volumes, sizes and locks of their snapshots |
+| `POST /_replica/volume-snapshot` | take a snapshot of an EBS volume, dated an instant that is over |
+| `POST /_replica/advance` | let time pass that does not pass |
 | `POST /_replica/snapshot` | take a snapshot of an RDS instance, dated an instant that is over |
 
 Everything below ``/_replica/`` is the harness's back door; it asks for the header
