@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import MissingToolError, ProvisionError
 
@@ -85,16 +85,19 @@ class Sandbox:
         environment: Mapping[str, str] | None = None,
         drop: bool = False,
         pass_fds: Sequence[int] = (),
+        stdin: IO[bytes] | int = subprocess.DEVNULL,
+        stdout: IO[bytes] | int | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a server in a session of its own.
+        """Start a server, or a program in a pipe, in a session of its own.
 
         Args:
             command: program and arguments.
-            log: file that standard output and error are appended to.
+            log: file that standard error is appended to, and standard output if it goes nowhere else.
             directory: its working directory, inside ``root``.
             environment: variables on top of ``environment()``.
             drop: run it as the unprivileged account, if we are root.
             pass_fds: file descriptors that it inherits.
+            stdin, stdout: as for ``subprocess.Popen``.
 
         Raises:
             ProvisionError: the program could not be started.
@@ -104,9 +107,9 @@ class Sandbox:
             with log.open("ab") as output:
                 return subprocess.Popen(
                     [str(part) for part in command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stdin=stdin,
+                    stdout=output if stdout is None else stdout,
+                    stderr=output,
                     cwd=directory,
                     env=self.environment(environment),
                     start_new_session=True,

@@ -35,6 +35,7 @@ ENOUGH = 4 * 2**30
 
 IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
 LEFT_OUT = "no containers here"
+NO_RESTIC = "restic is not installed (apt-get install restic)"
 
 
 @cache
@@ -48,21 +49,30 @@ def _without_containers() -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Root in CI can have an engine, so that its absence is a failure there, and nothing is left out."""
-    if item.get_closest_marker("docker") is None or not (why := _without_containers()):
-        return
+    """Root in CI can have both, so that their absence is a failure there, and nothing is left out."""
+    if item.get_closest_marker("docker") is not None and (why := _without_containers()):
+        _leave_out(f"{LEFT_OUT}: {why}")
+    if item.get_closest_marker("restic") is not None and shutil.which("restic") is None:
+        _leave_out(NO_RESTIC)
+
+
+def _leave_out(why: str) -> None:
     if os.environ.get("CI") and os.geteuid() == 0:
-        pytest.fail(f"{LEFT_OUT}: {why}", pytrace=False)
-    pytest.skip(f"{LEFT_OUT}: {why}")
+        pytest.fail(why, pytrace=False)
+    pytest.skip(why)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line what was left out, and why."""
-    reasons = [
-        str(report.longrepr[2]).partition(f"{LEFT_OUT}: ")[2]
+    """Say in one line each what was left out, and why."""
+    skips = [
+        str(report.longrepr[2])
         for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and LEFT_OUT in report.longrepr[2]
+        if isinstance(report.longrepr, tuple)
     ]
+    without_restic = sum(NO_RESTIC in skip for skip in skips)
+    if without_restic:
+        terminalreporter.write_line(f"left out: {without_restic} tests: {NO_RESTIC}", yellow=True)
+    reasons = [skip.partition(f"{LEFT_OUT}: ")[2] for skip in skips if LEFT_OUT in skip]
     if reasons:
         told = f"left out: {len(reasons)} tests that run containers: {reasons[0]}"
         terminalreporter.write_line(told, yellow=True)

@@ -56,6 +56,14 @@ class TestEnvironment:
         for name in DECOYS:
             assert name not in log.read_text()
 
+    def test_what_flows_through_a_pipe_is_kept_apart_from_what_is_said(self, sandbox, started):
+        log = sandbox.root / "logs" / "pipe.log"
+        both = [sys.executable, "-c", "import sys; print('data'); print('words', file=sys.stderr)"]
+        process = sandbox.start(both, log=log, directory=sandbox.root, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.communicate(timeout=10)[0] == b"data\n"
+        assert log.read_text() == "words\n"
+
     def test_what_is_given_comes_on_top(self, sandbox):
         assert sandbox.environment({"PGPASSWORD": "x", "TZ": "Asia/Tokyo"})["TZ"] == "Asia/Tokyo"
         assert sandbox.environment({"PGPASSWORD": "x"})["PGPASSWORD"] == "x"

@@ -91,6 +91,9 @@ def examine(place: Place) -> Iterator[Finding]:
     yield _killed_runs(place)
     yield _engine()
     yield _confinement()
+    yield Finding(
+        "restic", True, shutil.which("restic") or "not there; only protections of tool restic need it"
+    )
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",

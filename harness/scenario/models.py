@@ -527,6 +527,16 @@ class DelayedReplica(ProtectionModel):
     delay: Period = Field(description="how far it stays behind; older harm is in it too")
 
 
+class Restic(ProtectionModel):
+    """``pg_dump`` into a restic repository in an S3 service."""
+
+    tool: Literal["restic"] = Field(description="a restic repository")
+    of: Name = Field(description="the postgres service that is dumped")
+    to: Name = Field(description="the s3 service that the repository lies in")
+    every: Period = Field(description="time from one snapshot to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(description="how many snapshots are kept")
+
+
 class CommandBackup(ProtectionModel):
     """The team's own backup scripts, for a tool that the harness does not know."""
 
@@ -565,6 +575,7 @@ Protection = Annotated[
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
     | Annotated[DelayedReplica, Tag("delayed-replica")]
+    | Annotated[Restic, Tag("restic")]
     | Annotated[CommandBackup, Tag("command")]
     | Annotated[Archive, Tag("archive")]
     | Annotated[VolumeSnapshot, Tag("volume-snapshot")]
@@ -581,6 +592,7 @@ Protection = Annotated[
             "pg_dump",
             "postgres-pitr",
             "delayed-replica",
+            "restic",
             "command",
             "archive",
             "volume-snapshot",

@@ -32,6 +32,7 @@ class Known:
         "pg_dump",
         "postgres-pitr",
         "delayed-replica",
+        "restic",
         "command",
         "archive",
         "volume-snapshot",

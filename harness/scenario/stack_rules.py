@@ -17,6 +17,7 @@ from harness.scenario.models import (
     RailwayService,
     RailwayVolumeBackup,
     RdsSnapshots,
+    Restic,
     S3Service,
     Stack,
     TokenGrant,
@@ -45,6 +46,7 @@ SOURCES = {
     "pg_dump": "postgres",
     "postgres-pitr": "postgres",
     "delayed-replica": "postgres",
+    "restic": "postgres",
     "command": "postgres",
     "archive": "volume",
     "volume-snapshot": "volume",
@@ -336,6 +338,8 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
         if isinstance(protection, CommandBackup) and protection.to not in stack.services:
             message = f"no service is called {protection.to!r}"
             yield Finding(("protections", name, "to"), message, nearest(protection.to, stack.services))
+        if isinstance(protection, Restic):
+            yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
         if isinstance(protection, VolumeSnapshot) and protection.to is not None:
             yield from wrong_service(stack, protection.to, "volume", ("protections", name, "to"))
         if not isinstance(protection, Dumps | PostgresPitr):

@@ -46,6 +46,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
         "delayed-replica": "harness.backups.delayed_replica:DelayedReplicaTool",
+        "restic": "harness.backups.restic:ResticTool",
         "command": "harness.backups.command:CommandTool",
         "archive": "harness.backups.archive:ArchiveTool",
         "volume-snapshot": "harness.backups.volume_snapshot:VolumeSnapshotTool",

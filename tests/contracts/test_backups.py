@@ -91,6 +91,25 @@ class TestDelayedReplica(Here, BackupContract):
 
 
 @pytest.mark.slow
+@pytest.mark.restic
+class TestRestic(InBucket):
+    stack = {
+        "services": {"shop": SHOP, "vault": PLAIN},
+        "protections": {"copies": {"tool": "restic", "of": "shop", "to": "vault", "every": "1d", "keep": 7}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        key = f"copies/snapshots/{point.location}"
+        self._client(bench).delete_object(Bucket="plain", Key=key)
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        client = self._client(bench)
+        for item in client.list_objects_v2(Bucket="plain", Prefix="copies/data/")["Contents"]:
+            content = client.get_object(Bucket="plain", Key=item["Key"])["Body"].read()
+            client.put_object(Bucket="plain", Key=item["Key"], Body=content[: len(content) // 2])
+
+
+@pytest.mark.slow
 class TestCommand(InBucket):
     stack = {
         "services": {"shop": SHOP, "plain": PLAIN},

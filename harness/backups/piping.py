@@ -1,0 +1,140 @@
+"""Two programs, of which the second reads what the first writes; a failure of either is one of both."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS, Failure
+from harness.clock import Clock
+from harness.sandbox import Sandbox
+
+POLL_SECONDS = 0.01
+BROKEN = re.compile("[Bb]roken pipe|it said nothing")
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a pipe.
+
+    Attributes:
+        command: program and arguments.
+        environment: variables of its process.
+        hopeless: what it complains of when it would go on trying in vain; None if it never does.
+    """
+
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    hopeless: re.Pattern[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the program."""
+        return Path(self.command[0]).name
+
+
+@dataclass(frozen=True)
+class Piped:
+    """Both programs have ended.
+
+    Attributes:
+        output: what the second one printed.
+        complaint: which of them failed, with the end of what it said; empty when both ended well.
+    """
+
+    output: str
+    complaint: str
+
+
+def pipe(
+    sandbox: Sandbox,
+    clock: Clock,
+    source: End,
+    sink: End,
+    failure: Failure,
+    hint: str,
+    *,
+    timeout: float = TOOL_SECONDS,
+) -> Piped:
+    """Run two programs until both have ended. Not a byte of what flows goes through the harness.
+
+    Args:
+        sandbox: of the run.
+        clock: to wait by.
+        source: writes.
+        sink: reads.
+        failure: what taking too long raises; whether a complaint is a failure, the caller says.
+        hint: what to do about it.
+        timeout: seconds for both.
+
+    Raises:
+        BackupError, RestoreError: they took too long.
+        ProvisionError: one cannot be started.
+    """
+    with TemporaryDirectory(prefix="pipe-", dir=sandbox.root) as name:
+        directory = Path(name)
+        logs = directory / "source", directory / "sink"
+        printed = directory / "printed"
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            with printed.open("wb") as output:
+                first = _start(sandbox, source, logs[0], stdout=subprocess.PIPE)
+                processes.append(first)
+                second = _start(sandbox, sink, logs[1], stdin=first.stdout, stdout=output)
+                processes.append(second)
+            if first.stdout is not None:
+                first.stdout.close()  # so that the source notices when the sink ends early
+            began = clock.stamp()
+            while any(process.poll() is None for process in processes):
+                if source.hopeless is not None and source.hopeless.search(_said(logs[0])):
+                    break
+                if clock.stamp().since(began) > timeout:
+                    message = f"{source.name} and {sink.name} took longer than {timeout:.0f} s"
+                    raise failure(message, hint=hint)
+                clock.sleep(POLL_SECONDS)
+        finally:
+            for process in processes:
+                _end(process)
+        ends = zip((source, sink), processes, logs, strict=True)
+        complaints = [_complaint(end, process.returncode, _said(log)) for end, process, log in ends]
+        return Piped(printed.read_text(encoding="utf-8", errors="replace"), _first_to_fail(complaints))
+
+
+def _first_to_fail(complaints: Sequence[str]) -> str:
+    """Each end fails when the other does, and then says nothing or that the pipe is broken."""
+    told = [complaint for complaint in complaints if complaint and not BROKEN.search(complaint)]
+    return next(iter(told), next(filter(None, complaints), ""))
+
+
+def _start(sandbox: Sandbox, end: End, log: Path, **streams: object) -> subprocess.Popen[bytes]:
+    return sandbox.start(
+        end.command,
+        log=log,
+        directory=sandbox.root,
+        environment=end.environment,
+        **streams,  # type: ignore[arg-type]  # standard input and output, as they are
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _complaint(end: End, code: int, said: str) -> str:
+    if code == 0:
+        return ""
+    lines = said.strip().splitlines()[-TAIL_LINES:]
+    return f"{end.name} failed with exit code {code}: {' '.join(lines) or 'it said nothing'}"
