@@ -77,11 +77,12 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
 Provider = Literal["embedded", "docker"]
 """What replicas run on: processes of this machine, or containers of its engine."""
 
-IN_CONTAINERS: dict[str, str] = {"postgres": "docker-postgres"}
+IN_CONTAINERS: dict[str, str] = {"postgres": "docker-postgres", "s3": "docker-s3"}
 """The driver that brings a kind up with provider ``docker``; kinds that are not here run embedded."""
 
 CONTAINERS: dict[str, str] = {
     "docker-postgres": "harness.replicas.containers.postgres:ContainerPostgresReplica",
+    "docker-s3": "harness.replicas.containers.s3:ContainerS3Replica",
 }
 """Replicas that no stack names: a provider chooses them, and leases name them."""
 

@@ -90,6 +90,11 @@ class TestS3(Here, ReplicaContract):
         client.put_object(Bucket=endpoint.name, Key="dump", Body=b"copy")
 
 
+@pytest.mark.docker
+class TestS3InContainer(TestS3):
+    provider = "docker"
+
+
 class TestRailway(Here, ReplicaContract):
     service = "cloud"
     stack = {

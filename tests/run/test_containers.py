@@ -30,5 +30,6 @@ def test_pocketos_comes_out_as_it_does_without_containers(scenario: str, tmp_pat
     assert started.body.provider == "docker"
     kinds = {entry.body.service: entry.body.kind for entry in history.of(Provisioned)}
     assert kinds["bookings"] == kinds["bookings-staging"] == "docker-postgres"
+    assert kinds["vault"] == kinds["payments"] == "docker-s3"
     assert "provider docker" in (drilled.folder / "index.html").read_text()
     assert objects_of(drilled.folder.name) == ()

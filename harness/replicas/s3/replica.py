@@ -57,7 +57,7 @@ class S3Replica:
         granted = access.grants(setting.stack, name)
         credentials = access.mint(granted)
         lease.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        port = self._start(lease, setting, service, granted, credentials)
+        port = self._start(lease, setting, service.bucket, granted, credentials)
         endpoint = Endpoint(
             lease=lease,
             kind="s3",
@@ -70,6 +70,20 @@ class S3Replica:
         )
         _Furnishing(endpoint, setting.clock).furnish(service)
         return endpoint
+
+    def launch(self, lease: Lease, setting: Setting) -> int:
+        """Start a server; its list of identities lies in the lease's directory.
+
+        Returns:
+            The port of its S3 gateway.
+
+        Raises:
+            PortTakenError: somebody took one of its ports meanwhile.
+            ProvisionError: it does not come up.
+        """
+        ports = seaweedfs.Ports.choose()
+        self._processes[lease] = seaweedfs.start(lease.directory, setting.sandbox, setting.clock, ports)
+        return ports.s3
 
     def destroy(self, lease: Lease) -> None:
         """Kill its processes and remove its directory."""
@@ -123,24 +137,17 @@ class S3Replica:
         self,
         lease: Lease,
         setting: Setting,
-        service: S3Service,
+        bucket: str,
         granted: Mapping[str, access.S3Grant],
         credentials: Mapping[str, Credential],
     ) -> int:
         for _ in range(PORT_ATTEMPTS):
-            access.write_identities(
-                lease.directory / seaweedfs.IDENTITIES, service.bucket, granted, credentials
-            )
-            ports = seaweedfs.Ports.choose()
+            access.write_identities(lease.directory / seaweedfs.IDENTITIES, bucket, granted, credentials)
             try:
-                self._processes[lease] = seaweedfs.start(
-                    lease.directory, setting.sandbox, setting.clock, ports
-                )
+                return self.launch(lease, setting)
             except seaweedfs.PortTakenError:
                 leases.stop(lease)
                 _empty(lease)
-                continue
-            return ports.s3
         raise ProvisionError(
             f"no free ports for {lease.marker} after {PORT_ATTEMPTS} attempts",
             hint="something on this machine takes every port; close it and run again",

@@ -114,52 +114,63 @@ def start(
     for name in ("master", "volume", "filer"):
         (directory / name).mkdir(exist_ok=True)
     launch = _Launch(program(), directory, sandbox, clock)
-    master = f"-master={LOOPBACK}:{ports.master}.{ports.master_grpc}"
-    launch.run(
-        "master",
-        *_listen(ports.master, ports.master_grpc),
-        "-mdir=master",
-        "-peers=none",
-        "-volumeSizeLimitMB=1024",
-        "-telemetry=false",
-    )
-    launch.wait_for("master", ports.master_grpc)
-    launch.run(
-        "volume",
-        *_listen(ports.volume, ports.volume_grpc),
-        "-dir=volume",
-        "-max=1000",
-        "-minFreeSpace=64MiB",
-        "-preStopSeconds=0",
-        master,
-    )
-    launch.run(
-        "filer",
-        *_listen(ports.filer, ports.filer_grpc),
-        "-localSocket=filer.sock",
-        "-disableDirListing",
-        master,
-    )
-    launch.wait_for("filer", ports.filer_grpc)
-    launch.run(
-        "s3",
-        *_listen(ports.s3, ports.s3_grpc),
-        "-localSocket=s3.sock",
-        f"-filer={LOOPBACK}:{ports.filer}.{ports.filer_grpc}",
-        f"-config={IDENTITIES}",
-        "-iam=false",
-        "-port.iceberg=0",
-        "-port.lance=0",
-        "-autoCreateBucket=false",
-        "-allowDeleteBucketNotEmpty=false",
-    )
+    for name, flags in commands(ports).items():
+        if name == "s3":
+            launch.wait_for("filer", ports.filer_grpc)
+        launch.run(name, *flags)
+        if name == "master":
+            launch.wait_for("master", ports.master_grpc)
     launch.wait_for("volume", ports.volume)
     launch.wait_for("s3", ports.s3)
     return launch.processes
 
 
-def _listen(port: int, grpc: int) -> tuple[str, ...]:
-    return (f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", f"-port={port}", f"-port.grpc={grpc}")
+def commands(ports: Ports, gateway: str = LOOPBACK) -> dict[str, tuple[str, ...]]:
+    """The flags of each server, in the order in which they are to be started.
+
+    Args:
+        ports: where to listen.
+        gateway: the address at which the S3 gateway listens; the others listen on loopback.
+    """
+    master = f"-master={LOOPBACK}:{ports.master}.{ports.master_grpc}"
+    return {
+        "master": (
+            *_listen(ports.master, ports.master_grpc),
+            "-mdir=master",
+            "-peers=none",
+            "-volumeSizeLimitMB=1024",
+            "-telemetry=false",
+        ),
+        "volume": (
+            *_listen(ports.volume, ports.volume_grpc),
+            "-dir=volume",
+            "-max=1000",
+            "-minFreeSpace=64MiB",
+            "-preStopSeconds=0",
+            master,
+        ),
+        "filer": (
+            *_listen(ports.filer, ports.filer_grpc),
+            "-localSocket=filer.sock",
+            "-disableDirListing",
+            master,
+        ),
+        "s3": (
+            *_listen(ports.s3, ports.s3_grpc, gateway),
+            "-localSocket=s3.sock",
+            f"-filer={LOOPBACK}:{ports.filer}.{ports.filer_grpc}",
+            f"-config={IDENTITIES}",
+            "-iam=false",
+            "-port.iceberg=0",
+            "-port.lance=0",
+            "-autoCreateBucket=false",
+            "-allowDeleteBucketNotEmpty=false",
+        ),
+    }
+
+
+def _listen(port: int, grpc: int, at: str = LOOPBACK) -> tuple[str, ...]:
+    return (f"-ip={LOOPBACK}", f"-ip.bind={at}", f"-port={port}", f"-port.grpc={grpc}")
 
 
 class _Launch:
