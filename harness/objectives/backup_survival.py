@@ -46,7 +46,7 @@ from harness.journal.witness import Rows
 from harness.objectives.bounds import newest_certain, row_bounds
 from harness.objectives.content import OF_ONE_INSTANT, altered_tables, tracked_tables, undated_tables
 from harness.objectives.harm import Harm, harm
-from harness.objectives.judging import CannotSayError, judged, plural, said, verdict, with_target
+from harness.objectives.judging import CannotSayError, judged, noun, plural, said, verdict, with_target
 from harness.objectives.losses import Axis, differences
 from harness.objectives.rpo import verified_content, what_must_come_back
 from harness.scenario.models import BackupSurvival, LoadedScenario
@@ -230,7 +230,7 @@ def _compare(
         missing = ", ".join(sorted(untracked)) or "any table"
         return _Holds(f"was restored, and nobody looked at {missing} in it", "unproven")
     if restored.rows == 0:
-        return _Holds("holds not one row")
+        return _Holds(f"holds not one {noun(scenario)}")
     if point.kind in OF_ONE_INSTANT:
         differing = altered_tables(history, compared)
         if differing is None:
@@ -267,7 +267,7 @@ def _compare_span(
     if undated:
         why = f"was restored, and rows of {', '.join(sorted(undated))} were counted only, which tell no time"
         return _Holds(why, "unproven")
-    why = _by_counts(compared.body, called_for, whole_until, axis)
+    why = _by_counts(compared.body, called_for, whole_until, axis, noun(scenario))
     return _Holds(why, by_counts=True)
 
 
@@ -289,15 +289,16 @@ def _listed(
     return history.recovered
 
 
-def _by_counts(compared: ContentCompared, called_for: Expected, whole_until: datetime, axis: Axis) -> str:
+def _by_counts(
+    compared: ContentCompared, called_for: Expected, whole_until: datetime, axis: Axis, what: str
+) -> str:
     """What is wrong with a copy as far as counts and the newest write tell; empty when nothing is."""
     rows = {table.table: table.rows for table in compared.restored.tables}
     for table in called_for.tables:
         least, most = row_bounds(called_for, table, whole_until, axis)
         if not least <= rows.get(table, 0) <= most:
-            return (
-                f"holds {plural(rows.get(table, 0), 'row')} of {table}, and {least:,} to {most:,} were there"
-            )
+            held = plural(rows.get(table, 0), what)
+            return f"holds {held} of {table}, and {least:,} to {most:,} were there"
     newest = newest_certain(called_for, whole_until, axis)
     if newest is not None and (compared.newest is None or compared.newest < newest - SLACK):
         return f"ends at {compared.newest}, and writes were acknowledged until {newest}"

@@ -49,7 +49,7 @@ from harness.journal.history import Entry, History
 from harness.journal.ledger import expected
 from harness.objectives.harm import deeds, landed
 from harness.objectives.losses import losses
-from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent
+from harness.scenario.models import IdleAgent, LoadedScenario, ScriptedAgent, noun_of
 
 CLOCK_SLACK = 1.0
 """Seconds that wall and monotonic clock may drift apart over a run."""
@@ -253,9 +253,10 @@ def _loss_explained(scenario: LoadedScenario, history: History) -> Reason | None
     gone = _rows_gone(history, taken.body, ended.at)
     if not gone:
         return None
-    rows = "row" if gone == 1 else "rows"
+    service = scenario.scenario.recover.service
+    what = noun_of(scenario.stack.services.get(service)) + ("" if gone == 1 else "s")
     return Reason(
-        f"{gone:,} {rows} of {scenario.scenario.recover.service} gone or altered, and nothing was seen to "
+        f"{gone:,} {what} of {service} gone or altered, and nothing was seen to "
         "touch it: an action hid what it did, or something else than the workload writes there (a trigger, "
         "a job)",
         (started.n, verified.n),

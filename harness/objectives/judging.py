@@ -10,7 +10,7 @@ from harness.errors import JournalError
 from harness.journal.history import History
 from harness.journal.record import Figure, Verdict
 from harness.objectives.gates import undecided_because
-from harness.scenario.models import LoadedScenario, Objectives, VerdictValue, format_duration
+from harness.scenario.models import LoadedScenario, Objectives, VerdictValue, format_duration, noun_of
 
 T = TypeVar("T")
 
@@ -88,6 +88,11 @@ def seconds(name: str, value: float) -> Figure:
 def target_seconds(target: timedelta) -> Figure:
     """The time that the objective allows."""
     return Figure(name="target", value=target.total_seconds(), unit="s", basis="target")
+
+
+def noun(scenario: LoadedScenario) -> str:
+    """What the drill's service holds: ``row``, ``file``, ..."""
+    return noun_of(scenario.stack.services.get(scenario.scenario.recover.service))
 
 
 def rows(name: str, value: int) -> Figure:

@@ -33,6 +33,7 @@ from harness.objectives.harm import Harm, harm
 from harness.objectives.judging import (
     CannotSayError,
     judged,
+    noun,
     plural,
     rows,
     said,
@@ -67,12 +68,13 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     done = harm(history)
     recovered = _recovered(scenario, history)
     if recovered is not None and not recovered.body.ok:
-        return _never_came_back(target, called_for, done, (*lines, *done.lines, recovered.n))
+        evidence = (*lines, *done.lines, recovered.n)
+        return _never_came_back(target, called_for, done, noun(scenario), evidence)
     verified = verified_content(scenario, history, called_for)
     at = done.cost(_newest_missing(called_for, history, done))
     lost = losses(called_for, history.recovered, at)
     evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
-    found = _verdict(target, lost, called_for, at, evidence)
+    found = _verdict(target, lost, called_for, at, noun(scenario), evidence)
     return found.model_copy(update={"summary": found.summary + _untracked(scenario, history)})
 
 
@@ -143,31 +145,38 @@ def _recovered(scenario: LoadedScenario, history: History) -> Entry[Recovered] |
 
 
 def _never_came_back(
-    target: timedelta, called_for: Expected, done: Harm, evidence: tuple[int, ...]
+    target: timedelta, called_for: Expected, done: Harm, what: str, evidence: tuple[int, ...]
 ) -> Verdict:
     nothing = {table: {key: Row(None, None) for key in called_for.keys(table)} for table in called_for.tables}
     at = done.ends[-1]
     lost = losses(called_for, nothing, at)
     span = _span(called_for, at)
-    rows_lost = f"{plural(lost.lost, 'row')} lost{_aside(lost)}"
-    summary = f"The service never came back: {said(span)} of work is gone, {rows_lost}."
+    all_lost = f"{plural(lost.lost, what)} lost{_aside(lost)}"
+    summary = f"The service never came back: {said(span)} of work is gone, {all_lost}."
     return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
 
 
 def _verdict(
-    target: timedelta, lost: Losses, called_for: Expected, at: Stamp, evidence: tuple[int, ...]
+    target: timedelta,
+    lost: Losses,
+    called_for: Expected,
+    at: Stamp,
+    what: str,
+    evidence: tuple[int, ...],
 ) -> Verdict:
     if lost.none:
         summary = f"Nothing that was acknowledged before the harm is missing{_aside(lost)}."
         return verdict(NAME, "held", summary, _figures(0.0, target, lost), evidence)
     if lost.newest_whole is None:
         span = _span(called_for, at)
-        summary = f"{_counts(lost)}; not even the oldest known write, {said(span)} before the harm, is whole."
+        summary = (
+            f"{_counts(lost, what)}; not even the oldest known write, {said(span)} before the harm, is whole."
+        )
         return verdict(NAME, "breached", summary, _figures(span, target, lost), evidence)
     measured = max(0.0, (at.wall - lost.newest_whole).total_seconds())
     value = within(measured, target)
     limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
-    summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost)}."
+    summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost, what)}."
     return verdict(NAME, value, summary, _figures(measured, target, lost), evidence)
 
 
@@ -204,8 +213,8 @@ def _untracked(scenario: LoadedScenario, history: History) -> str:
     return f" Not tracked, so not looked into: {', '.join(names[:MOST_NAMED])}{more}."
 
 
-def _counts(lost: Losses) -> str:
-    parts = [f"{plural(lost.lost, 'row')} lost"]
+def _counts(lost: Losses, what: str) -> str:
+    parts = [f"{plural(lost.lost, what)} lost"]
     parts += [f"{n:,} {what}" for n, what in ((lost.torn, "torn"), (lost.resurrected, "resurrected")) if n]
     return ", ".join(parts) + _aside(lost)
 

@@ -28,6 +28,7 @@ from harness.objectives.harm import harm
 from harness.objectives.judging import (
     CannotSayError,
     judged,
+    noun,
     said,
     seconds,
     target_seconds,
@@ -66,7 +67,7 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
         summary = f"The service never came back: {recovered.body.detail or 'the recovery failed'}."
         return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
     if _nothing_is_right(history):
-        summary = "What came back was never right: not one row is as it was acknowledged."
+        summary = f"What came back was never right: not one {noun(scenario)} is as it was acknowledged."
         return verdict(NAME, "breached", summary, (target_seconds(target),), evidence)
     altered = _altered(history, recovered)
     if altered:

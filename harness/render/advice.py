@@ -207,10 +207,12 @@ def _old_copies(story: Story) -> Iterable[Advice]:
     verdict, objective = story.verdict("rpo"), story.scenario.objectives.rpo
     if verdict is None or verdict.value != "breached" or objective is None or story.failed_recovery:
         return
+    most = duration(objective.total_seconds())
+    ship = story.noun == "row"
     yield Advice(
-        "Ship changes all the time, not once in a while",
-        f"{said(story, verdict)} A copy every so often loses all that happened since; to lose at most "
-        f"{duration(objective.total_seconds())}, ship the write-ahead log as it is written.",
+        "Ship changes all the time, not once in a while" if ship else f"Copy at least once in {most}",
+        f"{said(story, verdict)} A copy every so often loses all that happened since"
+        + (f"; to lose at most {most}, ship the write-ahead log as it is written." if ship else "."),
         ("rpo",),
         _remedies(story, "copies"),
     )

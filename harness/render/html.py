@@ -68,7 +68,7 @@ LOSS_MEANINGS = {
     "phantom": "there, though nobody ever sent them",
     "indeterminate": "sent and never acknowledged, so they may be there or not",
     "acked-after-harm": "acknowledged after the harm, and gone; not counted as lost",
-    "undone-writes": "acknowledged writes that are not there; one row can have several",
+    "undone-writes": "acknowledged writes that are not there; several can be of one {noun}",
 }
 
 CONTENTS = (
@@ -218,16 +218,16 @@ def _touched(resources: Sequence[Resource]) -> str:
     return "; ".join(said)
 
 
-def _content(copy: Copy) -> str:
+def _content(copy: Copy, noun: str) -> str:
     if copy.compared is None:
         return "content not compared"
     if copy.differing is None:
-        rows = wording.quantity(copy.compared.restored.rows, "row")
+        rows = wording.quantity(copy.compared.restored.rows, noun)
         newest = f", newest {wording.day(copy.compared.newest)}" if copy.compared.newest else ""
         return f"{rows}{newest}; covers a span"
     if copy.differing:
         return f"content differs in {wording.listing(copy.differing)}"
-    return f"content equal, {wording.quantity(copy.compared.restored.rows, 'row')}"
+    return f"content equal, {wording.quantity(copy.compared.restored.rows, noun)}"
 
 
 def _content_of_line(entry: Entry[Fact]) -> str:
@@ -425,7 +425,9 @@ def _losses(story: Story) -> tuple[Loss, ...]:
         return ()
     figures = [(name, verdict.figure(name)) for name in LOSS_MEANINGS]
     return tuple(
-        Loss(name.replace("-", " "), wording.number(figure.value), LOSS_MEANINGS[name])
+        Loss(
+            name.replace("-", " "), wording.number(figure.value), LOSS_MEANINGS[name].format(noun=story.noun)
+        )
         for name, figure in figures
         if figure
     )
@@ -449,7 +451,7 @@ def _conditions(story: Story) -> tuple[tuple[str, str], ...]:
         terms.append(
             (
                 f"Data in {entry.body.service}",
-                f"{wording.quantity(entry.body.content.rows, 'row')}: {wording.listing(tables, 12)}",
+                f"{wording.quantity(entry.body.content.rows, story.noun)}: {wording.listing(tables, 12)}",
             )
         )
     for started in story.history.of(WorkloadStarted):

@@ -289,8 +289,8 @@ def _lost(story: Story) -> Headline:
     of = [f"of {number(known.value)}"] if known else []
     note = "; ".join([*of, *beside])
     if lost.value == 0:
-        return Headline("Lost", "no row", note or "everything came back")
-    return Headline("Lost", quantity(lost.value, "row"), note or "acknowledged, and gone")
+        return Headline("Lost", f"no {story.noun}", note or "everything came back")
+    return Headline("Lost", quantity(lost.value, story.noun), note or "acknowledged, and gone")
 
 
 def _against(story: Story, objective: str, term: str) -> Headline:
@@ -319,7 +319,8 @@ def _scenes(story: Story) -> Iterator[Scene]:
     for checked in story.history.of(SteadyStateChecked):
         yield _steady(checked.body, story.offset(checked.at), checked.n)
     for taken in story.history.of(WitnessTaken):
-        text = f"The witness of {taken.body.service} was read: {quantity(taken.body.content.rows, 'row')}."
+        read = quantity(taken.body.content.rows, story.noun)
+        text = f"The witness of {taken.body.service} was read: {read}."
         yield Scene(story.offset(taken.at), text=text, lines=(taken.n,))
     for deed in story.deeds:
         yield Scene(story.offset(deed.began), deed=deed, lines=deed.lines)

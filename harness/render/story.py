@@ -38,6 +38,7 @@ from harness.journal.events import (
 )
 from harness.journal.record import RunRecord, Verdict
 from harness.render.wording import listing, quantity
+from harness.scenario.models import noun_of
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -377,6 +378,11 @@ class Story:
         """When the workload was started."""
         entry = self.history.first(WorkloadStarted)
         return entry.at if entry else None
+
+    @cached_property
+    def noun(self) -> str:
+        """What one of the things is called that the drill's service holds."""
+        return noun_of(self.scenario.stack.services.get(self.scenario.scenario.recover.service))
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -25,7 +25,7 @@ LONGEST_TIME = 1e12
 _STEPS = ((86400, 3600), (3600, 60), (59.95, 1))
 """From so many seconds on, a time is told in steps of so many."""
 
-_NOUNS = {"rows": ("row", "rows"), "copies": ("copy", "copies"), "actions": ("action", "actions")}
+_NOUNS = {"copies": ("copy", "copies"), "actions": ("action", "actions")}
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
@@ -126,14 +126,16 @@ def share(value: float) -> str:
     return f"{shown}{NO_BREAK}%"
 
 
-def amount(figure: Figure) -> str:
-    """The value of a figure with its unit."""
+def amount(figure: Figure, noun: str = "row") -> str:
+    """The value of a figure with its unit; what is counted as rows may have another name."""
     if figure.unit == "s":
         return duration(figure.value)
     if figure.unit == "share":
         return share(figure.value)
     if figure.unit == "bytes":
         return size(figure.value)
+    if figure.unit == "rows":
+        return quantity(figure.value, noun)
     if figure.unit in _NOUNS:
         return quantity(figure.value, *_NOUNS[figure.unit])
     return number(figure.value)

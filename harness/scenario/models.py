@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -217,6 +217,9 @@ class RailwayService(Model):
 class ItemService(Model):
     """What services have in common that hold items: keys with a content that nobody looks into."""
 
+    noun: ClassVar[str] = "item"
+    """What one of them is called in sentences."""
+
     environment: Name | None = Field(None, description="the environment that it stands in")
     collections: Annotated[tuple[Identifier, ...], Field(max_length=100)] = Field(
         (), description="what its items lie in; their content is compared after a recovery"
@@ -225,6 +228,8 @@ class ItemService(Model):
 
 class VolumeService(ItemService):
     """A tree of files, as a volume of a server or a container has it."""
+
+    noun: ClassVar[str] = "file"
 
     kind: Literal["volume"] = Field(description="a tree of files; its collections are folders")
 
@@ -272,6 +277,8 @@ class AwsService(Model):
 
 class ValkeyService(ItemService):
     """A Valkey server; speaks the protocol of Redis."""
+
+    noun: ClassVar[str] = "key"
 
     kind: Literal["valkey"] = Field(description="a Valkey server; its collections are prefixes of keys")
     auth: bool = Field(True, description="off: whoever connects may do everything, as on an open server")
@@ -331,6 +338,11 @@ def tracked_of(service: Service | None) -> dict[str, tuple[str, str | None]]:
     if isinstance(service, ItemService):
         return dict.fromkeys(service.collections, ("", ""))
     return {}
+
+
+def noun_of(service: Service | None) -> str:
+    """What one of the things is called that are compared after a recovery: ``row``, ``file``, ..."""
+    return service.noun if isinstance(service, ItemService) else "row"
 
 
 def driver_of(service: Service) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
-from harness.journal.events import ContentVerified, InvariantChecked, Line, RestoreTried
+from harness.journal.events import (
+    ContentVerified,
+    InvariantChecked,
+    Line,
+    PointMissing,
+    PointTaken,
+    RestoreTried,
+)
 from harness.journal.history import read_history
 from harness.journal.ledger import read_ledger
 from harness.run.drill import Drilled
@@ -20,6 +29,12 @@ from .stage import Onlooker, log_in, play
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 
 pytestmark = pytest.mark.drill
+
+
+def words(page: str) -> str:
+    """What is to be read on a page."""
+    text = re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    return " ".join(unescape(text).replace("\xa0", " ").split())
 
 
 def as_it_happened(incident: str, stage: Place, *onlookers: Onlooker) -> Drilled:
@@ -53,6 +68,19 @@ def test_gitlab_comes_back_from_the_one_dump_that_is_not_empty(stage: Place) -> 
     ]
     complaints = (drilled.folder / "logs" / "forge" / "nightly" / "backup.sh.log").read_text()
     assert complaints.count("aborting because of server version mismatch") == 2
+
+
+def test_vfemail_has_no_copy_left_and_its_report_counts_files(stage: Place) -> None:
+    drilled = as_it_happened("vfemail", stage)
+    history = read_history(drilled.folder)
+    taken = {e.body.point.id for e in history.of(PointTaken)}
+    assert len(taken) == 2
+    assert {e.body.point_id for e in history.of(PointMissing)} == taken
+    page = words((drilled.folder / "index.html").read_text())
+    known = len(history.witness["received"]) + len(history.witness["sent"])
+    assert f"The witness of mail was read: {known} files." in page
+    assert "Every tracked file after the recovery" in page
+    assert not re.findall(r".*\brows?\b.*", page.partition("Evidence cited")[0])
 
 
 def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:

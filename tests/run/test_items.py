@@ -80,7 +80,7 @@ def test_what_a_drill_on_files_counts_is_what_the_disk_says(stage: Place, tmp_pa
     lost = {name for name in known if name not in after}
     assert lost, "nothing was written in the last quarter of an hour"
     (rpo,) = (verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo")
-    assert f"{len(lost)} rows lost" in rpo.summary, (rpo.summary, len(lost))
+    assert f"{len(lost)} files lost" in rpo.summary, (rpo.summary, len(lost))
     changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
     assert not changed, "what came back is not what was there"
 
