@@ -119,9 +119,9 @@ class Endpoint:
 
     Attributes:
         lease: the lease of the replica that answers here.
-        kind: ``postgres``, ``s3``, ``railway``, ``volume`` or ``files``.
-        host: a loopback address; empty for ``files`` and ``volume``.
-        port: TCP port; 0 for ``files`` and ``volume``.
+        kind: ``postgres``, ``s3``, ``railway``, ``volume``, ``valkey``, ``git`` or ``files``.
+        host: a loopback address; empty for ``files``, ``volume`` and ``git``.
+        port: TCP port; 0 for ``files``, ``volume`` and ``git``.
         name: database, bucket or project; empty where the kind has none.
         environment: the environment of the stack it stands in, if the kind has one.
         path: the data directory of a database, or its lease's where a container engine keeps the data; the

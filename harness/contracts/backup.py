@@ -38,11 +38,13 @@ class BackupContract(Contract):
         content: how things get into the protected service.
         checks: the tool itself notices a copy that was cut short. One without checksums says False: then the
             content that comes back must tell, or not come back.
+        things: how many the service holds; fewer where each takes long to write.
     """
 
     protection: ClassVar[str]
     content: ClassVar[Content] = SqlThings()
     checks: ClassVar[bool] = True
+    things: ClassVar[int] = ROWS
     files = {SCHEMA_FILE: POSTGRES.schema}
 
     def lose(self, bench: Bench, point: RecoveryPoint) -> None:
@@ -67,7 +69,7 @@ class BackupContract(Contract):
     def tool(self, bench: Bench, source: Endpoint, store: Store) -> Iterator[BackupTool]:
         """A fresh instance of the tool, of a service that holds rows."""
         self.content.empty(store, source)
-        self.content.write(store, source, 1, ROWS)
+        self.content.write(store, source, 1, self.things)
         tool = bench.tool(self.protection)
         yield tool
         tool.stop()
@@ -115,7 +117,7 @@ class BackupContract(Contract):
         point = self.take(bench, tool)
         tool.start()
         until = bench.clock.stamp().wall
-        self.content.write(store, source, ROWS + 1, 2 * ROWS)
+        self.content.write(store, source, self.things + 1, 2 * self.things)
         now = fingerprint(store, source)
         tool.stop()
         other = bench.tool(self.protection)

@@ -27,7 +27,6 @@ from harness.facts import OPERATOR, Endpoint
 from harness.seams.drivers import Database, ItemStore, Store
 from harness.seams.items import Item, ItemRefusedError, content_hash
 
-THINGS = 50
 QUOTED = 'it\'s "50%"; DROP TABLE things; -- \\ :id é'
 
 
@@ -38,9 +37,11 @@ class StoreContract(ReplicaContract):
 
     Attributes:
         content: how things get into it.
+        things: how many are written before a test, at least 10; fewer where each takes long.
     """
 
     content: ClassVar[Content]
+    things: ClassVar[int] = 50
 
     def prepare(self, store: Store, fresh: Endpoint) -> None:
         """Make room for things in a fresh one that nothing was restored into."""
@@ -54,33 +55,33 @@ class StoreContract(ReplicaContract):
     def filled(self, endpoint: Endpoint, store: Store) -> Iterator[Endpoint]:
         """The shared replica with the same things before every test."""
         self.content.empty(store, endpoint)
-        self.content.write(store, endpoint, 1, THINGS)
+        self.content.write(store, endpoint, 1, self.things)
         yield endpoint
         self.content.empty(store, endpoint)
 
     def test_its_fingerprint_counts_and_knows_every_thing(self, filled: Endpoint, store: Store) -> None:
         before = fingerprint(store, filled)
-        assert (before.rows, [table.table for table in before.tables]) == (THINGS, [TABLE])
+        assert (before.rows, [table.table for table in before.tables]) == (self.things, [TABLE])
         assert fingerprint(store, filled) == before
         self.content.change(store, filled, 7, "another")
         assert fingerprint(store, filled) != before
         self.content.change(store, filled, 7, "thing 7")
         assert fingerprint(store, filled) == before
-        self.content.remove(store, filled, THINGS)
-        assert fingerprint(store, filled).rows == THINGS - 1
+        self.content.remove(store, filled, self.things)
+        assert fingerprint(store, filled).rows == self.things - 1
 
     def test_its_fingerprint_does_not_depend_on_order(self, filled: Endpoint, store: Store) -> None:
         before = fingerprint(store, filled)
         self.content.empty(store, filled)
         assert fingerprint(store, filled).rows == 0
-        self.content.write(store, filled, 1, THINGS, backwards=True)
+        self.content.write(store, filled, 1, self.things, backwards=True)
         assert fingerprint(store, filled) == before
 
     def test_its_rows_agree_with_its_fingerprint(self, filled: Endpoint, store: Store) -> None:
         before = self.content.rows(store, filled)
-        assert len(before) == fingerprint(store, filled).rows == THINGS
-        assert {row.key for row in before} == {self.content.name(n) for n in range(1, THINGS + 1)}
-        assert len({row.hash for row in before}) == THINGS
+        assert len(before) == fingerprint(store, filled).rows == self.things
+        assert {row.key for row in before} == {self.content.name(n) for n in range(1, self.things + 1)}
+        assert len({row.hash for row in before}) == self.things
         assert all(-(2**63) <= row.hash < 2**63 for row in before)
         assert all(row.time is None or row.time.tzinfo for row in before)
         self.content.change(store, filled, 7, "another")
@@ -91,7 +92,7 @@ class StoreContract(ReplicaContract):
     def test_the_same_things_are_the_same_on_every_server(self, filled: Endpoint, store: Store) -> None:
         with self.fresh_bench() as beside:
             other = beside.provision(self.service)
-            self.content.write(store, other, 1, THINGS)
+            self.content.write(store, other, 1, self.things)
             assert fingerprint(store, other) == fingerprint(store, filled)
             here, there = self.content.rows(store, filled), self.content.rows(store, other)
             assert [row[:2] for row in here] == [row[:2] for row in there]
@@ -104,7 +105,7 @@ class StoreContract(ReplicaContract):
     def test_a_fenced_one_acknowledges_nothing_and_a_fresh_one_takes_its_place(self) -> None:
         with self.fresh_bench() as bench:
             lost, store = bench.provision(self.service), bench.store(self.service)
-            self.content.write(store, lost, 1, THINGS)
+            self.content.write(store, lost, 1, self.things)
             bench.driver_of(lost).probe(lost)
             assert bench.driver_of(lost).alive(lost)
             for _ in range(2):
@@ -113,7 +114,7 @@ class StoreContract(ReplicaContract):
             with pytest.raises(HarnessError):
                 bench.driver_of(lost).probe(lost)
             with pytest.raises(self.content.refusals):
-                self.content.write(store, lost, THINGS + 1, THINGS + 1)
+                self.content.write(store, lost, self.things + 1, self.things + 1)
             vessel = bench.vessel(lost, replace=True)
             assert list(vessel.directory.iterdir()) == []
             fresh = vessel.start()
@@ -189,12 +190,12 @@ class DatabaseContract(StoreContract):
     def test_its_rows_have_times(self, filled: Endpoint, store: Store) -> None:
         times = [row.time for row in self.content.rows(store, filled)]
         assert all(isinstance(time, datetime) for time in times)
-        assert len(set(times)) == THINGS
+        assert len(set(times)) == self.things
 
     def test_values_are_values(self, filled: Endpoint, database: Database) -> None:
         self.content.change(database, filled, 1, QUOTED)
         assert [*database.query(filled, self.dialect.note, {"id": 1})] == [(QUOTED,)]
-        assert fingerprint(database, filled).rows == THINGS
+        assert fingerprint(database, filled).rows == self.things
 
     def test_what_it_does_not_take_is_an_error_with_a_hint(
         self, filled: Endpoint, database: Database
@@ -222,7 +223,7 @@ class ItemStoreContract(StoreContract):
             hashes = {row.key: row.hash for row in self.content.rows(store, filled)}
             assert client.get(TABLE, self.content.name(1)) == b"thing 1"
             assert hashes[self.content.name(1)] == content_hash(b"thing 1")
-            key = self.content.name(THINGS + 1)
+            key = self.content.name(self.things + 1)
             assert client.get(TABLE, key) is None
             assert client.delete(TABLE, key) is None
             put = client.put(TABLE, key, b"\0 any bytes \xff")
@@ -259,6 +260,6 @@ class ItemStoreContract(StoreContract):
         for reader in readers:
             as_reader = replace(filled, credentials={OPERATOR: filled.credentials[reader]})
             with pytest.raises(ItemRefusedError):
-                self.content.write(store, as_reader, THINGS + 1, THINGS + 1)
+                self.content.write(store, as_reader, self.things + 1, self.things + 1)
         assert readers, "the stack has nobody with the grant `reader`"
         assert fingerprint(store, filled) == before

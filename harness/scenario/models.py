@@ -234,6 +234,14 @@ class VolumeService(ItemService):
     kind: Literal["volume"] = Field(description="a tree of files; its collections are folders")
 
 
+class GitService(ItemService):
+    """A git remote: a bare repository that is pushed to."""
+
+    kind: Literal["git"] = Field(description="a git remote; its collections are branches, their items files")
+    deny_force: bool = Field(False, description="pushes that would drop commits are refused")
+    deny_deletes: bool = Field(False, description="pushes that would delete a branch or a tag are refused")
+
+
 class RdsSettings(Model):
     """What is set on an RDS instance."""
 
@@ -322,11 +330,23 @@ Service = Annotated[
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[VolumeService, Tag("volume")]
+    | Annotated[GitService, Tag("git")]
     | Annotated[AwsService, Tag("aws")]
     | Annotated[ValkeyService, Tag("valkey")]
     | Annotated[OtherService, Tag("other")],
     Discriminator(
-        Choice("kind", "replicas", "kind of service", "postgres", "s3", "railway", "aws", "volume", "valkey")
+        Choice(
+            "kind",
+            "replicas",
+            "kind of service",
+            "postgres",
+            "s3",
+            "railway",
+            "aws",
+            "volume",
+            "valkey",
+            "git",
+        )
     ),
 ]
 
@@ -505,6 +525,13 @@ class ValkeyAof(ProtectionModel):
     of: Name = Field(description="the valkey service, with `persistence: aof`")
 
 
+class GitBundle(Dumps):
+    """A ``git bundle`` of all branches and tags to an S3 service."""
+
+    tool: Literal["git-bundle"] = Field(description="bundles of a repository")
+    of: Name = Field(description="the git service that is bundled")
+
+
 class VolumeSnapshot(ProtectionModel):
     """Snapshots of a volume on the disk that it lies on itself, or copies on another volume."""
 
@@ -593,6 +620,7 @@ Protection = Annotated[
     | Annotated[VolumeSnapshot, Tag("volume-snapshot")]
     | Annotated[ValkeyRdb, Tag("valkey-rdb")]
     | Annotated[ValkeyAof, Tag("valkey-aof")]
+    | Annotated[GitBundle, Tag("git-bundle")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
         Choice(
@@ -610,6 +638,7 @@ Protection = Annotated[
             "volume-snapshot",
             "valkey-rdb",
             "valkey-aof",
+            "git-bundle",
         )
     ),
 ]

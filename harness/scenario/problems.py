@@ -24,8 +24,8 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws")
+    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey", "git")
+    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws", "git")
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "rds-snapshots",
@@ -38,6 +38,7 @@ class Known:
         "volume-snapshot",
         "valkey-rdb",
         "valkey-aof",
+        "git-bundle",
     )
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (

@@ -27,6 +27,7 @@ from harness.scenario.tightening import loosened, names_in_force, tightened
 FILES, SHELL = "files", "shell"
 VERBS = {
     SHELL: ("run",),
+    "git": ("log", "write", "commit", "push", "reset", "clean", "expire"),
     FILES: ("list", "search", "read", "write", "move", "delete"),
     "http": ("request",),
     "sql": ("query", "execute"),
@@ -43,7 +44,7 @@ VERBS = {
         "put-retention",
     ),
 }
-SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "aws": "aws", "valkey": "valkey"}
+SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "aws": "aws", "valkey": "valkey", "git": "git"}
 """The kind of service that each surface with a service talks to."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}]{0,100})\}")

@@ -32,12 +32,13 @@ ROLES = {
     "postgres": ("owner", "writer", "reader"),
     "s3": ("admin", "writer", "reader"),
     "volume": ("writer", "reader"),
+    "git": ("writer", "reader"),
     "valkey": ("owner", "writer", "reader"),
 }
 HOLDING_VOLUMES = ("railway", "aws", "volume")
 """The kinds of service that the data of a database can lie on."""
 
-ITEMS = ("volume", "valkey")
+ITEMS = ("volume", "valkey", "git")
 """The kinds of service that hold items."""
 
 SOURCES = {
@@ -52,6 +53,7 @@ SOURCES = {
     "volume-snapshot": "volume",
     "valkey-rdb": "valkey",
     "valkey-aof": "valkey",
+    "git-bundle": "git",
 }
 """The kind of service that each backup tool is for."""
 

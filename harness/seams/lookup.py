@@ -25,11 +25,13 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "volume": "harness.replicas.volume:VolumeReplica",
         "aws": "harness.replicas.aws:AwsReplica",
         "valkey": "harness.replicas.valkey:ValkeyReplica",
+        "git": "harness.replicas.git:GitReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
     },
     "clients": {
         "volume": "harness.seams.volume_client:VolumeClient",
         "valkey": "harness.seams.valkey_client:ValkeyClient",
+        "git": "harness.seams.git_client:GitClient",
     },
     "surfaces": {
         "files": "harness.surfaces.files:FilesSurface",
@@ -39,6 +41,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "shell": "harness.surfaces.shell:ShellSurface",
         "valkey": "harness.surfaces.valkey:ValkeySurface",
         "aws": "harness.surfaces.aws:AwsSurface",
+        "git": "harness.surfaces.git:GitSurface",
     },
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
@@ -52,6 +55,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "volume-snapshot": "harness.backups.volume_snapshot:VolumeSnapshotTool",
         "valkey-rdb": "harness.backups.valkey_rdb:ValkeyRdbTool",
         "valkey-aof": "harness.backups.valkey_aof:ValkeyAofTool",
+        "git-bundle": "harness.backups.git_bundle:GitBundleTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",

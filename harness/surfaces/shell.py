@@ -20,12 +20,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +34,7 @@ from harness.errors import HarnessError
 from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+from harness.surfaces.tree import Tree
 
 HOME = "/workspace"
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -151,11 +150,11 @@ class ShellSurface:
 
     def _perform(self, call: Call, wanted: CommandArguments) -> Outcome:
         sandbox = self._settle()
-        before = Files.of(self._root)
+        before = Tree.of(self._root)
         call.begin()
         ran = self._run(sandbox, wanted)
         call.end()
-        touched = tuple(self._resource(name) for name in before.changed(Files.of(self._root)))
+        touched = tuple(self._resource(name) for name in before.changed(Tree.of(self._root)))
         if not ran.confined:
             return call.failed(
                 f"nothing was run: this machine cannot confine a command line ({_last_line(ran.output)})"
@@ -228,46 +227,6 @@ class Ran:
     def words(self) -> str:
         """How it ended."""
         return "killed, it took too long" if self.late else f"exit code {self.code}"
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a folder at one moment.
-
-    Attributes:
-        states: by name: mode, and a digest of the content or the link's target.
-    """
-
-    states: Mapping[str, tuple[int, str]]
-
-    @classmethod
-    def of(cls, root: Path) -> Files:
-        """Read all of them; a file that nobody may read counts with its size and date."""
-        return cls({path.relative_to(root).as_posix(): _state(path) for path in _walk(root)})
-
-    def changed(self, after: Files) -> tuple[str, ...]:
-        """Names of those that are new, gone or other than they were."""
-        names = self.states.keys() | after.states.keys()
-        return tuple(sorted(name for name in names if self.states.get(name) != after.states.get(name)))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(root):
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        yield from (Path(parent, name) for name in (*files, *links))
-
-
-def _state(path: Path) -> tuple[int, str]:
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        return status.st_mode, str(path.readlink())
-    if stat.S_ISREG(status.st_mode):
-        with suppress(PermissionError), path.open("rb") as file:
-            digest = sha256()
-            while block := file.read(LONGEST_OUTPUT):
-                digest.update(block)
-            return status.st_mode, digest.hexdigest()
-    return status.st_mode, f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

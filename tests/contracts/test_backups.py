@@ -153,6 +153,17 @@ class TestValkeyRdb(InBucket):
     }
 
 
+class TestGitBundle(InBucket):
+    content = ItemThings()
+    things = 10
+    stack = {
+        "services": {"code": {"kind": "git", "collections": ["things"]}, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "git-bundle", "of": "code", "to": "vault", "every": "1d", "keep": 7}
+        },
+    }
+
+
 class TestSnapshotBesideIt(Here, BackupContract):
     protection = "snapshots"
     content = ItemThings()

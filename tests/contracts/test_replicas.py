@@ -78,6 +78,14 @@ class TestValkey(Here, ItemStoreContract):
             client.hset("things:one", mapping={"body": "thing", "at": 0})
 
 
+class TestGit(Here, ItemStoreContract):
+    service, things = "code", 10
+    stack = {
+        "services": {"code": {"kind": "git", "collections": ["things"]}},
+        "principals": {"dev": {"grants": {"code": "writer"}}, "auditor": {"grants": {"code": "reader"}}},
+    }
+
+
 class TestS3(Here, ReplicaContract):
     service = "vault"
     stack = {

@@ -49,6 +49,23 @@ class TestShell(Here, SurfaceContract):
         return Attempt("run", {"command": "rm nots.txt"})
 
 
+class TestGit(Here, SurfaceContract):
+    surface, service, may, may_not = "git", "code", "dev", "auditor"
+    stack = {
+        "services": {"code": {"kind": "git", "collections": ["main"]}},
+        "principals": {"dev": {"grants": {"code": "writer"}}, "auditor": {"grants": {"code": "reader"}}},
+    }
+    look = Attempt("log", {"ref": "origin/main"})
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old-{next(NUMBERS)}"
+        assert self.perform(bench, endpoint, Attempt("push", {"ref": f"HEAD:refs/heads/{name}"})).touched
+        return Attempt("push", {"ref": name, "delete": True})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("push", {"ref": "odl", "delete": True})
+
+
 class TestSql(Here, SurfaceContract):
     surface, service, may, may_not = "sql", "shop", "owner", "reader"
     stack = {

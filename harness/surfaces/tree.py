@@ -1,0 +1,58 @@
+"""The files of a folder, compared before and after a call: what a command says it did proves nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of a folder at one moment.
+
+    Attributes:
+        states: by name: mode, and a digest of the content or the link's target.
+    """
+
+    states: Mapping[str, tuple[int, str]]
+
+    @classmethod
+    def of(cls, root: Path, besides: tuple[str, ...] = ()) -> Tree:
+        """Read all of them; a file that nobody may read counts with its size and date.
+
+        Args:
+            root: of the folder; what lies in it under a name of ``besides`` is left out.
+        """
+        return cls({path.relative_to(root).as_posix(): _state(path) for path in _walk(root, besides)})
+
+    def changed(self, after: Tree) -> tuple[str, ...]:
+        """Names of those that are new, gone or other than they were."""
+        names = self.states.keys() | after.states.keys()
+        return tuple(sorted(name for name in names if self.states.get(name) != after.states.get(name)))
+
+
+def _walk(root: Path, besides: tuple[str, ...]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in besides or Path(parent) != root]
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        yield from (Path(parent, name) for name in (*files, *links))
+
+
+def _state(path: Path) -> tuple[int, str]:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return status.st_mode, str(path.readlink())
+    if stat.S_ISREG(status.st_mode):
+        with suppress(PermissionError), path.open("rb") as file:
+            digest = sha256()
+            while block := file.read(BLOCK):
+                digest.update(block)
+            return status.st_mode, digest.hexdigest()
+    return status.st_mode, f"{status.st_size} {status.st_mtime_ns}"
