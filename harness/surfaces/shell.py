@@ -18,10 +18,9 @@ is run. Touched are the files that are other than before, by content, mode or na
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,7 @@ from harness.surfaces.tree import Tree
 HOME = "/workspace"
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL_SECONDS = 0.005
+LONGEST_LINE = 8192
 LONGEST_OUTPUT = 1 << 20
 """Bytes of what a command prints that an agent is shown, the last ones."""
 
@@ -78,7 +78,9 @@ exec chroot . setpriv --no-new-privs --inh-caps=-all --bounding-set=-all \
 """Nobody can leave: a process without capabilities can neither mount nor chroot, nor make user namespaces in
 a chroot (user_namespaces(7), EPERM), and nothing is open that lies outside."""
 
-DENIED = re.compile(r"'?([^\s':]+)'?: (?:Permission denied|Operation not permitted)")
+DENIALS = (": Permission denied", ": Operation not permitted")
+"""What programs say after the name of a file, as the C library words EACCES and EPERM."""
+
 _SHOWN = "tests/surfaces/test_shell.py::"
 
 
@@ -197,7 +199,7 @@ class ShellSurface:
 
     def _is_denied(self, ran: Ran) -> bool:
         """Whether the file system refused something that is there: only that is a guard of the workspace."""
-        named = (Path(HOME, match[1]) for match in DENIED.finditer(ran.output))
+        named = (Path(HOME, name) for name in _denied_names(ran.output))
         inside = (path.relative_to(HOME) for path in named if path.is_relative_to(HOME))
         return any(os.path.lexists(self._root / path) for path in inside)
 
@@ -234,6 +236,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _denied_names(output: str) -> Iterator[str]:
+    for line in output.splitlines():
+        for denial in DENIALS:
+            head, found, _ = line[:LONGEST_LINE].partition(denial)
+            if found:
+                quoted = head.endswith("'")
+                yield head[:-1].rpartition("'")[2] if quoted else head.split(" ")[-1]
 
 
 def _tail(output: Path) -> str:

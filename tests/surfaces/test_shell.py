@@ -133,7 +133,12 @@ def test_what_the_file_system_does_not_allow_in_the_workspace_is_a_refusal(run: 
     assert outcome.status == "refused", outcome.detail
     assert "Permission denied" in outcome.detail
     assert run("cd src && rm missing.py").status == "failed"
-    assert left(workspace)
+    (workspace / "a b").mkdir()
+    (workspace / "a b" / "c").touch()
+    (workspace / "a b").chmod(0o555)
+    assert run("rm 'a b/c'").status == "refused"
+    assert run("rm 'a b/d'").status == "failed"
+    assert len(left(workspace)) == 5
 
 
 def test_what_takes_too_long_is_killed_with_all_that_it_started(run: Run, lease: Lease) -> None:
