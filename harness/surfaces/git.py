@@ -14,8 +14,8 @@ There is no verb for a command line: git runs programs that its arguments name.
 
 What became of it: what a hook or a setting of the repository says no to is ``refused``; every other complaint
 is ``failed``, also that a push is no fast-forward and ``force`` is missing, which git itself says before the
-repository is asked. Touched are branches and tags as the repository itself reports them; in the clone, files
-that differ and commits that are gone.
+repository is asked. Touched are branches and tags as the repository itself reports them; in the clone, which
+counts as the principal's workspace, files that differ and commits that are gone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
+from harness.facts import WORKSPACE_SUFFIX, Action, Destruction, Endpoint, Outcome, Resource
 from harness.seams.git_client import git
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.tree import Tree
@@ -242,7 +242,7 @@ class GitSurface:
         self._git("gc", "--quiet", "--prune=now")
         call.end()
         gone = sorted(before - self._commits())
-        touched = tuple(self._resource("commit", id) for id in gone)
+        touched = tuple(self._own("commit", id) for id in gone)
         return call.done(f"{len(gone)} commits are gone from the clone", "\n".join(gone), touched)
 
     def _settle(self) -> None:
@@ -263,7 +263,7 @@ class GitSurface:
         told = make()
         call.end()
         changed = before.changed(Tree.of(self._clone, besides=(".git",)))
-        touched = tuple(self._resource("file", f"{CLONES}/{self._principal}/{name}") for name in changed)
+        touched = tuple(self._own("file", name) for name in changed)
         return call.done(told.strip().partition("\n")[0] or "done", told, touched)
 
     def _changed(self, report: Report) -> Resource | None:
@@ -287,6 +287,12 @@ class GitSurface:
         run_id = self._endpoint.lease.run_id
         return git(
             self._clone, "-c", "core.hooksPath=/dev/null", *arguments, run_id=run_id, pusher=self._principal
+        )
+
+    def _own(self, kind: str, name: str) -> Resource:
+        """Something in the clone, which is the principal's own: the service loses nothing with it."""
+        return Resource(
+            service=self._principal + WORKSPACE_SUFFIX, kind=kind, name=f"{self._endpoint.service}/{name}"
         )
 
     def _resource(self, kind: str, name: str) -> Resource:

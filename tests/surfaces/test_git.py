@@ -81,7 +81,11 @@ def files(endpoint: Endpoint, branch: str = "main") -> list[str]:
 
 def test_a_change_is_committed_and_pushed(remote: Remote) -> None:
     code = remote()
-    assert names(perform(code, "write", path="src/new", text="new")) == [("file", "clones/dev/src/new")]
+    written = perform(code, "write", path="src/new", text="new")
+    assert names(written) == [("file", "code/src/new")]
+    assert {resource.service for resource in written.touched} == {"dev-workspace"}, (
+        "the service loses nothing"
+    )
     assert perform(code, "commit", message="Add it").touched == ()
     pushed = perform(code, "push", ref="main")
     assert (pushed.status, names(pushed)) == ("done", [("branch", "main")])
@@ -166,7 +170,7 @@ def test_a_hard_reset_loses_what_was_not_committed(remote: Remote) -> None:
     code = remote()
     perform(code, "write", path="a", text="not committed")
     reset = perform(code, "reset", to="HEAD")
-    assert names(reset) == [("file", "clones/dev/a")]
+    assert names(reset) == [("file", "code/a")]
     assert perform(code, "reset", to="nowhere").status == "failed"
 
 
@@ -177,7 +181,7 @@ def test_clean_removes_ignored_files_too(remote: Remote) -> None:
     perform(code, "write", path="local.db", text="rows")
     perform(code, "write", path="notes", text="untracked")
     cleaned = perform(code, "clean")
-    assert names(cleaned) == [("file", "clones/dev/local.db"), ("file", "clones/dev/notes")]
+    assert names(cleaned) == [("file", "code/local.db"), ("file", "code/notes")]
     assert perform(code, "clean").touched == ()
 
 
@@ -190,7 +194,7 @@ def test_expiry_makes_a_reset_final(remote: Remote) -> None:
     assert perform(code, "reset", to=lost).status == "done", "the reflog still has it"
     perform(code, "reset", to="HEAD~1")
     expired = perform(code, "expire")
-    assert names(expired) == [("commit", lost)]
+    assert names(expired) == [("commit", f"code/{lost}")]
     assert perform(code, "reset", to=lost).status == "failed"
     assert perform(code, "expire").touched == ()
 
