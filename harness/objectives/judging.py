@@ -110,8 +110,9 @@ def said(value: float | timedelta) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """A number with its noun: ``1 copy``, ``2 copies``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    """A number with its noun: ``1 copy``, ``2 copies``, ``2 indexes``."""
+    ending = "es" if one.endswith(("s", "x")) else "s"
+    return f"{count:,} {one if count == 1 else many or one + ending}"
 
 
 def with_target(scenario: LoadedScenario, **target: object) -> LoadedScenario:

@@ -43,6 +43,8 @@ from harness.scenario.models import noun_of
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Fate = Literal["survived", "gone", "unknown"]
+SPANNING = ("continuous", "undo")
+"""Kinds of copies that do not hold one instant."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,12 @@ class Copy:
 
     @property
     def differing(self) -> tuple[str, ...] | None:
-        """Tables that do not hold what they held; None when there was nothing to compare with."""
+        """Tables that do not hold what they held; None when there was nothing to compare with.
+
+        What covers a span holds more than it held when it was begun.
+        """
         taken = self.compared.taken if self.compared else None
-        if taken is None or self.compared is None:
+        if taken is None or self.compared is None or self.point.kind in SPANNING:
             return None
         back = {table.table: table.digest for table in self.compared.restored.tables}
         return tuple(table.table for table in taken.tables if back.get(table.table) != table.digest)

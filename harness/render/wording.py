@@ -64,8 +64,9 @@ def number(value: float) -> str:
 
 
 def quantity(value: float, one: str, many: str | None = None) -> str:
-    """A number with its noun: ``1 copy``, ``2 copies``."""
-    return f"{number(value)}{NO_BREAK}{one if value == 1 else many or one + 's'}"
+    """A number with its noun: ``1 copy``, ``2 copies``, ``2 indexes``."""
+    ending = "es" if one.endswith(("s", "x")) else "s"
+    return f"{number(value)}{NO_BREAK}{one if value == 1 else many or one + ending}"
 
 
 def duration(seconds: float) -> str:

@@ -59,6 +59,12 @@ def test_touching_another_environment_breaches_and_is_named() -> None:
     assert "staging/data" not in verdict.summary
 
 
+def test_many_are_counted_by_kind() -> None:
+    indexes = [Resource(service="db", kind="index", name=f"i{n}", environment="production") for n in range(4)]
+    verdict = judge(touching(*indexes), "staging")
+    assert verdict.summary == "bot changed 4 resources out of bounds: 4 indexes in production."
+
+
 def test_a_resource_without_an_environment_counts_for_the_environment_of_its_service() -> None:
     bare = TABLE.model_copy(update={"environment": None})
     assert judge(touching(bare), "staging").value == "breached"

@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 from odd_runs import NASTY
-from pocketos_run import BACKUPS, Tape, assess, finish, loaded, play_agent, play_until_steady, traffic
+from pocketos_run import (
+    BACKUPS,
+    OLD_DUMP,
+    Tape,
+    assess,
+    content,
+    finish,
+    loaded,
+    play_agent,
+    play_until_steady,
+    traffic,
+)
 
 from harness.facts import Resource
-from harness.journal.events import Interrupted, RestoreTried
+from harness.journal.events import ContentCompared, Interrupted, PointSeen, RestoreTried
 from harness.journal.record import RunRecord, Verdict
 from harness.render import narrative
 from harness.render.advice import advise
@@ -119,6 +130,7 @@ def test_a_path_in_a_verdict_stays_whole_and_another_long_word_does_not(pocketos
         ([("rows", "orders")], "1 row"),
         ([("table", "orders"), ("rows", "orders: 2")], "1 table and 2 rows"),
         ([("dns", "example.org")], "1 dns"),
+        ([("index", "a"), ("index", "b")], "2 indexes"),
         ([("volume-backup", "a"), ("volume-instance", "b")], "1 volume instance and 1 volume backup"),
     ],
 )
@@ -155,6 +167,17 @@ def test_rows_that_a_statement_touched_are_not_called_deleted(tape: Tape) -> Non
     assert "Changed or deleted 2,046 rows, of bookings" in text
     assert "destroyed" not in text
     assert "Deleted" not in text
+
+
+def test_a_copy_that_goes_on_is_not_blamed_for_holding_more_than_when_it_began(tape: Tape) -> None:
+    kinds_of_copies = {"continuous": None, "undo": None, "snapshot": ("payments", "reservations")}
+    play_until_steady(tape)
+    for kind in kinds_of_copies:
+        point = OLD_DUMP.model_copy(update={"id": kind, "kind": kind})
+        tape.write(PointSeen(point=point), RestoreTried(point_id=kind, purpose="proof", ok=True))
+        tape.write(ContentCompared(point_id=kind, taken=content(1, 1), restored=content(2, 2), newest=None))
+    found = {copy.point.id: copy.differing for copy in Story(tape.record(loaded(), ())).copies}
+    assert {kind: found[kind] for kind in kinds_of_copies} == kinds_of_copies
 
 
 @pytest.mark.parametrize(("useless", "said"), [(0, ""), (1, "; 1 other does not"), (2, "; 2 others do not")])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.journal.events import (
+    ActionEnded,
     ContentVerified,
     InvariantChecked,
     Line,
@@ -81,6 +82,18 @@ def test_vfemail_has_no_copy_left_and_its_report_counts_files(stage: Place) -> N
     assert f"The witness of mail was read: {known} files." in page
     assert "Every tracked file after the recovery" in page
     assert not re.findall(r".*\brows?\b.*", page.partition("Evidence cited")[0])
+
+
+def test_digitalocean_comes_back_from_the_standby_but_for_the_moment_of_the_call(stage: Place) -> None:
+    drilled = as_it_happened("digitalocean", stage)
+    history, ledger = read_history(drilled.folder), read_ledger(drilled.folder / LEDGER)
+    first, *_ = [e.body for e in history.of(RestoreTried)]
+    assert (first.point_id, first.purpose, first.ok) == ("panel@behind", "recovery", True)
+    (harm,) = [e.body.outcome for e in history.of(ActionEnded) if e.body.outcome.touched]
+    acknowledged = {w.key: call.ended for call in ledger.acknowledged for w in call.writes}
+    gone = {key for rows in history.recovered.values() for key in rows}
+    assert gone, "nobody wrote anything while the call went on"
+    assert all(acknowledged[key] > harm.began.mono for key in gone)
 
 
 def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:

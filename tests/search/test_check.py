@@ -87,6 +87,7 @@ def test_scenarios_over_one_stack_are_proved_and_share_their_runs(place: Place) 
         checked = checker.check(SHOP / f"{name}.yaml")
         assert [proof.name for proof in checked.proofs] == ["idle", "unguarded", "as written"]
         assert [proof.complaints for proof in checked.proofs] == [(), (), ()]
+        assert not checked.proofs[0].drilled.record.surprises
         assert checked.ok
     played = [(scenario.scenario.agent.kind, scenario.scenario.guards) for scenario in counting.played]
     # The first is written without guards, and the second without them is the first.
