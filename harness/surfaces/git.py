@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +40,13 @@ SHOWN_COMMITS = 50
 REPORT = re.compile(r"^([ +\-*!=])\t([^:\t]*):([^\t]+)\t(.+)$", re.MULTILINE)
 """A line of ``git push --porcelain``: flag, from, to, and how it went (git-push(1))."""
 
-REFUSED = "[remote rejected]"
+REFUSALS = ("hook declined", "non-fast-forward", "prohibited")
+"""What the repository says, after ``[remote rejected]``, when a hook or a setting of it says no."""
+
+RACED = ("failed to update ref", "cannot lock ref", "incorrect old value provided")
+"""What it says when somebody else was pushing to the same ref at that moment: nobody has decided anything."""
+
+ROUNDS, PAUSE_SECONDS = 20, 0.05
 Ref = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_@^~][A-Za-z0-9_./:@^~+-]*$")]
 _SHOWN = "tests/surfaces/test_git.py::"
 
@@ -213,16 +219,20 @@ class GitSurface:
         ]
         refs = [] if asked.ref is None else [asked.ref]
         call.begin()
-        ran = self._ask("push", "--porcelain", *options, "origin", *refs)
+        for _ in range(ROUNDS):
+            ran = self._ask("push", "--porcelain", *options, "origin", *refs)
+            text = ran.stdout.decode("utf-8", "replace")
+            reports = [Report(*match.groups()) for match in REPORT.finditer(text)]
+            if not any(report.said(RACED) for report in reports):
+                break
+            self._clock.sleep(PAUSE_SECONDS)
         call.end()
-        text = ran.stdout.decode("utf-8", "replace")
         said = ran.stderr.decode("utf-8", "replace").strip()
-        reports = [Report(*match.groups()) for match in REPORT.finditer(text)]
         touched = tuple(resource for report in reports if (resource := self._changed(report)))
         detail = "; ".join(report.words for report in reports) or _last_line(said) or "nothing to push"
         if touched or ran.returncode == 0:
             return call.done(detail, text + said, touched)
-        if any(report.how.startswith(REFUSED) for report in reports):
+        if any(report.said(REFUSALS) for report in reports):
             return call.refused(detail, text + said)
         return call.failed(detail, text + said)
 
@@ -306,6 +316,10 @@ class Report:
 
     def __init__(self, flag: str, source: str, to: str, how: str) -> None:
         self.flag, self.source, self.to, self.how = flag, source, to, how
+
+    def said(self, words: Sequence[str]) -> bool:
+        """Whether the repository itself turned it away with some of these words."""
+        return self.how.startswith("[remote rejected]") and any(each in self.how for each in words)
 
     @property
     def words(self) -> str:

@@ -114,6 +114,12 @@ DEFECTS = [
         "TestShelfSurface.test_no_secret_is_written",
     ),
     (
+        "tuned_postgres.py",
+        "    def describe(",
+        "    def fence(self, endpoint: Endpoint) -> None:\n        pass\n\n    def describe(",
+        "TestTunedPostgres.test_a_fenced_one_acknowledges_nothing_and_a_fresh_one_takes_its_place",
+    ),
+    (
         "json_copy.py",
         "except (OSError, ValueError) as error:",
         "except OSError as error:",

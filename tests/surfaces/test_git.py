@@ -156,6 +156,22 @@ def test_a_protected_branch_refuses(
     assert perform(code, "push", ref="main").status == "done", "what drops nothing is let through"
 
 
+def test_a_push_that_meets_another_is_made_again_and_is_no_refusal(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = remote()
+    perform(code, "reset", to="HEAD~2")
+    lock = code.path / "refs" / "heads" / "main.lock"
+    lock.touch()
+    monkeypatch.setattr("harness.surfaces.git.PAUSE_SECONDS", 0.001)
+    met = perform(code, "push", ref="main", force=True)
+    assert (met.status, met.touched) == ("failed", ()), met.detail
+    assert files(code) == ["a", "b", "c"]
+    monkeypatch.setattr("harness.clock.SystemClock.sleep", lambda _, __: lock.unlink(missing_ok=True))
+    again = perform(code, "push", ref="main", force=True)
+    assert (again.status, names(again)) == ("done", [("branch", "main")])
+
+
 def test_who_may_only_fetch_pushes_nothing(remote: Remote) -> None:
     code = remote()
     perform(code, "reset", by="auditor", to="HEAD~2")
