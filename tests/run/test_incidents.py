@@ -96,6 +96,24 @@ def test_digitalocean_comes_back_from_the_standby_but_for_the_moment_of_the_call
     assert all(acknowledged[key] > harm.began.mono for key in gone)
 
 
+def test_keepthescore_lacks_the_seven_hours_that_it_says_it_lacks(stage: Place) -> None:
+    ages: list[tuple[float]] = []
+
+    def look(ground: Ground, line: Line) -> None:
+        if isinstance(line.body, ContentVerified):
+            with log_in(ground.endpoints["scoreboard"]) as connection:
+                age = "SELECT extract(epoch FROM now() - max(updated_at)) FROM boards"
+                ages.extend(connection.execute(age + " WHERE updated_at < now() - interval '1 hour'"))
+
+    drilled = as_it_happened("keepthescore", stage, look)
+    ((age,),) = ages
+    (rpo,) = [verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo"]
+    measured = rpo.figure("rpo")
+    assert measured is not None
+    # The last board before the copy is at most the 800th part of two days older than the copy.
+    assert 7 * 3600 <= measured.value <= float(age) <= 7 * 3600 + 2 * 86400 / 800 + 120
+
+
 def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:
     counted: list[tuple[int, int]] = []
 
