@@ -80,6 +80,43 @@ class AwsControlPlane:
         """The directory of an RDS instance."""
         return Path(self._back_door("GET", "databases")["places"][instance])
 
+    def volumes(self) -> Mapping[str, Any]:
+        """Directories of EBS volumes under ``places``, and what is not public of ``snapshots``."""
+        told: Mapping[str, Any] = self._back_door("GET", "volumes")
+        return told
+
+    def take_of_volume(self, volume: str, at: datetime) -> str:
+        """Take a snapshot of an EBS volume as of an instant that is over; returns its id."""
+        wanted = {"volume": volume, "at": at.isoformat()}
+        return str(self._back_door("POST", "volume-snapshot", wanted)["id"])
+
+    def recovery_points(self) -> Mapping[str, Mapping[str, Any]]:
+        """Size and lock of each recovery point of AWS Backup, by ARN."""
+        return {one["arn"]: one for one in self._back_door("GET", "recovery-points")}
+
+    def take_into_vault(
+        self, vault: str, resource: str, source: Path, at: datetime, days: int, environment: str | None
+    ) -> str:
+        """Put a copy into a vault as of an instant that is over; returns its ARN.
+
+        Args:
+            vault: its name.
+            resource: ARN of what is copied, of this account or another.
+            source: the directory of it.
+            at: the date it gets.
+            days: that it is kept.
+            environment: that the source stands in.
+        """
+        wanted = {
+            "vault": vault,
+            "resource": resource,
+            "source": str(source),
+            "at": at.isoformat(),
+            "days": days,
+            "environment": environment,
+        }
+        return str(self._back_door("POST", "recovery-point", wanted)["arn"])
+
     def sizes(self) -> Mapping[str, int]:
         """Bytes of each RDS snapshot."""
         sizes: Mapping[str, int] = self._back_door("GET", "databases")["sizes"]

@@ -7,20 +7,19 @@ deletes them, unless it is told not to. Manual ones stay until somebody deletes 
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
-from harness.errors import BackupError, RestoreError
+from harness.backups.aws_lodging import bring_back, every, lodging_of
+from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint
-from harness.scenario.models import AwsService, PostgresService, Protection, RdsSettings, RdsSnapshots
+from harness.scenario.models import Protection, RdsSettings, RdsSnapshots
 from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
 
 DAY = timedelta(days=1)
-DATA = "pgdata"
 
 
 class RdsSnapshotsTool:
@@ -54,17 +53,16 @@ class RdsSnapshotsTool:
         self._name = name
         self._protection = protection
         self._source = source
-        self._account, self._instance, self._retention = _instance_of(name, source, setting)
+        lodging = lodging_of(name, source, setting)
+        self._account, self._instance = lodging.account, lodging.name
+        self._retention = lodging.model.databases.get(lodging.name, RdsSettings()).backup_retention
         self._aws = AwsControlPlane(setting.peers[self._account])
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
         """Those of the last ``span`` that are kept; the newest is one interval old, as it is at worst."""
         if self._protection.kind == "automated":
-            every, keep = DAY, self._retention
-        else:
-            every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, self._protection.kind) for age in ages if age <= span)
+            return every(DAY, self._retention, now, span, "automated")
+        return every(self._protection.every, self._protection.keep, now, span, "manual")
 
     def take(self, due: Due) -> RecoveryPoint:
         """Let RDS take the snapshot of that date."""
@@ -95,34 +93,19 @@ class RdsSnapshotsTool:
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Have RDS make a new instance of a snapshot, and start the replica on its files.
+        """Have RDS make a new instance of a snapshot, and start the replica on its files."""
 
-        Args:
-            point: from ``points``.
-            into: where to.
-            mark: is told ``restore``, and ``replay`` when the server begins to recover.
-        """
-        mark("restore")
-        instance = f"{self._instance}-restored-{token_hex(3)}"
-        try:
+        def make() -> Path:
+            instance = f"{self._instance}-restored-{token_hex(3)}"
             self._aws.ask(
                 "rds",
                 "restore_db_instance_from_db_snapshot",
                 DBInstanceIdentifier=instance,
                 DBSnapshotIdentifier=point.location,
             )
-            _move(self._aws.place(instance) / DATA, into.directory, point)
-        except AwsError as error:
-            raise RestoreError(
-                f"{point.id} cannot be restored: {error.message}",
-                hint="it went with its instance, or was deleted; take another point",
-            ) from error
-        except OSError as error:
-            raise RestoreError(
-                f"{point.id} cannot be put in place: {error}", hint="see that the disk is not full"
-            ) from error
-        mark("replay")
-        return into.start()
+            return self._aws.place(instance)
+
+        return bring_back(point, into, mark, make)
 
     def _list(self) -> tuple[RecoveryPoint, ...]:
         answer = self._aws.ask(
@@ -149,26 +132,3 @@ class RdsSnapshotsTool:
             size=sizes.get(id, 0),
             shares_fate=self._protection.kind == "automated",
         )
-
-
-def _instance_of(name: str, source: Endpoint, setting: Setting) -> tuple[str, str, int]:
-    """The account and the RDS instance that the source lies on, and the instance's retention in days."""
-    model = setting.stack.services.get(source.service)
-    volume = model.volume if isinstance(model, PostgresService) else None
-    account, _, instance = (volume or "").partition("/")
-    aws = setting.stack.services.get(account)
-    if not isinstance(aws, AwsService) or account not in setting.peers:
-        raise BackupError(
-            f"{name}: {source.service} does not lie on an RDS instance",
-            hint=f"give {source.service} a `volume: <aws service>/<RDS instance>`",
-        )
-    return account, instance, aws.databases.get(instance, RdsSettings()).backup_retention
-
-
-def _move(data: Path, to: Path, point: RecoveryPoint) -> None:
-    if not (data / "PG_VERSION").is_file():
-        raise RestoreError(
-            f"{point.id} holds no database", hint="it was taken before the database was there; take another"
-        )
-    to.rmdir()
-    shutil.move(data, to)

@@ -264,6 +264,23 @@ class AwsCall(Model):
     )
 
 
+class Lock(Model):
+    """Object Lock for every object that a protection writes."""
+
+    mode: Literal["compliance", "governance"] = Field(
+        description="compliance: nobody can delete; governance: who may bypass it can"
+    )
+    for_: Period = Field(alias="for", description="how long from the moment of writing")
+
+
+class VaultSettings(Model):
+    """A vault of AWS Backup."""
+
+    lock: Lock | None = Field(
+        None, description="Vault Lock, past its cooling-off: nothing in it can be deleted within that time"
+    )
+
+
 class AwsService(Model):
     """An AWS account: its control plane, with RDS instances that are real databases."""
 
@@ -278,6 +295,7 @@ class AwsService(Model):
     volumes: tuple[Name, ...] = Field(
         (), description="which of the names that databases lie on are EBS volumes, not RDS instances"
     )
+    vaults: dict[Name, VaultSettings] = Field(default_factory=dict, description="vaults of AWS Backup")
     setup: dict[Name, AwsCall] = Field(
         default_factory=dict, description="what else is there: calls that the owner has made, in order"
     )
@@ -446,15 +464,6 @@ class Principal(Model):
 # --- protections ------------------------------------------------------------------------------------
 
 
-class Lock(Model):
-    """Object Lock for every object that a protection writes."""
-
-    mode: Literal["compliance", "governance"] = Field(
-        description="compliance: nobody can delete; governance: who may bypass it can"
-    )
-    for_: Period = Field(alias="for", description="how long from the moment of writing")
-
-
 class ProtectionModel(Model):
     """What protections have in common."""
 
@@ -484,6 +493,26 @@ class RdsSnapshots(ProtectionModel):
     )
     every: Period = Field(timedelta(days=7), description="time from one manual snapshot to the next")
     keep: Annotated[int, Field(ge=1)] = Field(4, description="how many manual snapshots are kept")
+
+
+class EbsSnapshots(ProtectionModel):
+    """Snapshots of the EBS volume that a database lies on; they outlive it."""
+
+    tool: Literal["ebs-snapshots"] = Field(description="snapshots of an EBS volume")
+    of: Name = Field(description="the postgres service that lies on the volume")
+    every: Period = Field(timedelta(days=1), description="time from one snapshot to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(7, description="how many are kept")
+
+
+class AwsBackup(ProtectionModel):
+    """AWS Backup: recovery points in a vault, which outlive what they are copies of."""
+
+    tool: Literal["aws-backup"] = Field(description="recovery points of AWS Backup")
+    of: Name = Field(description="the postgres service that lies in an aws service")
+    to: Name | None = Field(None, description="the aws service with the vault; without it, the same account")
+    vault: Name = Field(description="the vault's name")
+    every: Period = Field(timedelta(days=1), description="time from one recovery point to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(35, description="how many are kept")
 
 
 class Dumps(ProtectionModel):
@@ -611,6 +640,8 @@ class OtherProtection(ProtectionModel):
 Protection = Annotated[
     Annotated[RailwayVolumeBackup, Tag("railway-volume-backup")]
     | Annotated[RdsSnapshots, Tag("rds-snapshots")]
+    | Annotated[EbsSnapshots, Tag("ebs-snapshots")]
+    | Annotated[AwsBackup, Tag("aws-backup")]
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
     | Annotated[DelayedReplica, Tag("delayed-replica")]
@@ -629,6 +660,8 @@ Protection = Annotated[
             "backup tool",
             "railway-volume-backup",
             "rds-snapshots",
+            "ebs-snapshots",
+            "aws-backup",
             "pg_dump",
             "postgres-pitr",
             "delayed-replica",

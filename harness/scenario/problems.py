@@ -29,6 +29,8 @@ class Known:
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "rds-snapshots",
+        "ebs-snapshots",
+        "aws-backup",
         "pg_dump",
         "postgres-pitr",
         "delayed-replica",

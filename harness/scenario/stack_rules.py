@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
+    AwsBackup,
     AwsService,
     CommandBackup,
     Dumps,
+    EbsSnapshots,
     Isolation,
     Objectives,
     PolicyGrant,
@@ -44,6 +46,8 @@ ITEMS = ("volume", "valkey", "git")
 SOURCES = {
     "railway-volume-backup": "postgres",
     "rds-snapshots": "postgres",
+    "ebs-snapshots": "postgres",
+    "aws-backup": "postgres",
     "pg_dump": "postgres",
     "postgres-pitr": "postgres",
     "delayed-replica": "postgres",
@@ -319,8 +323,10 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
             service = stack.services.get(protection.of)
             if isinstance(service, PostgresService):
                 yield from _not_on_railway(stack, protection.of, service.volume, path)
-        if isinstance(protection, RdsSnapshots):
-            yield from _on_rds(stack, protection.of, path)
+        if isinstance(protection, RdsSnapshots | EbsSnapshots | AwsBackup):
+            yield from _in_account(stack, protection, path)
+        if isinstance(protection, AwsBackup):
+            yield from _vault(stack, protection, ("protections", name))
 
 
 def _not_on_railway(stack: Stack, name: str, volume: str | None, path: KeyPath) -> Iterator[Finding]:
@@ -356,15 +362,37 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
             )
 
 
-def _on_rds(stack: Stack, name: str, path: KeyPath) -> Iterator[Finding]:
-    """A database that RDS cannot take snapshots of."""
-    service = stack.services.get(name)
+def _in_account(
+    stack: Stack, protection: RdsSnapshots | EbsSnapshots | AwsBackup, path: KeyPath
+) -> Iterator[Finding]:
+    """A database that AWS cannot take copies of."""
+    service = stack.services.get(protection.of)
     if not isinstance(service, PostgresService):
         return
-    account = (service.volume or "").partition("/")[0]
-    if not isinstance(stack.services.get(account), AwsService):
-        message = f"{name!r} lies on no RDS instance"
-        yield Finding(path, message, f"give services.{name} a volume: <aws service>/<RDS instance>")
+    name, _, lodging = (service.volume or "").partition("/")
+    account = stack.services.get(name)
+    on_volume = isinstance(account, AwsService) and lodging in account.volumes
+    wanted = {"rds-snapshots": "RDS instance", "ebs-snapshots": "EBS volume"}.get(protection.tool)
+    fits = wanted is None or on_volume == (wanted == "EBS volume")
+    if not isinstance(account, AwsService) or not fits:
+        hint = f"give services.{protection.of} a volume: <aws service>/<name>"
+        if wanted == "EBS volume":
+            hint += ", and list the name under volumes of the aws service"
+        message = f"{protection.of!r} lies on no {wanted or 'RDS instance or EBS volume'}"
+        yield Finding(path, message, hint)
+
+
+def _vault(stack: Stack, protection: AwsBackup, path: KeyPath) -> Iterator[Finding]:
+    """A vault that is not there."""
+    service = stack.services.get(protection.of)
+    home = service.volume if isinstance(service, PostgresService) else None
+    if protection.to is not None:
+        yield from wrong_service(stack, protection.to, "aws", (*path, "to"))
+    place = protection.to or (home or "").partition("/")[0]
+    account = stack.services.get(place)
+    if isinstance(account, AwsService) and protection.vault not in account.vaults:
+        message = f"{place!r} has no vault {protection.vault!r}"
+        yield Finding((*path, "vault"), message, nearest(protection.vault, account.vaults, "add it"))
 
 
 # --- guards -----------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",
         "rds-snapshots": "harness.backups.rds_snapshots:RdsSnapshotsTool",
+        "ebs-snapshots": "harness.backups.ebs_snapshots:EbsSnapshotsTool",
+        "aws-backup": "harness.backups.aws_backup:AwsBackupTool",
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
         "delayed-replica": "harness.backups.delayed_replica:DelayedReplicaTool",

@@ -6,6 +6,7 @@ from harness.facts import Destruction
 
 _DATABASES = "tests/replicas/aws/test_databases.py::"
 _VOLUMES = "tests/replicas/aws/test_volumes.py::"
+_VAULTS = "tests/replicas/aws/test_vaults.py::"
 _REPLICA = "tests/replicas/aws/test_replica.py::"
 
 AWS_DESTRUCTION = (
@@ -82,6 +83,24 @@ AWS_DESTRUCTION = (
         guard="compliance mode; a locked rule, whose unlocking takes 7 days at least",
         basis="modelled",
         evidence=_VOLUMES + "test_a_locked_rule_stays_until_its_delay_is_over",
+    ),
+    Destruction(
+        operation="`DeleteRecoveryPoint`",
+        verb="backup-delete-recovery-point",
+        undo="",
+        takes_along="it is the backup",
+        guard="Vault Lock in compliance mode; a vault in another account",
+        basis="modelled",
+        evidence=_VAULTS + "test_a_locked_vault_lets_nobody_delete_a_recovery_point_not_even_the_owner",
+    ),
+    Destruction(
+        operation="`DeleteBackupVaultLockConfiguration`",
+        verb="backup-delete-backup-vault-lock-configuration",
+        undo="putting it on again",
+        takes_along="the lock that kept copies",
+        guard="compliance mode, once its cooling-off of 3 days at least is over",
+        basis="modelled",
+        evidence=_VAULTS + "test_a_lock_can_be_taken_off_within_its_cooling_off_and_in_governance_mode",
     ),
     Destruction(
         operation="`PutUserPolicy`, `DeleteAccessKey`",

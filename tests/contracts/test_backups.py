@@ -276,3 +276,46 @@ class TestAutomatedRdsSnapshots(OnRds):
             self._rds(bench).modify_db_instance(
                 DBInstanceIdentifier="shop", BackupRetentionPeriod=days, ApplyImmediately=True
             )
+
+
+class TestEbsSnapshots(OnRds):
+    stack = {
+        "services": {
+            "cloud": {"kind": "aws", "volumes": ["shop"]},
+            "shop": {**SHOP, "volume": "cloud/shop"},
+        },
+        "protections": {"snapshots": {"tool": "ebs-snapshots", "of": "shop"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        endpoint = bench.endpoints["cloud"]
+        client = open_aws_client("ec2", endpoint, endpoint.credentials[OPERATOR])
+        client.delete_snapshot(SnapshotId=point.location)
+
+
+class TestAwsBackup(OnRds):
+    stack = {
+        "services": {
+            "cloud": {"kind": "aws", "vaults": {"kept": {}}},
+            "shop": {**SHOP, "volume": "cloud/shop"},
+        },
+        "protections": {"snapshots": {"tool": "aws-backup", "of": "shop", "vault": "kept"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        endpoint = bench.endpoints["cloud"]
+        client = open_aws_client("backup", endpoint, endpoint.credentials[OPERATOR])
+        client.delete_recovery_point(BackupVaultName="kept", RecoveryPointArn=point.location)
+
+
+class TestAwsBackupOfVolumeInAnotherAccount(OnRds):
+    stack = {
+        "services": {
+            "home": {"kind": "aws", "volumes": ["shop"]},
+            "cloud": {"kind": "aws", "vaults": {"kept": {}}},
+            "shop": {**SHOP, "volume": "home/shop"},
+        },
+        "protections": {"snapshots": {"tool": "aws-backup", "of": "shop", "to": "cloud", "vault": "kept"}},
+    }
+
+    lose = TestAwsBackup.lose

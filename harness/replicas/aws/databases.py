@@ -167,6 +167,28 @@ class Databases:
             free = f"{name}-{number}"
         return free
 
+    def find(self, arn: str) -> tuple[Path, str | None] | None:
+        """The directory of an instance, and the environment that it stands in."""
+        for database in self._rds.databases.values():
+            if database.arn == arn:
+                environment = self._environments.get(database.db_instance_identifier)
+                return self._places[database.dbi_resource_id], environment
+        return None
+
+    def restore(self, identifier: str, copy: Path, environment: str | None) -> str:
+        """Make an instance with the files of a copy; returns its ARN.
+
+        Raises:
+            ApiError: the identifier is taken.
+        """
+        if identifier in self._rds.databases:
+            raise ApiError("DBInstanceAlreadyExists", f"There is an instance {identifier}.")
+        database = self._rds.create_db_instance({**DEFAULTS, "db_instance_identifier": identifier})
+        self._environments[identifier] = environment
+        self._add(database, None)
+        self._disk.fill(self._places[database.dbi_resource_id], copy)
+        return str(database.arn)
+
     def places(self) -> dict[str, str]:
         """The directory of each instance."""
         return {

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -64,6 +65,8 @@ class FrontDoor:
             "snapshot": self._take_snapshot,
             "volumes": self._tell_volumes,
             "volume-snapshot": self._take_volume_snapshot,
+            "recovery-points": self._tell_recovery_points,
+            "recovery-point": self._take_recovery_point,
             "advance": self._advance,
         }
 
@@ -212,6 +215,22 @@ class FrontDoor:
     def _take_volume_snapshot(self, request: MotoRequest) -> Any:
         wanted = json.loads(request.get_data())
         return self._plane.volumes.take(wanted["volume"], datetime.fromisoformat(wanted["at"]))
+
+    def _tell_recovery_points(self, request: MotoRequest) -> Any:
+        del request
+        return self._plane.vaults.recovery_points()
+
+    def _take_recovery_point(self, request: MotoRequest) -> Any:
+        wanted = json.loads(request.get_data())
+        arn = self._plane.vaults.take(
+            wanted["vault"],
+            wanted["resource"],
+            Path(wanted["source"]),
+            datetime.fromisoformat(wanted["at"]),
+            wanted["days"],
+            wanted["environment"],
+        )
+        return {"arn": arn}
 
     def _advance(self, request: MotoRequest) -> Any:
         self._plane.advance(timedelta(seconds=float(json.loads(request.get_data())["seconds"])))

@@ -57,6 +57,20 @@ class VolumeSeed:
 
 
 @dataclass(frozen=True)
+class VaultSeed:
+    """A vault of AWS Backup.
+
+    Attributes:
+        mode: of its lock, whose cooling-off is over; None without one.
+        days: that everything in it is kept, at least.
+    """
+
+    name: str
+    mode: str | None
+    days: int | None
+
+
+@dataclass(frozen=True)
 class Handover:
     """The account as it stands when the control plane starts.
 
@@ -74,6 +88,7 @@ class Handover:
     users: tuple[UserSeed, ...]
     databases: tuple[DatabaseSeed, ...]
     volumes: tuple[VolumeSeed, ...]
+    vaults: tuple[VaultSeed, ...]
     back_door: str
     root: str
     owner: tuple[int, int] | None
@@ -94,5 +109,6 @@ class Handover:
         values["users"] = tuple(UserSeed(**user) for user in values["users"])
         values["databases"] = tuple(DatabaseSeed(**database) for database in values["databases"])
         values["volumes"] = tuple(VolumeSeed(**volume) for volume in values["volumes"])
+        values["vaults"] = tuple(VaultSeed(**vault) for vault in values["vaults"])
         values["owner"] = tuple(values["owner"]) if values["owner"] else None
         return cls(**values)

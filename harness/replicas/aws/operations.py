@@ -172,6 +172,54 @@ RBIN = tuple(
     )
 )
 
+_VAULT_LOCK = "AWS Backup Developer Guide, AWS Backup Vault Lock"
+
+
+def _backup(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+    return Operation(f"backup.{name}", does, grade, page or f"AWS Backup API Reference, {name}")
+
+
+BACKUP = (
+    _backup("CreateBackupVault", "makes an empty vault"),
+    _backup("DeleteBackupVault", "removes an empty vault; refused while recovery points are in it"),
+    _backup("DescribeBackupVault", "tells the record"),
+    _backup("ListBackupVaults", "tells the record"),
+    _backup(
+        "PutBackupVaultLockConfiguration",
+        "with `ChangeableForDays`, 3 at least, compliance mode after so many days: then nobody can change it."
+        " Without, governance mode",
+        page=_VAULT_LOCK,
+    ),
+    _backup(
+        "DeleteBackupVaultLockConfiguration",
+        "takes the lock off; refused in compliance mode once its cooling-off is over",
+        page=_VAULT_LOCK,
+    ),
+    _backup(
+        "StartBackupJob",
+        "copies an RDS instance or an EBS volume as a snapshot does; done when it answers. A life shorter"
+        " than the locked vault asks for fails the call, where AWS fails the job",
+        "modelled",
+    ),
+    _backup("DescribeBackupJob", "tells the job, which is completed"),
+    _backup("ListRecoveryPointsByBackupVault", "tells what is in a vault"),
+    _backup("ListRecoveryPointsByResource", "tells the copies of a resource, which may be gone"),
+    _backup("DescribeRecoveryPoint", "tells one"),
+    _backup("UpdateRecoveryPointLifecycle", "changes how long it is kept; refused in a locked vault"),
+    _backup(
+        "DeleteRecoveryPoint",
+        "removes the copy; refused in a locked vault, whatever its mode. How AWS words that is not known",
+        page=_VAULT_LOCK,
+    ),
+    _backup(
+        "StartRestoreJob",
+        "makes a new instance or volume with the copy's files; done when it answers. Across accounts AWS asks"
+        " for a copy back first",
+        "modelled",
+    ),
+    _backup("DescribeRestoreJob", "tells the job, with the ARN of what it made"),
+)
+
 OTHERS = (
     *_records(
         "ec2",
@@ -245,7 +293,7 @@ IAM = tuple(
     }.items()
 )
 
-OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*RDS, *EBS, *RBIN, *OTHERS, *IAM)}
+OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*RDS, *EBS, *RBIN, *BACKUP, *OTHERS, *IAM)}
 """By name."""
 
 

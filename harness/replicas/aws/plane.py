@@ -16,6 +16,7 @@ from harness.replicas.aws.identities import Identities
 from harness.replicas.aws.parts import Part
 from harness.replicas.aws.records import Records
 from harness.replicas.aws.recycle_bin import RecycleBin
+from harness.replicas.aws.vaults import Vaults
 from harness.replicas.aws.volumes import Volumes
 from harness.replicas.aws.wire import ApiCall
 
@@ -43,7 +44,8 @@ class Plane:
         self.databases = Databases(*where, handover.databases, disk, self._calendar)
         bin = RecycleBin(*where, self._calendar)
         self.volumes = Volumes(*where, handover.volumes, disk, bin, self._calendar)
-        self.parts: tuple[Part, ...] = (self.databases, self.volumes, bin, self._records)
+        self.vaults = Vaults(*where, handover.vaults, self.databases, self.volumes, disk, self._calendar)
+        self.parts: tuple[Part, ...] = (self.databases, self.volumes, bin, self.vaults, self._records)
 
     def now(self) -> datetime:
         """The present, in UTC."""

@@ -29,7 +29,7 @@ from harness.facts import (
     Resource,
     Secret,
 )
-from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VolumeSeed, digest
+from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VaultSeed, VolumeSeed, digest
 from harness.replicas.aws.policy import PolicyError, read_policy
 from harness.replicas.leases import reap
 from harness.sandbox import LOOPBACK, Sandbox
@@ -37,8 +37,8 @@ from harness.scenario.models import AwsService, PolicyGrant, PostgresService, Rd
 from harness.seams.aws_client import open_aws_client
 from harness.seams.drivers import Setting
 
-ACCOUNT = "111122223333"
-"""An account number as AWS's documentation uses them for examples."""
+ACCOUNTS = ("111122223333", "444455556666", "777788889999")
+"""Account numbers as AWS's documentation uses them for examples, one for each account of a stack."""
 
 INSTALL = "pip install 'ninelives[aws]'"
 NEEDED = ("moto", "flask", "flask_cors")
@@ -81,7 +81,7 @@ class AwsReplica:
         account = setting.sandbox.account
         handover = Handover(
             marker=lease.marker,
-            account=ACCOUNT,
+            account=_account_of(setting.stack, name),
             region=model.region,
             users=tuple(
                 UserSeed(principal, key.name, key.secret.reveal(), statements[principal])
@@ -92,6 +92,14 @@ class AwsReplica:
                 VolumeSeed(volume, service.environment)
                 for service, volume in _lying_on(setting.stack, name)
                 if volume in model.volumes
+            ),
+            vaults=tuple(
+                VaultSeed(
+                    vault,
+                    asked.lock.mode if asked.lock else None,
+                    max(asked.lock.for_.days, 1) if asked.lock else None,
+                )
+                for vault, asked in model.vaults.items()
             ),
             back_door=digest(back_door.secret.reveal()),
             root=str(root),
@@ -178,6 +186,11 @@ def _mint(principal: str) -> Credential:
     """An access key as AWS makes them: a long-lived one begins with ``AKIA``."""
     name = "AKIA" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(16))
     return Credential(principal, "access-key", name, Secret.mint())
+
+
+def _account_of(stack: Stack, aws: str) -> str:
+    number = [name for name, service in stack.services.items() if isinstance(service, AwsService)].index(aws)
+    return ACCOUNTS[number] if number < len(ACCOUNTS) else f"{number:012}"
 
 
 def _lying_on(stack: Stack, aws: str) -> Iterator[tuple[PostgresService, str]]:

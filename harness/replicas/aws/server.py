@@ -11,6 +11,8 @@ It listens on a socket that its parent has bound, so that nobody can take the po
 | `GET /_replica/databases` | directories of RDS instances, sizes of their snapshots |
 | `GET /_replica/volumes` | directories of EBS volumes, sizes and locks of their snapshots |
 | `POST /_replica/volume-snapshot` | take a snapshot of an EBS volume, dated an instant that is over |
+| `GET /_replica/recovery-points` | sizes and locks of the recovery points of AWS Backup |
+| `POST /_replica/recovery-point` | put a copy of a directory into a vault, dated an instant that is over |
 | `POST /_replica/advance` | let time pass that does not pass |
 | `POST /_replica/snapshot` | take a snapshot of an RDS instance, dated an instant that is over |
 

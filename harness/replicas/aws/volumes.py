@@ -85,6 +85,7 @@ class Volumes:
         bin: RecycleBin,
         calendar: Calendar,
     ) -> None:
+        self._account, self._region = account, region
         self._ec2 = ec2_backends[account][region]
         self._disk = disk
         self._bin = bin
@@ -149,9 +150,21 @@ class Volumes:
         for id, one in self._discarded.items():
             yield Touched("recycled", id, one.tags.get(ENVIRONMENT)), str(one.until)
 
-    def place(self, volume_id: str) -> Path | None:
-        """The directory of a volume."""
-        return self._places.get(volume_id)
+    def find(self, arn: str) -> tuple[Path, str | None] | None:
+        """The directory of a volume, and the environment that it stands in."""
+        volume = self._ec2.volumes.get(arn.rpartition("/")[2])
+        if volume is None:
+            return None
+        return self._places[volume.id], _tags(volume).get(ENVIRONMENT)
+
+    def restore(self, copy: Path, environment: str | None) -> str:
+        """Make a volume with the files of a copy; returns its ARN."""
+        volume = self._ec2.create_volume(20, f"{self._region}a")
+        if environment:
+            self._ec2.create_tags([volume.id], {ENVIRONMENT: environment})
+        self._places[volume.id] = self._disk.make(VOLUMES, volume.id)
+        self._disk.fill(self._places[volume.id], copy)
+        return f"arn:aws:ec2:{self._region}:{self._account}:volume/{volume.id}"
 
     def places(self) -> dict[str, str]:
         """The directory of each volume."""

@@ -21,7 +21,9 @@ from harness.replicas.aws.wire import MODELS
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Plane:
     root = str(tmp_path_factory.mktemp("aws"))
     owner = UserSeed("operator", "AKIAIOSFODNN7EXAMPLE", "secret", None)
-    return Plane(Handover("m", "111122223333", "eu-west-1", (owner,), (), (), "", root, None), SystemClock())
+    return Plane(
+        Handover("m", "111122223333", "eu-west-1", (owner,), (), (), (), "", root, None), SystemClock()
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda one: one.name)

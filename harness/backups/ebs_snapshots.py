@@ -1,0 +1,118 @@
+"""Snapshots of the EBS volume that a database lies on.
+
+Source: Amazon EBS User Guide, "Amazon EBS snapshots". A snapshot is independent of its volume, and lies in
+the same account: whoever may call ``DeleteSnapshot`` there can delete it, unless it is locked or Recycle Bin
+keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from harness.backups.aws_control_plane import AwsControlPlane, AwsError
+from harness.backups.aws_lodging import bring_back, every, lodging_of, volume_id
+from harness.errors import BackupError
+from harness.facts import Endpoint, RecoveryPoint
+from harness.scenario.models import EbsSnapshots, Protection
+from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+
+
+class EbsSnapshotsTool:
+    """Snapshots of the EBS volume that a database lies on, which do not go with it.
+
+    Args:
+        name: of the protection.
+        protection: of tool ``ebs-snapshots``.
+        source: a database whose data lies on an EBS volume.
+        database: how to restore into it; not needed, since the copies are physical.
+        setting: has the account among its peers.
+
+    Raises:
+        BackupError: the source lies on no EBS volume, or a snapshot was not taken or cannot be listed.
+        RestoreError: a point is gone, or what it holds is not a database that starts.
+    """
+
+    def __init__(
+        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+    ) -> None:
+        del database
+        if not isinstance(protection, EbsSnapshots):
+            raise BackupError(
+                f"the protection {name} is not one of tool ebs-snapshots",
+                hint="a protection with `tool: ebs-snapshots` has `of`, `every` and `keep`",
+            )
+        self._name = name
+        self._protection = protection
+        self._source = source
+        self._lodging = lodging_of(name, source, setting)
+        self._aws = AwsControlPlane(setting.peers[self._lodging.account])
+        self._volume: str | None = None
+
+    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
+        """The newest ``keep`` of the last ``span``; see ``aws_lodging.every``."""
+        return every(self._protection.every, self._protection.keep, now, span, "snapshot")
+
+    def take(self, due: Due) -> RecoveryPoint:
+        """Take a snapshot of that date."""
+        try:
+            id = self._aws.take_of_volume(self._volume_id() or "", due.at)
+            return next(point for point in self._list() if point.location == id)
+        except AwsError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+
+    def start(self) -> None:
+        """Nothing runs all the time: EBS takes the snapshots."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """The snapshots of the volume, newest first; those of a volume that is gone too."""
+        try:
+            return self._list()
+        except AwsError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """Have EBS make a new volume of a snapshot, and start the replica on its files."""
+
+        def make() -> Path:
+            zone = self._aws.ask("ec2", "describe_availability_zones")["AvailabilityZones"][0]["ZoneName"]
+            made = self._aws.ask("ec2", "create_volume", SnapshotId=point.location, AvailabilityZone=zone)
+            return Path(self._aws.volumes()["places"][made["VolumeId"]])
+
+        return bring_back(point, into, mark, make)
+
+    def _volume_id(self) -> str | None:
+        """Remembered, since a volume that is gone has no name any more."""
+        self._volume = self._volume or volume_id(self._aws, self._lodging.name)
+        return self._volume
+
+    def _list(self) -> tuple[RecoveryPoint, ...]:
+        known = {one["id"]: one for one in self._aws.volumes()["snapshots"]}
+        answer = self._aws.ask("ec2", "describe_snapshots", OwnerIds=["self"])
+        volume = self._volume_id()
+        found = [
+            self._point(snapshot, known[snapshot["SnapshotId"]])
+            for snapshot in answer["Snapshots"]
+            if snapshot["SnapshotId"] in known and volume in (None, snapshot["VolumeId"])
+        ]
+        return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
+
+    def _point(self, snapshot: Mapping[str, Any], known: Mapping[str, Any]) -> RecoveryPoint:
+        taken, until = snapshot["StartTime"].astimezone(UTC), known["locked_until"]
+        return RecoveryPoint(
+            id=f"{self._name}/{snapshot['SnapshotId']}",
+            protection=self._name,
+            service=self._source.service,
+            kind="snapshot",
+            taken=taken,
+            covers_until=taken,
+            place=self._lodging.account,
+            location=snapshot["SnapshotId"],
+            size=known["size"],
+            locked_until=datetime.fromisoformat(until) if until else None,
+        )
