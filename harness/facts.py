@@ -75,6 +75,7 @@ CredentialKind = Literal[
     "project-token",
     "scoped-token",
     "mount",
+    "socket",
     "back-door",
 ]
 
@@ -119,7 +120,7 @@ class Endpoint:
 
     Attributes:
         lease: the lease of the replica that answers here.
-        kind: ``postgres``, ``s3``, ``railway``, ``volume``, ``valkey``, ``git`` or ``files``.
+        kind: ``postgres``, ``s3``, ``railway``, ``volume``, ``container``, ``valkey``, ``git`` or ``files``.
         host: a loopback address; empty for ``files``, ``volume`` and ``git``.
         port: TCP port; 0 for ``files``, ``volume`` and ``git``.
         name: database, bucket or project; empty where the kind has none.

@@ -37,6 +37,9 @@ FILE_NAME = r"^\.?[^./][^/]*$"
 VOLUME = r"^[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 TOOL = r"^[a-z][a-z0-9_-]{0,62}$"
+INNER_PATH = r"^(/[^/]+)+$"
+HTTP_PATH = r"^/[!-~]*$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 CALL = r"^[a-z0-9]+\.[a-z][a-z0-9-]*$"
 REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
@@ -130,8 +133,13 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=255)]
 Image = Annotated[str, StringConstraints(pattern=IMAGE, max_length=255)]
+InnerPath = Annotated[str, StringConstraints(pattern=INNER_PATH, max_length=255)]
+HttpPath = Annotated[str, StringConstraints(pattern=HTTP_PATH, max_length=255)]
+Variable = Annotated[str, StringConstraints(pattern=VARIABLE)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 FileName = Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=255)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Command = Annotated[tuple[Text, ...], Field(min_length=1)]
 Day = date
 VerdictValue = Literal["held", "breached", "undecided"]
 
@@ -316,6 +324,37 @@ class ValkeyService(ItemService):
     )
 
 
+class WaitFor(Model):
+    """What shows that a container is ready; one of the four."""
+
+    log: Text | None = Field(None, description="a regular expression that is found in what it prints")
+    listens: Port | None = Field(None, description="a port of its own that accepts connections")
+    http: HttpPath | None = Field(None, description="a path that its first port answers, with 200 to 399")
+    command: Command | None = Field(None, description="a program in it, with arguments, that ends well")
+    timeout: Period = Field(timedelta(seconds=60), description="how long that may take")
+
+
+class ContainerService(Model):
+    """Anything that runs in a container: any image, on this machine's engine."""
+
+    kind: Literal["container"] = Field(description="any image, in a container")
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    image: Image = Field(description="the image; fetched if it is not on this machine")
+    command: tuple[str, ...] = Field((), description="what runs, in place of the image's own command")
+    variables: dict[Variable, str] = Field(default_factory=dict, description="variables of its environment")
+    ports: tuple[Port, ...] = Field((), description="ports of its own that are published on loopback")
+    volumes: dict[Name, InnerPath] = Field(default_factory=dict, description="by name, the path inside")
+    wait: WaitFor | None = Field(
+        None, description="what shows that it is ready; its first port, if it is left out"
+    )
+    seed: Command | None = Field(None, description="a program in it, run once it is ready: its first content")
+    probe: Command | None = Field(None, description="a program in it that ends well as long as it serves")
+    content: Command | None = Field(
+        None,
+        description="a program in it that prints what it holds: the same as long as that is the same",
+    )
+
+
 class OtherService(Model):
     """A service of a driver that is not built in, found by its entry point."""
 
@@ -351,6 +390,7 @@ Service = Annotated[
     | Annotated[GitService, Tag("git")]
     | Annotated[AwsService, Tag("aws")]
     | Annotated[ValkeyService, Tag("valkey")]
+    | Annotated[ContainerService, Tag("container")]
     | Annotated[OtherService, Tag("other")],
     Discriminator(
         Choice(
@@ -364,6 +404,7 @@ Service = Annotated[
             "volume",
             "valkey",
             "git",
+            "container",
         )
     ),
 ]

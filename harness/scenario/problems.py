@@ -24,8 +24,8 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey", "git")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws", "git")
+    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey", "git", "container")
+    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws", "git", "docker")
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "rds-snapshots",

@@ -32,6 +32,7 @@ VERBS = {
     "http": ("request",),
     "sql": ("query", "execute"),
     "valkey": ("command",),
+    "docker": ("ps", "volume-ls", "rm", "volume-rm", "volume-prune", "system-prune", "compose-down"),
     "s3": (
         "list",
         "get",
@@ -44,7 +45,15 @@ VERBS = {
         "put-retention",
     ),
 }
-SPEAKS = {"http": "railway", "sql": "postgres", "s3": "s3", "aws": "aws", "valkey": "valkey", "git": "git"}
+SPEAKS = {
+    "http": "railway",
+    "sql": "postgres",
+    "s3": "s3",
+    "aws": "aws",
+    "valkey": "valkey",
+    "git": "git",
+    "docker": "container",
+}
 """The kind of service that each surface with a service talks to."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}]{0,100})\}")

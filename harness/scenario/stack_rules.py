@@ -9,6 +9,7 @@ from harness.scenario.models import (
     AwsBackup,
     AwsService,
     CommandBackup,
+    ContainerService,
     Dumps,
     EbsSnapshots,
     Isolation,
@@ -36,6 +37,7 @@ ROLES = {
     "volume": ("writer", "reader"),
     "git": ("writer", "reader"),
     "valkey": ("owner", "writer", "reader"),
+    "container": ("admin",),
 }
 HOLDING_VOLUMES = ("railway", "aws", "volume")
 """The kinds of service that the data of a database can lie on."""
@@ -214,6 +216,24 @@ def _rds_instances(stack: Stack, _: Known) -> Iterator[Finding]:
                     f"give one of them `volume: {name}/{instance}`",
                     of_key=True,
                 )
+
+
+def _waits(stack: Stack, _: Known) -> Iterator[Finding]:
+    for name, service in stack.services.items():
+        wait = service.wait if isinstance(service, ContainerService) else None
+        if wait is None or not isinstance(service, ContainerService):
+            continue
+        path: KeyPath = ("services", name, "wait")
+        given = [key for key in ("log", "listens", "http", "command") if getattr(wait, key) is not None]
+        if len(given) != 1:
+            message = f"says {len(given)} conditions: {', '.join(given)}" if given else "says no condition"
+            yield Finding(path, message, "name one of log, listens, http and command")
+        if wait.listens is not None and wait.listens not in service.ports:
+            message = f"{wait.listens} is none of its ports"
+            yield Finding((*path, "listens"), message, f"add it: ports: [{wait.listens}]")
+        if wait.http is not None and not service.ports:
+            message = "missing: what is asked over HTTP has a port"
+            yield Finding(("services", name, "ports"), message, "write ports: [8080]", of_key=True)
 
 
 def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
@@ -466,6 +486,7 @@ RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
     _rds_instances,
     _drivers,
     _schema_or_data,
+    _waits,
     _object_locks,
     _principal_names,
     _grants,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RUN_LABEL = "ninelives.run"
 SERVICE_LABEL = "ninelives.service"
+ENVIRONMENT_LABEL = "ninelives.environment"
 NAMESPACE = "ninelives/"
 """Of the images that ``make images`` makes. They are in no registry, so they are never asked for there."""
 
@@ -68,9 +69,15 @@ def trouble() -> str:
     return ""
 
 
-def labels(lease: Lease) -> dict[str, str]:
-    """What marks an object as a lease's."""
-    return {RUN_LABEL: lease.run_id, SERVICE_LABEL: lease.service}
+def labels(lease: Lease, environment: str | None = None) -> dict[str, str]:
+    """What marks an object as a lease's, and as standing in an environment of the stack."""
+    standing = {} if environment is None else {ENVIRONMENT_LABEL: environment}
+    return {RUN_LABEL: lease.run_id, SERVICE_LABEL: lease.service, **standing}
+
+
+def prefix(run_id: str) -> str:
+    """What the names of a run's containers and volumes begin with on the engine."""
+    return f"ninelives-{run_id}-"
 
 
 def of_run(run_id: str) -> Mapping[str, list[str]]:
@@ -91,9 +98,9 @@ def objects_of(run_id: str) -> tuple[str, ...]:
     """
     api, wanted = connect().api, of_run(run_id)
     return (
-        *(f"container {one['Names'][0]}" for one in api.containers(all=True, filters=wanted)),
-        *(f"volume {one['Name']}" for one in api.volumes(filters=wanted)["Volumes"] or ()),
-        *(f"network {one['Name']}" for one in api.networks(filters=wanted)),
+        *sorted(f"container {one['Names'][0]}" for one in api.containers(all=True, filters=wanted)),
+        *sorted(f"volume {one['Name']}" for one in api.volumes(filters=wanted)["Volumes"] or ()),
+        *sorted(f"network {one['Name']}" for one in api.networks(filters=wanted)),
     )
 
 

@@ -26,6 +26,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "aws": "harness.replicas.aws:AwsReplica",
         "valkey": "harness.replicas.valkey:ValkeyReplica",
         "git": "harness.replicas.git:GitReplica",
+        "container": "harness.replicas.containers.container:ContainerReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
     },
     "clients": {
@@ -42,6 +43,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "valkey": "harness.surfaces.valkey:ValkeySurface",
         "aws": "harness.surfaces.aws:AwsSurface",
         "git": "harness.surfaces.git:GitSurface",
+        "docker": "harness.surfaces.docker:DockerSurface",
     },
     "backups": {
         "railway-volume-backup": "harness.backups.railway_volume:RailwayVolumeBackupTool",

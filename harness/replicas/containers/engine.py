@@ -19,9 +19,12 @@ from harness.clock import SystemClock
 from harness.errors import HarnessError, LeftoverError, MissingToolError, ProvisionError
 from harness.facts import Lease
 from harness.sandbox import LOOPBACK, MARK
-from harness.seams.container_engine import NAMESPACE, RUN_LABEL, connect, labels, of_lease, of_run
+from harness.seams.container_engine import NAMESPACE, RUN_LABEL, connect, labels, of_lease, of_run, prefix
 
 TAKEN = ("port is already allocated", "address already in use")
+NO_WAY_OUT = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+"""Packets to the world leave with an address that no answer finds back to."""
+
 BEING_REMOVED = "is already in progress"
 PATIENCE = 30.0
 POLL_SECONDS = 0.02
@@ -45,7 +48,8 @@ class Recipe:
         memory_mounts: paths inside at which there is memory in place of a volume of the image's own.
         ports: by port inside, the port on loopback.
         user: ``uid:gid`` that it runs as; None for the image's own.
-        aliases: what it is called in the run's network.
+        aliases: what it is called in the run's network; the engine knows one that has any by a name.
+        environment_of_stack: that it stands in.
         isolated: it has no network at all.
     """
 
@@ -58,6 +62,7 @@ class Recipe:
     ports: Mapping[int, int] = field(default_factory=dict)
     user: str | None = None
     aliases: tuple[str, ...] = ()
+    environment_of_stack: str | None = None
     isolated: bool = False
 
 
@@ -99,6 +104,11 @@ class Started:
             told = connect().api.inspect_container(self.id)
         return f"{told['Config']['Image']} ({told['Image'].removeprefix('sha256:')[:12]})"
 
+    def labels(self) -> Mapping[str, str]:
+        """What it is marked with."""
+        with _told(f"container {self.id[:12]}"):
+            return dict(connect().api.inspect_container(self.id)["Config"]["Labels"])
+
     def said(self) -> str:
         """What it has printed."""
         with _told(f"container {self.id[:12]}"):
@@ -138,18 +148,20 @@ def declared_volumes(image: str) -> tuple[str, ...]:
         return tuple(sorted(connect().api.inspect_image(id)["Config"].get("Volumes") or ()))
 
 
-def make_volume(lease: Lease, role: str, at: Path | None = None) -> str:
+def make_volume(lease: Lease, role: str, at: Path | None = None, *, environment: str | None = None) -> str:
     """Make a named volume, unless the lease has it already; returns its name.
 
     Args:
         lease: whose it is.
         role: tells the volumes of a lease apart.
         at: directory of this machine that it is; None to have the engine keep it.
+        environment: of the stack, that it stands in.
     """
     options = {"type": "none", "o": "bind", "device": str(at)} if at is not None else None
     name = f"{_name(lease)}-{role}"
     with _told(f"the volume {name}"):
-        connect().volumes.create(name, driver="local", driver_opts=options, labels=labels(lease))
+        marks = labels(lease, environment)
+        connect().volumes.create(name, driver="local", driver_opts=options, labels=marks)
     return name
 
 
@@ -197,7 +209,10 @@ def _start(lease: Lease, recipe: Recipe) -> Started:
         container.with_tmpfs_mount(path)
     published: Any = {f"{inside}/tcp": (LOOPBACK, outside) for inside, outside in recipe.ports.items()}
     container.ports = published
-    container.with_kwargs(labels=labels(lease), user=recipe.user, **_entry(recipe), **_network(lease, recipe))
+    if recipe.aliases:
+        container.with_name(_name(lease))
+    marks = labels(lease, recipe.environment_of_stack)
+    container.with_kwargs(labels=marks, user=recipe.user, **_entry(recipe), **_network(lease, recipe))
     try:
         container.start()
     except APIError as error:
@@ -224,11 +239,12 @@ def _network(lease: Lease, recipe: Recipe) -> dict[str, Any]:
 
     if recipe.isolated:
         return {"network_mode": "none", "network": None}
-    name = f"ninelives-{lease.run_id}"
+    name = prefix(lease.run_id).removesuffix("-")
     with _making_network:
         engine = connect()
         if not engine.api.networks(filters=of_run(lease.run_id)):
-            engine.networks.create(name, driver="bridge", labels={RUN_LABEL: lease.run_id})
+            marks = {RUN_LABEL: lease.run_id}
+            engine.networks.create(name, driver="bridge", options=NO_WAY_OUT, labels=marks)
     called = EndpointConfig(version.__version__, aliases=list(recipe.aliases))
     return {"network": name, "networking_config": {name: called}}
 
@@ -249,6 +265,13 @@ def containers_of(lease: Lease) -> tuple[Started, ...]:
     with _told(lease.marker):
         found = connect().api.containers(all=True, filters=of_lease(lease))
     return tuple(Started(str(one["Id"])) for one in found)
+
+
+def volumes_of(lease: Lease) -> tuple[str, ...]:
+    """The volumes of a lease, as the stack calls them: ``<service>-<volume>``."""
+    with _told(lease.marker):
+        found = connect().api.volumes(filters=of_lease(lease))["Volumes"] or ()
+    return tuple(sorted(str(one["Name"]).removeprefix(prefix(lease.run_id)) for one in found))
 
 
 def stop(lease: Lease) -> None:
@@ -389,7 +412,7 @@ def host_name(lease: Lease) -> str:
 
 
 def _name(lease: Lease) -> str:
-    return f"ninelives-{lease.run_id}-{host_name(lease)}"
+    return f"{prefix(lease.run_id)}{host_name(lease)}"
 
 
 def _name_and_tag(name: str) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.s3 import seaweedfs
 from harness.replicas.s3.replica import S3Replica
 from harness.sandbox import free_port
+from harness.scenario.models import S3Service
 from harness.seams.container_engine import NAMESPACE
 from harness.seams.drivers import Setting
 
@@ -44,6 +45,8 @@ class ContainerS3Replica(S3Replica):
             ProvisionError: it does not start.
         """
         port, home = free_port(), lease.directory
+        service = setting.stack.services[lease.service]
+        environment = service.environment if isinstance(service, S3Service) else None
         for name, text in seaweedfs.SETTINGS.items():
             (home / name).write_text(text, encoding="utf-8")
         (home / LOG_FILE).touch()
@@ -54,10 +57,11 @@ class ContainerS3Replica(S3Replica):
             image=IMAGE,
             entrypoint=("/bin/bash", "-c", _script()),
             environment={"HOME_OF_LEASE": str(home), "LOG": str(home / LOG_FILE)},
-            mounts={str(home): str(home), make_volume(lease, ROLE): DATA},
+            mounts={str(home): str(home), make_volume(lease, ROLE, environment=environment): DATA},
             ports={INSIDE.s3: port},
             user=user_of(setting.sandbox),
             aliases=(host_name(lease),),
+            environment_of_stack=environment,
         )
         try:
             start(lease, recipe)

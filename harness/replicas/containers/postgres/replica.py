@@ -121,6 +121,7 @@ class ContainerProvisioning(Provisioning):
             volume=place.path.parent,
             kept_here=self.spec.volume is not None,
             aliases=(host_name(self.lease),),
+            environment=self.spec.environment,
         )
 
     def start_over(self, place: Endpoint) -> None:
@@ -174,6 +175,7 @@ class ContainerVessel(PostgresVessel):
             volume=self.directory,
             kept_here=True,
             aliases=(host_name(self.lease), *([self.like.service] if self.replaces else [])),
+            environment=self.like.environment,
         )
 
     def primary(self, source: Endpoint) -> tuple[str, Mapping[str, str]]:

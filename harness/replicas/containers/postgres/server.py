@@ -54,12 +54,14 @@ class ContainerServer(Server):
             machine, or one inside alone.
         kept_here: it is a directory of this machine; otherwise the engine keeps it.
         aliases: what it is called in the run's network.
+        environment: of the stack, that it stands in.
     """
 
     image: str
     volume: Path
     kept_here: bool
     aliases: tuple[str, ...]
+    environment: str | None
 
     @property
     def cluster(self) -> ImageCluster:
@@ -101,7 +103,8 @@ class ContainerServer(Server):
         """
         self.log.touch()
         self.sandbox.give(self.log)
-        kept = make_volume(self.lease, ROLE, self.volume if self.kept_here else None)
+        at = self.volume if self.kept_here else None
+        kept = make_volume(self.lease, ROLE, at, environment=self.environment)
         home, user = self.lease.directory, user_of(self.sandbox)
         accounts = home / ACCOUNTS_FILE
         accounts.write_text(f"postgres:x:{user}:PostgreSQL:/:/bin/sh\n", encoding="utf-8")
@@ -127,6 +130,7 @@ class ContainerServer(Server):
             ),
             ports={PORT: port},
             aliases=self.aliases,
+            environment_of_stack=self.environment,
             user=user,
         )
         try:
