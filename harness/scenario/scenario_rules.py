@@ -38,6 +38,7 @@ VERBS = {
         "get",
         "put",
         "delete-object",
+        "delete-objects",
         "delete-bucket",
         "list-versions",
         "put-lifecycle",

@@ -8,6 +8,8 @@ Verbs and their arguments:
 - ``put``: ``key``, ``body`` (text).
 - ``delete-object``: ``key``, ``version``, ``bypass``. Without ``version`` a versioned bucket only hides the
   object; ``bypass`` asks to lift a lock in governance mode.
+- ``delete-objects``: ``prefix``, ``versions``, ``bypass``; all objects below a prefix, one by one; with
+  ``versions`` every version and delete marker of them, so that nothing is left.
 - ``delete-bucket``: none.
 - ``put-lifecycle``: ``days`` after which all versions expire, ``prefix``.
 - ``put-versioning``: ``status``, ``Enabled`` or ``Suspended``.
@@ -33,7 +35,7 @@ from harness.facts import Action, Credential, Endpoint, Outcome, Resource, Secre
 from harness.seams.s3_client import open_client
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.s3_destruction import S3_DESTRUCTION
-from harness.surfaces.s3_witness import Versions, Witness, list_versions
+from harness.surfaces.s3_witness import NOTHING, Everything, Versions, Witness, list_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -75,6 +77,11 @@ class PutArguments(BucketArguments):
 
 
 class DeleteArguments(KeyArguments):
+    bypass: bool = False
+
+
+class DeleteManyArguments(ListArguments):
+    versions: bool = False
     bypass: bool = False
 
 
@@ -123,6 +130,7 @@ class S3Surface:
             "get": self._get,
             "put": self._put,
             "delete-object": self._delete_object,
+            "delete-objects": self._delete_objects,
             "delete-bucket": self._delete_bucket,
             "put-lifecycle": self._put_lifecycle,
             "put-versioning": self._put_versioning,
@@ -209,6 +217,35 @@ class S3Surface:
             )
 
         return self._change_object(call, self._bucket(asked), asked.key, delete)
+
+    def _delete_objects(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        """One call for each object: S3's own call for many answers 200 whatever becomes of each."""
+        asked = read_arguments(DeleteManyArguments, arguments)
+        client, bucket = self._client(asked), self._bucket(asked)
+        listed = list(list_versions(client, bucket, asked.prefix))
+        wanted = [v for v in listed if asked.versions or (v.is_latest and not v.is_marker)]
+
+        def delete() -> _Answer:
+            complaints: list[ClientError] = []
+            for version in wanted:
+                which: dict[str, Any] = {"VersionId": version.id} if asked.versions else {}
+                try:
+                    client.delete_object(Bucket=bucket, Key=version.key, **which, **_bypass(asked.bypass))
+                except ClientError as error:
+                    complaints.append(error)
+            deleted = len(wanted) - len(complaints)
+            if complaints and not deleted:
+                raise complaints[0]
+            return _Answer(f"deleted {deleted} of {len(wanted)}", {"deleted": deleted})
+
+        def touched(before: Everything, after: Everything) -> tuple[Resource, ...]:
+            return tuple(
+                self._resource("object", f"{key}@{id}")
+                for key in sorted(before.keys() | after.keys())
+                for id in before.get(key, NOTHING).changed(after.get(key, NOTHING))
+            )
+
+        return self._change(call, lambda: self._witness.everything(bucket, asked.prefix), delete, touched)
 
     def _delete_bucket(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         asked = read_arguments(BucketArguments, arguments)

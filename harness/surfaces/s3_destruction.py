@@ -36,6 +36,15 @@ S3_DESTRUCTION = (
         evidence=_BUCKETS + "test_with_versions_both_leave_the_copy_and_a_deletion_by_version_does_not",
     ),
     Destruction(
+        operation="emptying a prefix of every version (`aws s3 rm --recursive` and its like)",
+        verb="delete-objects",
+        undo="",
+        takes_along="every backup that lies there",
+        guard="Object Lock, for the versions that have it",
+        basis="observed",
+        evidence=_LOCKS + "test_emptying_a_prefix_leaves_what_is_locked",
+    ),
+    Destruction(
         operation="`DeleteObject` with a version and `BypassGovernanceRetention`",
         verb="delete-object",
         undo="",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,6 +74,13 @@ class Versions:
         return tuple(sorted(changed))
 
 
+Everything = Mapping[str, Versions]
+"""All versions of several objects, by key."""
+
+NOTHING = Versions({}, None)
+"""Of an object that is not there."""
+
+
 class Witness:
     """Looks at the buckets of one endpoint.
 
@@ -89,13 +96,20 @@ class Witness:
         """All versions of one object; none when there is no such bucket."""
 
         def read() -> Versions:
-            found = [v for v in list_versions(self._client, bucket, key) if v.key == key]
-            return Versions(
-                {version.id: (version.tag, version.modified) for version in found if not version.is_marker},
-                next((version.id for version in found if version.is_latest and not version.is_marker), None),
-            )
+            return _of_one(v for v in list_versions(self._client, bucket, key) if v.key == key)
 
-        return _or(Versions({}, None), read)
+        return _or(NOTHING, read)
+
+    def everything(self, bucket: str, prefix: str) -> Everything:
+        """All versions of every object below a prefix, by key; none when there is no such bucket."""
+
+        def read() -> Everything:
+            found: dict[str, list[Version]] = {}
+            for version in list_versions(self._client, bucket, prefix):
+                found.setdefault(version.key, []).append(version)
+            return {key: _of_one(versions) for key, versions in found.items()}
+
+        return _or({}, read)
 
     def exists(self, bucket: str) -> bool:
         """Whether there is such a bucket."""
@@ -142,6 +156,14 @@ def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[Versio
             for item in page.get("DeleteMarkers", ())
         ]
         yield from sorted(found, key=lambda version: version.key)
+
+
+def _of_one(versions: Iterable[Version]) -> Versions:
+    held = [version for version in versions if not version.is_marker]
+    return Versions(
+        {version.id: (version.tag, version.modified) for version in held},
+        next((version.id for version in held if version.is_latest), None),
+    )
 
 
 def _or(absent: T, read: Callable[[], T]) -> T:

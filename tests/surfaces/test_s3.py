@@ -207,6 +207,27 @@ def test_a_lock_in_governance_mode_is_shortened_and_one_in_compliance_mode_is_no
     assert (refused.status, refused.touched) == ("refused", ())
 
 
+def test_emptying_a_prefix_leaves_what_is_locked(perform: Perform, store: Any, key: str) -> None:
+    firm = put_locked(store, f"{key}/1", "COMPLIANCE")
+    loose = put_locked(store, f"{key}/2", "GOVERNANCE")
+    old = store.put_object(Bucket=BUCKET, Key=f"{key}/3", Body=b"a")["VersionId"]
+    new = store.put_object(Bucket=BUCKET, Key=f"{key}/3", Body=b"b")["VersionId"]
+    store.put_object(Bucket=BUCKET, Key=f"{key}-beside", Body=b"kept")
+    assert perform("delete-objects", prefix=f"{key}/", by="auditor").status == "refused"
+    hidden = perform("delete-objects", prefix=f"{key}/", by="backup")
+    assert (hidden.status, hidden.detail) == ("done", "deleted 3 of 3")
+    assert sorted(names(hidden)) == sorted([f"{key}/1@{firm}", f"{key}/2@{loose}", f"{key}/3@{new}"])
+    emptied = perform("delete-objects", prefix=f"{key}/", versions=True, bypass=True)
+    assert emptied.status == "done"
+    assert {f"{key}/2@{loose}", f"{key}/3@{old}", f"{key}/3@{new}"} <= set(names(emptied))
+    left = json.loads(perform("list-versions", prefix=key).text)["versions"]
+    assert {item["version"] for item in left if item["key"].startswith(f"{key}/")} == {firm}
+    again = perform("delete-objects", prefix=f"{key}/", versions=True, bypass=True)
+    assert again.status == "refused", "what is left is locked"
+    nothing = perform("delete-objects", prefix=f"{key}-of-nothing")
+    assert (nothing.status, nothing.detail, nothing.touched) == ("done", "deleted 0 of 0", ())
+
+
 def test_put_retention_touches_the_version_it_locks(perform: Perform, store: Any, key: str) -> None:
     version = store.put_object(Bucket=BUCKET, Key=key, Body=b"x")["VersionId"]
     until = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
