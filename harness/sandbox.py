@@ -12,6 +12,7 @@ import pwd
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -129,7 +130,7 @@ class Sandbox:
         environment: Mapping[str, str] | None = None,
         drop: bool = False,
         timeout: float = 600.0,
-        stdin: str = "",
+        stdin: str | Path = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool to its end and return its exit code and output; the caller judges the code.
 
@@ -138,30 +139,34 @@ class Sandbox:
         Args:
             command, directory, environment, drop: as for ``start``; ``directory`` defaults to ``root``.
             timeout: seconds, after which it is killed.
-            stdin: text for its standard input.
+            stdin: text for its standard input, or a file.
 
         Raises:
             MissingToolError: the program is not there.
             subprocess.TimeoutExpired: it took too long.
         """
-        try:
-            return subprocess.run(
-                [str(part) for part in command],
-                input=stdin,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                cwd=directory or self.root,
-                env=self.environment(environment),
-                timeout=timeout,
-                check=False,
-                start_new_session=True,
-                **self._identity(drop),
-            )
-        except FileNotFoundError as error:
-            raise MissingToolError(
-                f"cannot run {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"
-            ) from error
+        with ExitStack() as opened:
+            given: dict[str, Any] = {"input": stdin}
+            if isinstance(stdin, Path):
+                given = {"stdin": opened.enter_context(stdin.open("rb"))}
+            try:
+                return subprocess.run(
+                    [str(part) for part in command],
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    cwd=directory or self.root,
+                    env=self.environment(environment),
+                    timeout=timeout,
+                    check=False,
+                    start_new_session=True,
+                    **given,
+                    **self._identity(drop),
+                )
+            except FileNotFoundError as error:
+                raise MissingToolError(
+                    f"cannot run {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"
+                ) from error
 
     def give(self, path: Path) -> None:
         """Hand a file or a whole tree to the unprivileged account, if we are root."""

@@ -1,5 +1,5 @@
 """What every part of the tests shares: one fixture, how much chance there is in property tests, and what
-becomes of tests that need a container engine where there is none."""
+becomes of tests that need a container engine or a program where there is none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ ENOUGH = 4 * 2**30
 
 IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
 LEFT_OUT = "no containers here"
-NO_RESTIC = "restic is not installed (apt-get install restic)"
+PROGRAMS = {"restic": ("restic", "restic"), "mariadb": ("mariadbd", "mariadb-server")}
+"""By marker: a program of the machine that such tests need, and the package that has it."""
 
 
 @cache
@@ -52,8 +53,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Root in CI can have both, so that their absence is a failure there, and nothing is left out."""
     if item.get_closest_marker("docker") is not None and (why := _without_containers()):
         _leave_out(f"{LEFT_OUT}: {why}")
-    if item.get_closest_marker("restic") is not None and shutil.which("restic") is None:
-        _leave_out(NO_RESTIC)
+    for marker, (program, package) in PROGRAMS.items():
+        if item.get_closest_marker(marker) is not None and _find(program) is None:
+            _leave_out(_not_installed(program, package))
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=os.pathsep.join((os.defpath, "/usr/sbin")))
+
+
+def _not_installed(program: str, package: str) -> str:
+    return f"{program} is not installed (apt-get install {package})"
 
 
 def _leave_out(why: str) -> None:
@@ -69,9 +79,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("skipped", [])
         if isinstance(report.longrepr, tuple)
     ]
-    without_restic = sum(NO_RESTIC in skip for skip in skips)
-    if without_restic:
-        terminalreporter.write_line(f"left out: {without_restic} tests: {NO_RESTIC}", yellow=True)
+    for why in (_not_installed(*needed) for needed in PROGRAMS.values()):
+        without = sum(why in skip for skip in skips)
+        if without:
+            terminalreporter.write_line(f"left out: {without} tests: {why}", yellow=True)
     reasons = [skip.partition(f"{LEFT_OUT}: ")[2] for skip in skips if LEFT_OUT in skip]
     if reasons:
         told = f"left out: {len(reasons)} tests that run containers: {reasons[0]}"

@@ -22,6 +22,7 @@ from harness.replicas.s3.seaweedfs import program
 from harness.run.place import Place, abandoned_runs
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.seams.container_engine import NAMESPACE, connect
+from harness.seams.mariadb_tools import PLACES
 from harness.seams.postgres_tools import binary
 from harness.surfaces.shell import UNSHARE
 
@@ -94,6 +95,8 @@ def examine(place: Place) -> Iterator[Finding]:
     yield Finding(
         "restic", True, shutil.which("restic") or "not there; only protections of tool restic need it"
     )
+    mariadb = shutil.which("mariadbd", path=os.pathsep.join((os.defpath, *PLACES)))
+    yield Finding("MariaDB", True, mariadb or "not there; only services of kind mariadb need it")
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",

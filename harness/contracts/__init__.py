@@ -20,9 +20,10 @@ from harness.contracts.contract import Contract  # noqa: E402
 from harness.contracts.replica import ReplicaContract  # noqa: E402
 from harness.contracts.store import DatabaseContract, ItemStoreContract  # noqa: E402
 from harness.contracts.surface import Attempt, SurfaceContract  # noqa: E402
-from harness.contracts.things import POSTGRES, THINGS, Dialect, ItemThings, SqlThings  # noqa: E402
+from harness.contracts.things import MARIADB, POSTGRES, THINGS, Dialect, ItemThings, SqlThings  # noqa: E402
 
 __all__ = [
+    "MARIADB",
     "POSTGRES",
     "THINGS",
     "Attempt",

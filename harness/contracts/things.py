@@ -61,6 +61,22 @@ POSTGRES = Dialect(
     note="SELECT note FROM things WHERE id = :id",
 )
 
+_MARIADB_ROWS = (
+    "INSERT INTO things SELECT {n}, CONCAT('thing ', {n}), '2026-01-01 00:00' + INTERVAL {n} MINUTE "
+    "FROM seq_1_to_10000 WHERE seq BETWEEN :first AND :last ORDER BY seq"
+)
+"""In descending order MariaDB 10.11 leaves out the last of such a range, so the number itself counts down."""
+
+MARIADB = Dialect(
+    schema="CREATE TABLE things (id INT PRIMARY KEY, note TEXT NOT NULL, written_at DATETIME(6) NOT NULL);",
+    write=_MARIADB_ROWS.format(n="seq"),
+    write_backwards=_MARIADB_ROWS.format(n="(:first + :last - seq)"),
+    change="UPDATE things SET note = :note WHERE id = :id",
+    remove="DELETE FROM things WHERE id = :id",
+    empty="DELETE FROM things",
+    note="SELECT note FROM things WHERE id = :id",
+)
+
 
 class Content(Protocol):
     """How things get into a store of one kind, and what it says of them."""

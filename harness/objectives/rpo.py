@@ -198,7 +198,8 @@ def _span(called_for: Expected, harm: Stamp) -> float:
 def _untracked(scenario: LoadedScenario, history: History) -> str:
     """The tables of the service that nobody looked into, as a sentence; empty when there is none."""
     service = scenario.scenario.recover.service
-    tracked = {f"public.{table}" for table in tracked_tables(scenario, service)}
+    known = tracked_tables(scenario, service)
+    tracked = {*known, *(f"public.{table}" for table in known)}
     there = {
         resource.name
         for entry in history.of(InventoryTaken)

@@ -13,7 +13,7 @@ from harness.run.assess import Copy
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.traffic import LEDGER
-from harness.seams.drivers import Database
+from harness.scenario.models import PostgresService
 
 RECOVERED = "recovered.jsonl"
 WITHOUT_ORIGINAL = ("continuous", "undo")
@@ -62,10 +62,10 @@ def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: Witnes
 
 def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
     """Time of the newest write in the tracked tables that tell it; None when those are empty."""
-    database = ground.plan.store(service)
-    if not isinstance(database, Database):
+    if not isinstance(ground.plan.loaded.stack.services[service], PostgresService):
         times = [time for _, rows in tracked_rows(ground, service, endpoint) for _, _, time in rows]
         return max((time for time in times if time is not None), default=None)
+    database = ground.plan.database(service)
     newest = [
         row[0]
         for table, (_, time) in tracked(ground, service).items()

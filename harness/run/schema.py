@@ -13,7 +13,7 @@ from harness.run.backfill import content, tracked
 from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.run.verify import as_one_query
-from harness.scenario.models import PostgresService
+from harness.scenario.models import MariadbService, PostgresService
 from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.tracking import misnamed
 from harness.scenario.whereabouts import place_of
@@ -26,7 +26,10 @@ COLUMNS = """
     ORDER BY c.relname, a.attnum
 """
 
-
+MARIADB_COLUMNS = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position
+"""
 IS_KEY = """
     SELECT EXISTS (
         SELECT FROM pg_index AS i
@@ -45,11 +48,11 @@ def check_against_schema(ground: Ground) -> None:
 
     Raises:
         ScenarioError: tables or columns are not in the schema, or a dump has no row of them; all of them.
-        ScenarioFileError: PostgreSQL refuses an invariant.
+        ScenarioFileError: the database refuses an invariant.
     """
     problems: list[Problem] = []
     for service, model in ground.plan.loaded.stack.services.items():
-        if isinstance(model, PostgresService):
+        if isinstance(model, PostgresService | MariadbService):
             problems += misnamed(ground.plan.loaded, service, _columns(ground, service))
     if problems:
         raise ScenarioError(tuple(problems))
@@ -57,7 +60,7 @@ def check_against_schema(ground: Ground) -> None:
     if problems:
         raise ScenarioError(tuple(problems))
     for service, model in ground.plan.loaded.stack.services.items():
-        if isinstance(model, PostgresService) and service == ground.plan.target:
+        if isinstance(model, PostgresService | MariadbService) and service == ground.plan.target:
             _check_invariants(ground, service)
 
 
@@ -94,7 +97,9 @@ def _problem(ground: Ground, path: KeyPath, message: str, hint: str) -> Problem:
 
 def _columns(ground: Ground, service: str) -> Mapping[str, Sequence[str]]:
     columns: dict[str, list[str]] = {}
-    for table, column in ground.plan.database(service).query(ground.endpoints[service], COLUMNS, {}):
+    maria = isinstance(ground.plan.loaded.stack.services[service], MariadbService)
+    statement = MARIADB_COLUMNS if maria else COLUMNS
+    for table, column in ground.plan.database(service).query(ground.endpoints[service], statement, {}):
         columns.setdefault(str(table), []).extend([str(column)] if column is not None else [])
     return columns
 

@@ -17,7 +17,15 @@ from pydantic import JsonValue
 
 from harness.errors import DumpError, Problem, ScenarioError
 from harness.scenario.dump_file import dump_format
-from harness.scenario.models import CommandBackup, Export, Objectives, PostgresService, Scenario, Stack
+from harness.scenario.models import (
+    CommandBackup,
+    Export,
+    MariadbService,
+    Objectives,
+    PostgresService,
+    Scenario,
+    Stack,
+)
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding
 from harness.scenario.source import SQL_LIMIT, hash_file, nearest_file, read_bytes, read_text
@@ -45,7 +53,7 @@ class Named:
 def named_by_stack(stack: Stack) -> Iterator[Named]:
     """Every file that a stack names."""
     for name, service in stack.services.items():
-        if isinstance(service, PostgresService) and service.schema_ is not None:
+        if isinstance(service, PostgresService | MariadbService) and service.schema_ is not None:
             yield Named(("services", name, "schema"), service.schema_, "sql")
         if isinstance(service, PostgresService) and service.data is not None:
             yield Named(("services", name, "data", "dump"), service.data.dump, "dump")

@@ -198,6 +198,17 @@ class PostgresService(Model):
     settings: dict[str, JsonValue] = Field(default_factory=dict, description="what that driver asks for")
 
 
+class MariadbService(Model):
+    """A MariaDB database, on the MariaDB of this machine; MySQL's SQL and clients fit."""
+
+    kind: Literal["mariadb"] = Field(description="a MariaDB database")
+    environment: Name | None = Field(None, description="the environment that it stands in")
+    schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
+    tables: dict[Identifier, TrackedTable] = Field(
+        default_factory=dict, description="tables whose content is compared after a recovery"
+    )
+
+
 class S3Service(Model):
     """An S3 bucket on a server of its own."""
 
@@ -384,6 +395,7 @@ class Choice:
 
 Service = Annotated[
     Annotated[PostgresService, Tag("postgres")]
+    | Annotated[MariadbService, Tag("mariadb")]
     | Annotated[S3Service, Tag("s3")]
     | Annotated[RailwayService, Tag("railway")]
     | Annotated[VolumeService, Tag("volume")]
@@ -398,6 +410,7 @@ Service = Annotated[
             "replicas",
             "kind of service",
             "postgres",
+            "mariadb",
             "s3",
             "railway",
             "aws",
@@ -412,7 +425,7 @@ Service = Annotated[
 
 def tracked_of(service: Service | None) -> dict[str, tuple[str, str | None]]:
     """Key and time column of each tracked table of a service; collections have no columns."""
-    if isinstance(service, PostgresService):
+    if isinstance(service, PostgresService | MariadbService):
         return {table: (columns.key, columns.time) for table, columns in service.tables.items()}
     if isinstance(service, ItemService):
         return dict.fromkeys(service.collections, ("", ""))
@@ -602,6 +615,20 @@ class GitBundle(Dumps):
     of: Name = Field(description="the git service that is bundled")
 
 
+class MariadbDump(Dumps):
+    """``mariadb-dump`` to an S3 service."""
+
+    tool: Literal["mariadb-dump"] = Field(description="logical dumps")
+    of: Name = Field(description="the mariadb service that is dumped")
+
+
+class MariadbBinlogs(Dumps):
+    """``mariadb-dump`` to an S3 service, and the binary logs on the server's own disk from each dump on."""
+
+    tool: Literal["mariadb-binlogs"] = Field(description="logical dumps, and the binary logs that follow")
+    of: Name = Field(description="the mariadb service that is dumped")
+
+
 class VolumeSnapshot(ProtectionModel):
     """Snapshots of a volume on the disk that it lies on itself, or copies on another volume."""
 
@@ -693,6 +720,8 @@ Protection = Annotated[
     | Annotated[ValkeyRdb, Tag("valkey-rdb")]
     | Annotated[ValkeyAof, Tag("valkey-aof")]
     | Annotated[GitBundle, Tag("git-bundle")]
+    | Annotated[MariadbDump, Tag("mariadb-dump")]
+    | Annotated[MariadbBinlogs, Tag("mariadb-binlogs")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
         Choice(
@@ -713,6 +742,8 @@ Protection = Annotated[
             "valkey-rdb",
             "valkey-aof",
             "git-bundle",
+            "mariadb-dump",
+            "mariadb-binlogs",
         )
     ),
 ]

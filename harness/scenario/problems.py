@@ -24,8 +24,29 @@ MOST_COMPARED = 1000
 class Known:
     """Names of drivers that a file may use. The default is what is built in."""
 
-    replicas: tuple[str, ...] = ("postgres", "s3", "railway", "aws", "volume", "valkey", "git", "container")
-    surfaces: tuple[str, ...] = ("files", "http", "sql", "s3", "shell", "valkey", "aws", "git", "docker")
+    replicas: tuple[str, ...] = (
+        "postgres",
+        "mariadb",
+        "s3",
+        "railway",
+        "aws",
+        "volume",
+        "valkey",
+        "git",
+        "container",
+    )
+    surfaces: tuple[str, ...] = (
+        "files",
+        "http",
+        "sql",
+        "s3",
+        "shell",
+        "valkey",
+        "mariadb",
+        "aws",
+        "git",
+        "docker",
+    )
     backups: tuple[str, ...] = (
         "railway-volume-backup",
         "rds-snapshots",
@@ -41,6 +62,8 @@ class Known:
         "valkey-rdb",
         "valkey-aof",
         "git-bundle",
+        "mariadb-dump",
+        "mariadb-binlogs",
     )
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (

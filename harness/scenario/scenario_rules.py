@@ -12,6 +12,7 @@ from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
     ItemService,
+    MariadbService,
     OtherService,
     PostgresService,
     Scenario,
@@ -21,7 +22,14 @@ from harness.scenario.models import (
 )
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, nearest
-from harness.scenario.stack_rules import ITEMS, objective_findings, repeated, wrong_principal, wrong_service
+from harness.scenario.stack_rules import (
+    ITEMS,
+    SQL,
+    objective_findings,
+    repeated,
+    wrong_principal,
+    wrong_service,
+)
 from harness.scenario.tightening import loosened, names_in_force, tightened
 
 FILES, SHELL = "files", "shell"
@@ -33,6 +41,7 @@ VERBS = {
     "sql": ("query", "execute"),
     "valkey": ("command",),
     "docker": ("ps", "volume-ls", "rm", "volume-rm", "volume-prune", "system-prune", "compose-down"),
+    "mariadb": ("query", "execute"),
     "s3": (
         "list",
         "get",
@@ -52,6 +61,7 @@ SPEAKS = {
     "s3": "s3",
     "aws": "aws",
     "valkey": "valkey",
+    "mariadb": "mariadb",
     "git": "git",
     "docker": "container",
 }
@@ -115,7 +125,7 @@ def _services(case: Case) -> Iterator[Finding]:
         named = {"history": scenario.history.service, **named}
     for part, name in named.items():
         path: KeyPath = (part, "service")
-        yield from wrong_service(case.stack, name, ("postgres", *ITEMS), path)
+        yield from wrong_service(case.stack, name, (*SQL, *ITEMS), path)
         service = case.stack.services.get(name)
         if isinstance(service, ItemService) and not service.collections:
             yield Finding(
@@ -123,7 +133,7 @@ def _services(case: Case) -> Iterator[Finding]:
                 f"{name!r} has no collections, so nothing could be found missing",
                 f"list collections under services.{name} of the stack",
             )
-        if isinstance(service, PostgresService) and not service.tables:
+        if isinstance(service, PostgresService | MariadbService) and not service.tables:
             yield Finding(
                 path,
                 f"{name!r} has no tracked tables, so nothing could be found missing",
@@ -170,6 +180,12 @@ def _sql_only(case: Case) -> Iterator[Finding]:
                     "leave it out: its past is made up, `rows` items of `size` bytes",
                     of_key=True,
                 )
+    for service, of in (
+        (history.service if history else "", "exports"),
+        (scenario.recover.service, "recover"),
+    ):
+        if isinstance(case.stack.services.get(service), MariadbService):
+            yield from _postgres_only(scenario, service, of)
     if isinstance(case.stack.services.get(scenario.recover.service), ItemService):
         wrong = {
             ("recover", "reconstruct"): scenario.recover.reconstruct,
@@ -180,6 +196,18 @@ def _sql_only(case: Case) -> Iterator[Finding]:
             if value is not None:
                 message = f"{scenario.recover.service!r} does not speak SQL"
                 yield Finding(path, message, "leave it out", of_key=True)
+
+
+def _postgres_only(scenario: Scenario, service: str, of: str) -> Iterator[Finding]:
+    """What is done in PostgreSQL's own SQL."""
+    wrong: dict[KeyPath, object] = {("recover", "reconstruct"): scenario.recover.reconstruct}
+    wrong[("recover", "run")] = scenario.recover.run
+    if of == "exports":
+        wrong = {("history", "exports"): exports_of(scenario)}
+    for path, value in wrong.items():
+        if value:
+            message = f"{service!r} is of kind mariadb; only postgres can do that"
+            yield Finding(path, message, "leave it out", of_key=True)
 
 
 def _exports(case: Case) -> Iterator[Finding]:

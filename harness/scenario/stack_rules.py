@@ -33,6 +33,7 @@ from harness.scenario.problems import BUILT_IN, Finding, Known, nearest
 RESERVED = (OPERATOR, APPLICATION)
 ROLES = {
     "postgres": ("owner", "writer", "reader"),
+    "mariadb": ("owner", "writer", "reader", "admin"),
     "s3": ("admin", "writer", "reader"),
     "volume": ("writer", "reader"),
     "git": ("writer", "reader"),
@@ -41,6 +42,9 @@ ROLES = {
 }
 HOLDING_VOLUMES = ("railway", "aws", "volume")
 """The kinds of service that the data of a database can lie on."""
+
+SQL = ("postgres", "mariadb")
+"""The kinds of service that speak SQL."""
 
 ITEMS = ("volume", "valkey", "git")
 """The kinds of service that hold items."""
@@ -60,6 +64,8 @@ SOURCES = {
     "valkey-rdb": "valkey",
     "valkey-aof": "valkey",
     "git-bundle": "git",
+    "mariadb-dump": "mariadb",
+    "mariadb-binlogs": "mariadb",
 }
 """The kind of service that each backup tool is for."""
 

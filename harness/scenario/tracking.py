@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import Problem
-from harness.scenario.models import LoadedScenario, PostgresService
+from harness.scenario.models import LoadedScenario, MariadbService, PostgresService
 from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.problems import nearest
 from harness.scenario.whereabouts import place_of
@@ -16,11 +16,11 @@ def misnamed(loaded: LoadedScenario, service: str, columns: Mapping[str, Sequenc
 
     Args:
         loaded: the scenario.
-        service: of kind postgres.
+        service: one that speaks SQL.
         columns: of each table that there is, as the database names them.
     """
     model = loaded.stack.services[service]
-    if not isinstance(model, PostgresService):
+    if not isinstance(model, PostgresService | MariadbService):
         return
     for table, tracked in model.tables.items():
         path: KeyPath = ("services", service, "tables", table)
@@ -35,8 +35,9 @@ def misnamed(loaded: LoadedScenario, service: str, columns: Mapping[str, Sequenc
                 yield _problem(loaded, (*path, role), message, hint, False)
 
 
-def _source(model: PostgresService) -> str:
-    return f"the dump {model.data.dump}" if model.data is not None else "the schema"
+def _source(model: PostgresService | MariadbService) -> str:
+    dump = model.data if isinstance(model, PostgresService) else None
+    return f"the dump {dump.dump}" if dump is not None else "the schema"
 
 
 def _problem(loaded: LoadedScenario, path: KeyPath, message: str, hint: str, of_key: bool) -> Problem:

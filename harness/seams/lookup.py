@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from harness.errors import UnknownDriverError
+from harness.errors import MissingToolError, UnknownDriverError
 
 DriverKind = Literal["replicas", "clients", "surfaces", "backups", "agents", "objectives", "reporters"]
 
@@ -27,6 +27,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "valkey": "harness.replicas.valkey:ValkeyReplica",
         "git": "harness.replicas.git:GitReplica",
         "container": "harness.replicas.containers.container:ContainerReplica",
+        "mariadb": "harness.replicas.mariadb:MariadbReplica",
         "files": "harness.replicas.files:WorkspaceReplica",
     },
     "clients": {
@@ -41,6 +42,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "s3": "harness.surfaces.s3:S3Surface",
         "shell": "harness.surfaces.shell:ShellSurface",
         "valkey": "harness.surfaces.valkey:ValkeySurface",
+        "mariadb": "harness.surfaces.mariadb:MariadbSurface",
         "aws": "harness.surfaces.aws:AwsSurface",
         "git": "harness.surfaces.git:GitSurface",
         "docker": "harness.surfaces.docker:DockerSurface",
@@ -60,6 +62,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "valkey-rdb": "harness.backups.valkey_rdb:ValkeyRdbTool",
         "valkey-aof": "harness.backups.valkey_aof:ValkeyAofTool",
         "git-bundle": "harness.backups.git_bundle:GitBundleTool",
+        "mariadb-dump": "harness.backups.mariadb_dump:MariadbDumpTool",
+        "mariadb-binlogs": "harness.backups.mariadb_binlogs:MariadbBinlogsTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",
@@ -80,6 +84,16 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "html": "harness.render.html:HtmlReporter",
     },
 }
+
+EXTRAS = {
+    "boto3": "aws",
+    "flask": "aws",
+    "moto": "aws",
+    "pymysql": "mariadb",
+    "testcontainers": "docker",
+    "valkey": "valkey",
+}
+"""The extra of our own distribution that brings each package."""
 
 
 Provider = Literal["embedded", "docker"]
@@ -116,11 +130,11 @@ def lookup(kind: DriverKind, name: str) -> Any:
     Raises:
         UnknownDriverError: nobody offers it; names the nearest ones. Or what a third party offers under
             that name cannot be imported.
+        MissingToolError: it needs a package that comes with an extra.
     """
     target = BUILT_IN[kind].get(name) or (CONTAINERS.get(name) if kind == "replicas" else None)
     if target is not None:
-        module, _, attribute = target.partition(":")
-        return getattr(import_module(module), attribute)
+        return _built_in(name, target)
     point = _third_party(kind).get(name)
     if point is not None:
         return _load(point)
@@ -129,6 +143,20 @@ def lookup(kind: DriverKind, name: str) -> Any:
         f"no driver of kind {kind!r} is called {name!r}",
         hint=f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names(kind))}",
     )
+
+
+def _built_in(name: str, target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise MissingToolError(
+            f"{name} needs the package {package}, which is not installed",
+            hint=f"pip install 'ninelives[{EXTRAS[package]}]'",
+        ) from error
 
 
 def _load(point: EntryPoint) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore
+from typing import Protocol
 
 import psycopg
 from gevent import Timeout  # type: ignore[import-untyped]
 from psycopg.pq import TransactionStatus
 
-from harness.seams.postgres_client import HASH_SETTINGS, Connection, connect
+from harness.seams.postgres_client import HASH_SETTINGS, Connection, Row, connect
 from harness.workload.assignment import Access
 
 MOST = 50
@@ -28,12 +29,35 @@ class PausedError(psycopg.OperationalError):
     """The service is being recovered; nothing is to be sent to it."""
 
 
+class SqlConnections(Protocol):
+    """Connections to a database that speaks SQL, of whatever kind."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What its client raises when the server or the line to it does wrong."""
+        ...
+
+    def read(self, statement: str, values: Sequence[object]) -> list[Row]:
+        """Rows of a query, outside of any transaction."""
+        ...
+
+    def pause(self) -> None:
+        """Lend none any more, and none that exists now ever again."""
+        ...
+
+    def resume(self) -> None:
+        """Lend again."""
+        ...
+
+
 class Connections:
-    """Lends connections, each to one user at a time. What comes back broken is thrown away.
+    """Lends connections to PostgreSQL, each to one user at a time. What comes back broken is thrown away.
 
     Args:
         access: the database, and who the application is.
     """
+
+    errors = (psycopg.Error,)
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -62,6 +86,15 @@ class Connections:
                     self._idle.append(connection)
                 else:
                     _throw_away(connection)
+
+    def read(self, statement: str, values: Sequence[object]) -> list[Row]:
+        """Rows of a query, outside of any transaction.
+
+        Raises:
+            psycopg.Error: the server or the line to it does wrong.
+        """
+        with self.lend() as connection, answer_in_time():
+            return connection.execute(statement.encode(), values or None).fetchall()
 
     def pause(self) -> None:
         """Lend none any more, and none that exists now ever again: another server is about to answer."""

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import gevent  # type: ignore[import-untyped]
-import psycopg
 from locust import User
 from locust.env import Environment
 from locust.exception import RescheduleTask, StopUser
@@ -18,7 +17,7 @@ from harness.errors import JournalError
 from harness.journal.ledger import Operation, Write
 from harness.seams.items import ItemClient, ItemRefusedError, ItemUnansweredError
 from harness.seams.postgres_client import Row
-from harness.workload.connections import answer_in_time
+from harness.workload.postgres import PostgresTransaction
 from harness.workload.store import Store
 from harness.workload.transaction import Transaction
 from harness.workload.work import Work
@@ -85,7 +84,7 @@ class LedgerUser(User):
         Raises:
             WorkloadError: a table is not tracked.
         """
-        transaction = Transaction(self._work, str(self.number))
+        transaction = self._transaction()
         began = self._now()
         try:
             with transaction:
@@ -163,6 +162,14 @@ class LedgerUser(User):
         self._report("item", op, began, error)
         return error is None
 
+    def _transaction(self) -> Transaction:
+        if self._work.assignment.database.kind != "mariadb":
+            return PostgresTransaction(self._work, str(self.number))
+        # Whoever has no MariaDB need not have its client either.
+        from harness.workload.mariadb import MariadbTransaction
+
+        return MariadbTransaction(self._work, str(self.number))
+
     def read(self, statement: str, *values: object) -> list[Row]:
         """Rows of a query, outside of any transaction. When the database does not answer, the task ends.
 
@@ -175,10 +182,10 @@ class LedgerUser(User):
                 user's next task, as after a return.
         """
         began = self._now()
+        connections = self._work.connections
         try:
-            with self._work.connections.lend() as connection, answer_in_time():
-                rows = connection.execute(statement.encode(), values or None).fetchall()
-        except psycopg.Error as error:
+            rows = connections.read(statement, values)
+        except connections.errors as error:
             self._failed = True
             self._report("SQL", "read", began, error)
             raise RescheduleTask from error

@@ -13,8 +13,8 @@ from harness.journal.ledger import LedgerWriter
 from harness.seams.items import ItemClient, ItemClientFactory
 from harness.seams.lookup import lookup, names
 from harness.seams.s3_client import open_client
-from harness.workload.assignment import Assignment
-from harness.workload.connections import Connections
+from harness.workload.assignment import Access, Assignment
+from harness.workload.connections import Connections, SqlConnections
 from harness.workload.item_clients import ItemClients
 from harness.workload.store import Store
 
@@ -45,7 +45,7 @@ class Work:
         self.assignment = assignment
         self.clock = clock
         self.ledger = LedgerWriter(assignment.ledger, clock)
-        self.connections = Connections(assignment.database)
+        self.connections = _connections(assignment.database)
         self.items = ItemClients(self._open_item_client)
         self.gate = Event()
         self._give_up = give_up
@@ -131,3 +131,12 @@ class Work:
         log.critical("%s", error.message)
         self.pause()
         self._give_up()
+
+
+def _connections(access: Access) -> SqlConnections:
+    if access.kind != "mariadb":
+        return Connections(access)
+    # Whoever has no MariaDB need not have its client either.
+    from harness.workload.mariadb import MariadbConnections
+
+    return MariadbConnections(access)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from harness.contracts import POSTGRES, THINGS, BackupContract, Bench, ItemThings
+from harness.contracts import MARIADB, POSTGRES, THINGS, BackupContract, Bench, ItemThings, SqlThings
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, RecoveryPoint
 from harness.seams.aws_client import open_aws_client
@@ -160,6 +160,32 @@ class TestGitBundle(InBucket):
         "services": {"code": {"kind": "git", "collections": ["things"]}, "vault": PLAIN},
         "protections": {
             "copies": {"tool": "git-bundle", "of": "code", "to": "vault", "every": "1d", "keep": 7}
+        },
+    }
+
+
+@pytest.mark.mariadb
+@pytest.mark.slow
+class TestMariadbDump(InBucket):
+    content = SqlThings(MARIADB)
+    files = {SCHEMA_FILE: MARIADB.schema}
+    stack = {
+        "services": {"shop": {"kind": "mariadb", **THINGS}, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "mariadb-dump", "of": "shop", "to": "vault", "every": "1d", "keep": 7}
+        },
+    }
+
+
+@pytest.mark.mariadb
+@pytest.mark.slow
+class TestMariadbBinlogs(InBucket):
+    content = SqlThings(MARIADB)
+    files = {SCHEMA_FILE: MARIADB.schema}
+    stack = {
+        "services": {"shop": {"kind": "mariadb", **THINGS}, "vault": PLAIN},
+        "protections": {
+            "copies": {"tool": "mariadb-binlogs", "of": "shop", "to": "vault", "every": "1d", "keep": 7}
         },
     }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.contracts import THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
+from harness.contracts import MARIADB, THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
+from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.drivers import Store
 from harness.seams.s3_client import open_client
@@ -46,6 +47,17 @@ class TestPostgresInContainer(TestPostgres):
 @pytest.mark.docker
 class TestPostgresInContainerOnVolume(TestPostgresOnVolume):
     provider = "docker"
+
+
+@pytest.mark.mariadb
+class TestMariadb(Here, DatabaseContract):
+    service = "shop"
+    dialect = MARIADB
+    files = {SCHEMA_FILE: MARIADB.schema}
+    stack = {
+        "services": {"shop": {"kind": "mariadb", **THINGS}},
+        "principals": {"owner": {"grants": {"shop": "owner"}}, "reader": {"grants": {"shop": "reader"}}},
+    }
 
 
 class TestVolume(Here, ItemStoreContract):

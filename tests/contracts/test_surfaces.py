@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from itertools import count
 
+import pytest
+
 from harness.contracts import THINGS, Attempt, Bench, SurfaceContract
-from harness.contracts.things import POSTGRES, SCHEMA_FILE
+from harness.contracts.things import MARIADB, POSTGRES, SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.aws_client import open_aws_client
 from harness.seams.s3_client import open_client
@@ -100,6 +102,25 @@ class TestValkey(Here, SurfaceContract):
 
     def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
         return Attempt("command", {"command": ["DELETE", "old"]})
+
+
+@pytest.mark.mariadb
+class TestMariadb(Here, SurfaceContract):
+    surface, service, may, may_not = "mariadb", "shop", "owner", "reader"
+    stack = {
+        "services": {"shop": {"kind": "mariadb", **THINGS}},
+        "principals": {"owner": {"grants": {"shop": "owner"}}, "reader": {"grants": {"shop": "reader"}}},
+    }
+    files = {SCHEMA_FILE: MARIADB.schema}
+    look = Attempt("query", {"statement": "SELECT count(*) FROM things"})
+
+    def harm(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        name = f"old_{next(NUMBERS)}"
+        bench.database("shop").execute(endpoint, f"CREATE TABLE {name} (id INT)", {})
+        return Attempt("execute", {"statement": f"DROP TABLE {name}"})
+
+    def miss(self, bench: Bench, endpoint: Endpoint) -> Attempt:
+        return Attempt("execute", {"statement": "DROP TABLE tings"})
 
 
 class TestS3(Here, SurfaceContract):

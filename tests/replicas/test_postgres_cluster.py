@@ -14,8 +14,8 @@ import pytest
 
 from harness.errors import ProvisionError
 from harness.facts import Lease, Secret
+from harness.replicas.cache import prepared
 from harness.replicas.postgres import PostgresReplica
-from harness.replicas.postgres.cache import prepared
 from harness.replicas.postgres.cluster import clone_cluster
 from harness.replicas.postgres.programs import require_reach, server_programs
 from harness.replicas.postgres.roles import scram_verifier

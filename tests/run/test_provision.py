@@ -52,9 +52,15 @@ class StubReplica:
 
 def ground_of(journal: Journal, sandbox: Any, **replicas: StubReplica) -> Ground:
     services = {name: SimpleNamespace(kind="postgres") for name in replicas}
-    loaded = SimpleNamespace(stack=SimpleNamespace(services=services, protections={}), folder=Path())
+    scenario = SimpleNamespace(recover=SimpleNamespace(assume=()))
+    stack = SimpleNamespace(services=services, protections={})
+    loaded = SimpleNamespace(stack=stack, scenario=scenario, folder=Path())
     plan: Any = SimpleNamespace(
-        replicas=replicas, requires=dict.fromkeys(replicas, ()), backups={}, loaded=loaded
+        drivers=dict.fromkeys(replicas, "postgres"),
+        replicas=replicas,
+        requires=dict.fromkeys(replicas, ()),
+        backups={},
+        loaded=loaded,
     )
     return Ground(plan, sandbox, journal, SystemClock())
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.errors import ProvisionError
 from harness.facts import OPERATOR, Credential
-from harness.replicas.postgres.cache import discard, prepared
+from harness.replicas.cache import discard, prepared
 from harness.replicas.postgres.programs import require_reach, server_programs, wheel_version
 from harness.replicas.postgres.roles import (
     MAINTENANCE_DATABASE,

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import ProvisionError
-from harness.replicas.postgres.cache import prepared
+from harness.replicas.cache import prepared
 from harness.sandbox import Account, Sandbox
 from harness.seams.postgres_tools import PACKAGE, installation
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.clock import Clock
 from harness.errors import ProvisionError
 from harness.facts import OPERATOR, Lease
+from harness.replicas.cache import discard, prepared
 from harness.replicas.containers.engine import Recipe, Started, declared_volumes, image_id, start, stop
-from harness.replicas.postgres.cache import discard, prepared
 from harness.replicas.postgres.roles import PREPARE_CLUSTER, PREPARE_DATABASE, PREPARED_DATABASE
 from harness.sandbox import Sandbox
 

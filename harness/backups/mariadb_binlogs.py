@@ -1,0 +1,107 @@
+"""Dumps of a MariaDB database, and the binary logs on the server's own disk that follow each of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from harness.backups.mariadb_dump import ENDED, LOG, OFFSET, MariadbDumpTool, Moment, feed
+from harness.backups.object_store import Doom, StoredVersion
+from harness.errors import RestoreError
+from harness.facts import Endpoint, RecoveryPoint
+from harness.seams.drivers import PartTimer, Vessel
+from harness.seams.mariadb_tools import binary
+
+MAGIC = b"\xfebin"
+"""What every binary log begins with."""
+
+INDEX = "binlog.index"
+
+
+class MariadbBinlogsTool(MariadbDumpTool):
+    """Logical dumps of a MariaDB database, and the server's own binary logs from each of them on.
+
+    A dump whose log is still on the server's disk can be brought forward to the second before the harm; one
+    whose log was purged or reset is a dump and nothing more.
+    """
+
+    tool = "mariadb-binlogs"
+
+    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
+        """The dump and everything that was logged since, the harm too."""
+        return self.restore_to(point, into, mark, None)
+
+    def restore_to(
+        self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
+    ) -> Endpoint:
+        """The dump and what was logged before the second of ``until``; see ``PointInTime``."""
+        endpoint = super().restore(point, into, mark)
+        if point.kind == "continuous":
+            mark("replay")
+            script = into.lease.directory / "replay.sql"
+            self._decode(self._moment(self._find(point)), script, until)
+            feed(self._setting.sandbox, endpoint, script)
+            script.unlink()
+        return endpoint
+
+    def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
+        point = super()._point(version, taken, doom)
+        if not self._following(self._moment(version)):
+            return point
+        changes = {"kind": "continuous", "covers_until": self._now(), "shares_fate": True}
+        return point.model_copy(update=changes)
+
+    def _moment(self, version: StoredVersion) -> Moment | None:
+        noted = self._store.facts(version).metadata
+        if not {LOG, OFFSET, ENDED} <= noted.keys():
+            return None
+        return Moment(noted[LOG], int(noted[OFFSET]), datetime.fromisoformat(noted[ENDED]))
+
+    def _following(self, taken: Moment | None) -> tuple[Path, ...]:
+        """The logs that follow a dump, in order; none when they do not go back to it."""
+        index = self._source.path / INDEX
+        if taken is None or not index.is_file():
+            return ()
+        logs = [self._source.path / line for line in index.read_text(encoding="utf-8").split()]
+        names = [log.name for log in logs]
+        if taken.log not in names or not _is_in(taken, logs[names.index(taken.log)]):
+            return ()
+        return tuple(logs[names.index(taken.log) :])
+
+    def _decode(self, taken: Moment | None, script: Path, until: datetime | None) -> None:
+        """Write what was logged since a dump as statements.
+
+        Raises:
+            RestoreError: a log is gone, or cannot be read.
+        """
+        logs = self._following(taken)
+        if taken is None or not logs:
+            raise RestoreError(
+                f"the binary logs of {self._source.service} do not go back to the dump",
+                hint="they were purged or reset; the dump alone may do",
+            )
+        options = [
+            "--no-defaults",
+            f"--start-position={taken.offset}",
+            "--skip-gtid-strict-mode",
+            f"--database={self._source.name}",
+            f"--result-file={script}",
+        ]
+        if until is not None:
+            # The second that the harm is in is left out as a whole: the logs know no smaller unit.
+            options.append(f"--stop-datetime={until.replace(microsecond=0):%Y-%m-%d %H:%M:%S}")
+        ran = self._setting.sandbox.call([binary("mariadb-binlog"), *options, *logs])
+        if ran.returncode != 0:
+            raise RestoreError(f"mariadb-binlog failed: {ran.stderr.strip()[-500:]}", hint="see what it says")
+
+
+def _is_in(taken: Moment, log: Path) -> bool:
+    """Whether a log of that name is the one: RESET MASTER begins another under the name of the first.
+
+    A log's first event says when it was begun (MariaDB, "Format Description Event").
+    """
+    if not log.is_file() or log.stat().st_size < taken.offset:
+        return False
+    with log.open("rb") as file:
+        head = file.read(len(MAGIC) + 4)
+    return head.startswith(MAGIC) and int.from_bytes(head[len(MAGIC) :], "little") <= taken.ended.timestamp()

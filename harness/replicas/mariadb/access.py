@@ -1,0 +1,65 @@
+"""Who may do what: one account for each principal, and the statements that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha1
+from typing import Literal, get_args
+
+from harness.errors import ProvisionError
+from harness.facts import APPLICATION, OPERATOR, Credential, Secret
+from harness.scenario.models import Stack
+from harness.seams.mariadb_client import quoted
+
+MariadbGrant = Literal["owner", "writer", "reader", "admin"]
+
+PRIVILEGES: Mapping[MariadbGrant, str] = {
+    "admin": "GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION",
+    "owner": "GRANT ALL PRIVILEGES ON {database}.* TO {user}",
+    "writer": "GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO {user}",
+    "reader": "GRANT SELECT ON {database}.* TO {user}",
+}
+"""What a grant means to MariaDB. Only an admin may purge binary logs or drop other databases."""
+
+
+def grants(stack: Stack, service: str) -> dict[str, MariadbGrant]:
+    """The grant of every principal that has one on ``service``, and of the harness's own identities.
+
+    Raises:
+        ProvisionError: a grant that MariaDB does not know.
+    """
+    found: dict[str, MariadbGrant] = {OPERATOR: "admin", APPLICATION: "writer"}
+    for name, principal in stack.principals.items():
+        grant = principal.grants.get(service)
+        if grant is None:
+            continue
+        if not isinstance(grant, str):
+            raise ProvisionError(
+                f"{name} cannot have the grant {grant!r} on the mariadb service {service}",
+                hint=f"it knows the grants {', '.join(get_args(MariadbGrant))}",
+            )
+        found[name] = grant
+    return found
+
+
+def mint(granted: Mapping[str, MariadbGrant]) -> dict[str, Credential]:
+    """A password for each of them."""
+    return {name: Credential(name, "password", name, Secret.mint()) for name in granted}
+
+
+def set_up(
+    database: str, granted: Mapping[str, MariadbGrant], credentials: Mapping[str, Credential]
+) -> Iterator[str]:
+    """Statements that make the database and the accounts, and hold digests in place of passwords."""
+    yield f"CREATE DATABASE {quoted(database)} CHARACTER SET utf8mb4"
+    yield "FLUSH PRIVILEGES"  # a server that only reads statements knows of no accounts before
+    for name, grant in granted.items():
+        user = f"'{name}'@'127.0.0.1'"
+        yield f"CREATE USER {user} IDENTIFIED BY PASSWORD '{_digest(credentials[name].secret)}'"
+        yield PRIVILEGES[grant].format(database=quoted(database), user=user)
+
+
+def _digest(secret: Secret) -> str:
+    """What the server stores in place of a password (MariaDB, "mysql_native_password")."""
+    once = sha1(secret.reveal().encode(), usedforsecurity=False).digest()
+    return "*" + sha1(once, usedforsecurity=False).hexdigest().upper()

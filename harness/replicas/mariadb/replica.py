@@ -1,0 +1,321 @@
+"""A disposable MariaDB server: real, on loopback, with an account for every principal."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pymysql.cursors import SSCursor
+
+from harness.errors import DatabaseError, ProvisionError, RestoreError, ScenarioFileError, StatementError
+from harness.facts import Endpoint, Fingerprint, Lease, Resource
+from harness.replicas.leases import reap, stop
+from harness.replicas.mariadb import access
+from harness.replicas.mariadb.script import first_lines, render
+from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server, clone, feed
+from harness.replicas.mariadb.session import session
+from harness.sandbox import LOOPBACK, free_port
+from harness.scenario.models import MariadbService, Stack
+from harness.seams.drivers import Row, Setting, Vessel
+from harness.seams.items import fingerprint_of
+from harness.seams.mariadb_client import columns_of, instant, quoted, row_hash, signed
+
+DATA = "data"
+START_SECONDS = 120.0
+PROBE_SECONDS = 1.0
+OWN_DATABASES = ("information_schema", "mysql", "performance_schema", "sys")
+DESCRIBED = ("version", "innodb_flush_log_at_trx_commit", "sync_binlog", "binlog_format")
+TABLES = """
+    SELECT table_schema, table_name FROM information_schema.tables
+    WHERE table_schema NOT IN %s AND table_type = 'BASE TABLE' ORDER BY 1, 2
+"""
+
+
+@dataclass
+class MariadbReplica:
+    """Replicas of kind ``mariadb``.
+
+    Attributes:
+        choose_port: gives a port to try; a server that finds it taken is given another.
+    """
+
+    choose_port: Callable[[], int] = free_port
+    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+
+    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
+        """Nothing else must be there first."""
+        del stack, service
+        return ()
+
+    def provision(self, lease: Lease, setting: Setting) -> Endpoint:
+        """Bring up a server with the service's accounts, database and schema.
+
+        Raises:
+            ProvisionError: no port, a grant that MariaDB does not have, or no room.
+            ScenarioFileError: a schema that MariaDB does not take.
+            MissingToolError: there is no MariaDB on this machine.
+        """
+        spec = _spec(setting.stack, lease.service)
+        place = Endpoint(
+            lease=lease,
+            kind=spec.kind,
+            host=LOOPBACK,
+            port=0,
+            name=lease.service.replace("-", "_"),
+            environment=spec.environment,
+            path=lease.directory / DATA,
+            credentials=access.mint(access.grants(setting.stack, lease.service)),
+        )
+        _make_place(place, setting)
+        try:
+            endpoint = self.serve(place, setting, self.choose_port, START_SECONDS)
+        except RestoreError as error:
+            raise ProvisionError(error.message, hint=f"its log is {lease.directory / LOG_FILE}") from error
+        if spec.schema_ is not None:
+            self._create_schema(endpoint, setting.folder / spec.schema_)
+        return endpoint
+
+    def serve(
+        self, place: Endpoint, setting: Setting, choose_port: Callable[[], int], timeout: float
+    ) -> Endpoint:
+        """Start a server on what lies in a place, or on a prepared, empty directory if nothing does.
+
+        Raises:
+            RestoreError: it does not start from that.
+        """
+        if not any(place.path.iterdir()):
+            clone(setting.sandbox, place.path)
+            granted = access.grants(setting.stack, place.service)
+            feed(setting.sandbox, place.path, access.set_up(place.name, granted, place.credentials))
+        setting.sandbox.give(place.path)
+        server = Server(place.lease, place.path, setting.sandbox, setting.clock)
+        endpoint, self._processes[place.lease] = server.serve(place, choose_port, timeout=timeout)
+        return endpoint
+
+    def destroy(self, lease: Lease) -> None:
+        """Leave no process and no file. Idempotent; works from the lease alone.
+
+        Raises:
+            LeftoverError: a process does not die, or a file cannot be removed.
+        """
+        reap(lease)
+        self._bury(lease)
+
+    def read_marker(self, endpoint: Endpoint) -> str:
+        """The marker of the lease, as the server itself tells it.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with session(endpoint, database="") as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT @@{MARKER_SETTING}")
+            row = cursor.fetchone()
+        return str(row[0]) if row else ""
+
+    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
+        """Its databases and tables. Empty when it does not answer."""
+        try:
+            with session(endpoint, database="") as connection, connection.cursor() as cursor:
+                cursor.execute("SHOW DATABASES")
+                databases = [str(name) for (name,) in cursor.fetchall() if name not in OWN_DATABASES]
+                cursor.execute(TABLES, (OWN_DATABASES,))
+                tables = [_named(endpoint, str(schema), str(name)) for schema, name in cursor.fetchall()]
+        except DatabaseError:
+            return ()
+        found = [("database", name) for name in databases] + [("table", name) for name in tables]
+        return tuple(
+            Resource(service=endpoint.service, kind=kind, name=name, environment=endpoint.environment)
+            for kind, name in found
+        )
+
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Version, and the settings that decide what a commit costs and survives.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with session(endpoint, database="") as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW VARIABLES WHERE Variable_name IN %s", (DESCRIBED,))
+            settings = {str(name): str(value) for name, value in cursor.fetchall()}
+        version = settings.pop("version")
+        return {"version": f"MariaDB {version}", **settings}
+
+    def probe(self, endpoint: Endpoint) -> None:
+        """Ask its own database for something, on a new connection, within a second.
+
+        Raises:
+            DatabaseError: there is no answer.
+        """
+        with session(endpoint, seconds=PROBE_SECONDS) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW TABLES")
+
+    def alive(self, endpoint: Endpoint) -> bool:
+        """Whether ``probe`` gets an answer."""
+        try:
+            self.probe(endpoint)
+        except DatabaseError:
+            return False
+        return True
+
+    def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
+        """Run a SQL file as the operator, in one transaction as far as its statements let it.
+
+        Args:
+            endpoint: of the database.
+            script: any number of statements; ``:name`` stands for a value, quoted as a literal.
+            values: by name.
+
+        Raises:
+            DatabaseError: it does not answer, refused a statement, or a name has no value.
+        """
+        done = 0
+        try:
+            with session(endpoint) as connection, connection.cursor() as cursor:
+                cursor.execute(render(script, values, connection))
+                done = 1
+                while cursor.nextset():
+                    done += 1
+        except StatementError as error:
+            begins = first_lines(script)
+            if error.line is not None and done < len(begins):
+                error.line += begins[done] - 1
+            raise
+
+    def query(
+        self, endpoint: Endpoint, statement: str, values: Mapping[str, object]
+    ) -> Sequence[tuple[object, ...]]:
+        """Rows of one statement, as the operator; arguments and errors as for ``execute``."""
+        with session(endpoint) as connection, connection.cursor() as cursor:
+            cursor.execute(render(statement, values, connection))
+            return list(cursor.fetchall())
+
+    def fingerprint(self, endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
+        """The content of some tables; nobody may write to them meanwhile.
+
+        Raises:
+            DatabaseError: it does not answer, or a table is missing.
+        """
+        return fingerprint_of((table, self._hashes(endpoint, table)) for table in tables)
+
+    def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
+        """Every row of a tracked table, in key order.
+
+        Raises:
+            DatabaseError: it does not answer, or the table or a column is missing.
+        """
+        told = quoted(time) if time is not None else "NULL"
+        for row_key, digits, at in self._read(
+            endpoint, table, f"CAST({quoted(key)} AS CHAR)", told, quoted(key)
+        ):
+            yield Row(str(row_key), signed(str(digits)), instant(at))
+
+    def fence(self, endpoint: Endpoint) -> None:
+        """Stop the server, so that it acknowledges nothing more; its files stay. Idempotent.
+
+        Raises:
+            LeftoverError: it does not die.
+        """
+        stop(endpoint.lease)
+        self._bury(endpoint.lease)
+
+    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
+        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
+        place = _moved(like, lease)
+        _make_place(place, setting)
+        choose_port = (lambda: like.port) if replace else self.choose_port
+        return MariadbVessel(self, lease, place.path, like, setting, choose_port)
+
+    def _hashes(self, endpoint: Endpoint, table: str) -> Iterator[tuple[str, int, None]]:
+        for key, digits, _ in self._read(endpoint, table, "''", "NULL", "NULL"):
+            yield str(key), signed(str(digits)), None
+
+    def _read(
+        self, endpoint: Endpoint, table: str, key: str, time: str, order: str
+    ) -> Iterator[tuple[object, ...]]:
+        with session(endpoint, cursor=SSCursor) as connection:
+            columns = columns_of(connection, endpoint.name, table)
+            if not columns:
+                raise DatabaseError(
+                    f"{endpoint.service}: there is no table {table!r}",
+                    hint="it was dropped, or never restored",
+                )
+            with connection.cursor() as cursor:
+                wanted = f"{key}, {row_hash(columns)}, {time}"
+                cursor.execute(f"SELECT {wanted} FROM {quoted(table)} ORDER BY {order}")  # noqa: S608 - quoted
+                while batch := cursor.fetchmany(1000):
+                    yield from batch
+
+    def _create_schema(self, endpoint: Endpoint, file: Path) -> None:
+        try:
+            self.execute(endpoint, file.read_text(encoding="utf-8"), {})
+        except StatementError as error:
+            line = f":{error.line}" if error.line else ""
+            raise ScenarioFileError(
+                f"{file}{line}: the database refuses the schema of {endpoint.service}: {error.reason}",
+                hint="it must be plain SQL for MariaDB; no commands of its client",
+            ) from error
+
+    def _bury(self, lease: Lease) -> None:
+        process = self._processes.pop(lease, None)
+        if process is not None:
+            process.poll()
+
+
+@dataclass(frozen=True)
+class MariadbVessel:
+    """A data directory, and the server that is started on what a restore puts there.
+
+    Attributes:
+        replica: starts it.
+        lease: of the new replica.
+        directory: empty; the account that the server runs as owns it.
+        like: the endpoint whose database and accounts it takes on.
+        setting: what it is provisioned into.
+        choose_port: gives its port.
+    """
+
+    replica: MariadbReplica
+    lease: Lease
+    directory: Path
+    like: Endpoint
+    setting: Setting
+    choose_port: Callable[[], int]
+
+    def start(self, settings: Mapping[str, str] | None = None, *, timeout: float = 600.0) -> Endpoint:
+        """Start a server on what lies there; see ``harness.seams.drivers.Vessel``."""
+        del settings
+        return self.replica.serve(_moved(self.like, self.lease), self.setting, self.choose_port, timeout)
+
+    def discard(self) -> None:
+        """Stop it and remove everything. Idempotent."""
+        self.replica.destroy(self.lease)
+
+
+def _named(endpoint: Endpoint, schema: str, table: str) -> str:
+    """A table of the service's own database by its name alone."""
+    return table if schema == endpoint.name else f"{schema}.{table}"
+
+
+def _as_text(column: str) -> str:
+    return f"CAST({quoted(column)} AS CHAR)"
+
+
+def _moved(like: Endpoint, lease: Lease) -> Endpoint:
+    return replace(like, lease=lease, path=lease.directory / DATA)
+
+
+def _make_place(place: Endpoint, setting: Setting) -> None:
+    place.path.mkdir(parents=True, mode=0o700)
+    place.lease.directory.chmod(0o711)
+    setting.sandbox.give(place.path)
+
+
+def _spec(stack: Stack, service: str) -> MariadbService:
+    spec = stack.services.get(service)
+    if isinstance(spec, MariadbService):
+        return spec
+    raise ProvisionError(
+        f"{service!r} is not a service of kind mariadb in this stack", hint="see `services` in the stack file"
+    )

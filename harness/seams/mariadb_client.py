@@ -1,0 +1,96 @@
+"""Connections to a replica's MariaDB, and how the hash of a row is computed there.
+
+Surfaces, workload, replicas and backup tools may not import each other, so they meet here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.cursors import Cursor
+
+from harness.facts import Credential, Endpoint
+from harness.sandbox import LOOPBACK
+
+SECONDS = 10.0
+
+Connection = pymysql.connections.Connection
+Row = tuple[object, ...]
+
+COLUMNS = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = %s ORDER BY table_name, ordinal_position
+"""
+
+
+def connect(
+    endpoint: Endpoint,
+    credential: Credential,
+    *,
+    database: str | None = None,
+    seconds: float = SECONDS,
+    statement_seconds: float | None = None,
+    cursor: type[Cursor] = Cursor,
+) -> Connection[Cursor]:
+    """A connection of one principal, outside of any transaction; nothing of the user's environment is read.
+
+    Args:
+        endpoint: of a replica of kind ``mariadb``.
+        credential: whose.
+        database: another one than the endpoint's own; empty for none.
+        seconds: for connecting.
+        statement_seconds: for one answer; None for as long as it takes.
+        cursor: of what class its cursors are.
+
+    Raises:
+        pymysql.Error: there is no connecting.
+    """
+    name = endpoint.name if database is None else database
+    return pymysql.connect(
+        host=LOOPBACK,
+        port=endpoint.port,
+        user=credential.name,
+        password=credential.secret.reveal(),
+        database=name or None,
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=seconds,
+        read_timeout=statement_seconds,
+        write_timeout=statement_seconds,
+        client_flag=CLIENT.MULTI_STATEMENTS,
+        init_command="SET time_zone = '+00:00'",
+        local_infile=False,
+        ssl_disabled=True,
+        cursorclass=cursor,
+    )
+
+
+def quoted(name: str) -> str:
+    """An identifier as it stands in a statement."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def columns_of(connection: Connection[Cursor], database: str, table: str) -> tuple[str, ...]:
+    """The names of a table's columns, in their order; empty when there is no such table."""
+    with connection.cursor() as cursor:
+        cursor.execute(COLUMNS, (database,))
+        return tuple(str(column) for name, column in cursor.fetchall() if name == table)
+
+
+def row_hash(columns: Sequence[str]) -> str:
+    """SQL for the first 16 hex digits of the MD5 of a whole row, NULL told from every value."""
+    values = ", ".join(f"COALESCE(HEX(CONVERT({quoted(column)} USING binary)), '-')" for column in columns)
+    return f"LEFT(MD5(CONCAT_WS(',', {values})), 16)"
+
+
+def signed(digits: str) -> int:
+    """Those digits as a signed 64-bit number."""
+    return int.from_bytes(bytes.fromhex(digits), signed=True)
+
+
+def instant(value: object) -> datetime | None:
+    """A time as the server tells it, which is UTC in these sessions; None when it is no time."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
