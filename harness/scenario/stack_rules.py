@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
+    Archive,
     AwsBackup,
     AwsService,
     CommandBackup,
@@ -353,6 +354,22 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
             yield from _in_account(stack, protection, path)
         if isinstance(protection, AwsBackup):
             yield from _vault(stack, protection, ("protections", name))
+        if isinstance(protection, Archive | VolumeSnapshot):
+            yield from _under_a_server(stack, protection.of, path)
+
+
+def _under_a_server(stack: Stack, volume: str, path: KeyPath) -> Iterator[Finding]:
+    """Copies of a volume while a server writes to it, which no server need start from."""
+    databases = [
+        repr(name)
+        for name, service in stack.services.items()
+        if isinstance(service, PostgresService) and (service.volume or "").partition("/")[0] == volume
+    ]
+    if databases:
+        message = (
+            f"a server writes to {volume!r} all the while, {', '.join(databases)}: no copy of it is whole"
+        )
+        yield Finding(path, message, "back databases up with a tool for postgres; give files another volume")
 
 
 def _not_on_railway(stack: Stack, name: str, volume: str | None, path: KeyPath) -> Iterator[Finding]:

@@ -79,7 +79,10 @@ class Provisioning:
         else:
             data = self._volume(self.spec.volume) / DATA
             note_place(self.lease, data)
-            open_up(data.parent)
+            if not data.parent.exists():
+                # A folder of a tree of files: the server's own, so that it can make its data directory.
+                data.parent.mkdir(parents=True)
+                self.setting.sandbox.give(data.parent)
         spread_out(data.parent)
         return data
 
@@ -143,13 +146,6 @@ class Provisioning:
             ) from error
         except DatabaseError as error:
             raise ProvisionError(error.message, hint=error.hint) from error
-
-
-def open_up(folder: Path) -> None:
-    """Make a place that the server's account can get to, whatever the umask; leave one that is there be."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        folder.chmod(0o711)
 
 
 def refuse_files(data: Path) -> None:

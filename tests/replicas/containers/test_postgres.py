@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import psycopg
@@ -15,7 +16,9 @@ from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.containers.engine import containers_of
 from harness.replicas.containers.postgres import ContainerPostgresReplica
 from harness.replicas.containers.postgres.cluster import ImageCluster
+from harness.replicas.volume import VolumeReplica
 from harness.sandbox import Sandbox
+from harness.scenario.models import Stack
 from harness.seams.container_engine import NAMESPACE, connect, objects_of, of_lease
 from harness.seams.drivers import EquippedVessel, Following
 from tests.replicas.postgres_stack import lease as make_lease
@@ -61,6 +64,24 @@ def test_it_takes_passwords_only_from_inside_too(bookings: Endpoint) -> None:
     )
     assert code != 0
     assert "no password supplied" in told
+
+
+def test_its_data_can_lie_in_a_tree_of_files(lease: Lease, sandbox: Sandbox) -> None:
+    holder, volumes = make_lease(sandbox, "disk"), VolumeReplica()
+    try:
+        disk = volumes.provision(
+            holder, setting(sandbox, Stack.model_validate({"services": {"disk": {"kind": "volume"}}}))
+        )
+        on_disk = stack("victim", volume="disk/postgresql", environment=None)
+        endpoint = REPLICA.provision(lease, setting(sandbox, on_disk, peers={"disk": disk}))
+        assert endpoint.path == disk.path / "postgresql" / "pgdata"
+        assert REPLICA.alive(endpoint)
+        shutil.rmtree(disk.path / "postgresql", ignore_errors=True)
+        assert not REPLICA.alive(endpoint)
+        REPLICA.destroy(lease)
+    finally:
+        volumes.destroy(holder)
+    assert not holder.directory.exists()
 
 
 def test_its_volume_can_be_emptied_under_the_running_server(lease: Lease, sandbox: Sandbox) -> None:
