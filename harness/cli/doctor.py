@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,7 @@ from harness.seams.mariadb_tools import PLACES
 from harness.seams.postgres_tools import binary
 from harness.surfaces.shell import UNSHARE
 
+AWS = "pip install 'ninelives[aws]'"
 LEAST_FREE = 2 * 1024**3
 """Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
 
@@ -97,6 +99,8 @@ def examine(place: Place) -> Iterator[Finding]:
     )
     mariadb = shutil.which("mariadbd", path=os.pathsep.join((os.defpath, *PLACES)))
     yield Finding("MariaDB", True, mariadb or "not there; only services of kind mariadb need it")
+    without = f"not there; only services of kind aws need it: {AWS}"
+    yield Finding("moto", True, "installed" if find_spec("moto") is not None else without)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",

@@ -159,6 +159,13 @@ def _access(endpoint: Endpoint) -> Mapping[str, str]:
             "ACCESS_KEY": credential.name,
             "SECRET_KEY": credential.secret.reveal(),
         }
+    if endpoint.kind == "aws":
+        return {
+            "ENDPOINT": endpoint.url,
+            "REGION": endpoint.name,
+            "ACCESS_KEY": credential.name,
+            "SECRET_KEY": credential.secret.reveal(),
+        }
     return {"ENDPOINT": endpoint.url, "TOKEN": credential.secret.reveal()}
 
 

@@ -14,6 +14,17 @@ def endpoint(kind: str, service: str, path: Path) -> Endpoint:
     return Endpoint(lease, kind, "127.0.0.1", 5432, "orders", None, path, {OPERATOR: operator})
 
 
+def test_an_aws_account_is_told_by_what_its_own_command_needs(tmp_path: Path) -> None:
+    database, cloud = endpoint("postgres", "orders", tmp_path), endpoint("aws", "cloud", tmp_path)
+    told = script_environment(database, {"cloud": cloud})
+    assert {name: value for name, value in told.items() if name.startswith("CLOUD")} == {
+        "CLOUD_ENDPOINT": "http://127.0.0.1:5432",
+        "CLOUD_REGION": "orders",
+        "CLOUD_ACCESS_KEY": "operator",
+        "CLOUD_SECRET_KEY": "open sesame",
+    }
+
+
 def test_a_volume_is_told_by_where_it_is_mounted(tmp_path: Path) -> None:
     database = endpoint("postgres", "orders", tmp_path)
     disk = endpoint("volume", "backup-disk", tmp_path / "mount")

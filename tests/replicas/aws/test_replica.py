@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from harness.errors import ProvisionError
+from harness.errors import MissingToolError, ProvisionError
 from harness.facts import OPERATOR
 from harness.replicas.aws import AwsReplica
 from harness.sandbox import Sandbox
@@ -171,6 +171,22 @@ def test_records_are_changed_and_listed_though_nothing_real_stands_behind_them(m
     entry = made.last_entry()
     assert [(one["kind"], one["name"]) for one in entry["resources"]] == [("ecs-cluster", "site")]
     assert made.names("ecs-cluster") == []
+
+
+def test_no_secret_key_lies_on_the_disk(made: Account) -> None:
+    directory = made.endpoint.lease.directory
+    files = [path for path in directory.rglob("*") if path.is_file() and "resources" not in path.parts]
+    assert directory / "server.log" in files
+    written = b"".join(path.read_bytes() for path in files)
+    for credential in made.endpoint.credentials.values():
+        assert credential.secret.reveal().encode() not in written
+
+
+def test_without_moto_it_says_what_to_install(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.replicas.aws.replica.NEEDED", ("moto", "no_such_package"))
+    with pytest.raises(MissingToolError, match="no_such_package") as caught, account(sandbox):
+        raise AssertionError("it came up")
+    assert "ninelives[aws]" in caught.value.hint
 
 
 def test_destroy_leaves_no_process_and_no_file_and_can_be_repeated(sandbox: Sandbox) -> None:
