@@ -151,7 +151,7 @@ class Bench:
         return [
             *(f"process {pid} ({name})" for pid, name in self.processes().items()),
             *(f"file {path}" for path in files),
-            *(objects_of(self.sandbox.run_id) if self.provider == "docker" else ()),
+            *(objects_of(self.sandbox.run_id) if self._uses_an_engine else ()),
         ]
 
     def close(self) -> None:
@@ -164,6 +164,13 @@ class Bench:
                 each.callback(driver.destroy, lease)
             for tool in self._tools:
                 each.callback(tool.stop)
+
+    @property
+    def _uses_an_engine(self) -> bool:
+        return self.provider == "docker" or any(kind == "container" for kind in self._kinds())
+
+    def _kinds(self) -> Iterator[str]:
+        return (driver_of(service) for service in self.stack.services.values())
 
     def _kind(self, service: str) -> str:
         model = self.stack.services.get(service)

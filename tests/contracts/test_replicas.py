@@ -7,6 +7,7 @@ import pytest
 from harness.contracts import MARIADB, THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
+from harness.seams.container_engine import NAMESPACE
 from harness.seams.drivers import Store
 from harness.seams.s3_client import open_client
 from harness.seams.valkey_client import connect
@@ -113,6 +114,24 @@ class TestS3(Here, ReplicaContract):
 @pytest.mark.docker
 class TestS3InContainer(TestS3):
     provider = "docker"
+
+
+@pytest.mark.docker
+class TestContainer(Here, ReplicaContract):
+    service = "queue"
+    stack = {
+        "services": {
+            "queue": {
+                "kind": "container",
+                "image": f"{NAMESPACE}valkey",
+                "ports": [6379],
+                "volumes": {"data": "/data"},
+            }
+        },
+        "principals": {"ci": {"grants": {"queue": "admin"}}},
+    }
+    # What runs in it is the user's and carries no mark; its volumes outlive it, and can still be deleted.
+    test_it_is_destroyed_after_its_processes_were_killed = None
 
 
 class TestRailway(Here, ReplicaContract):
