@@ -115,10 +115,19 @@ class DumpTool:
     def _fetch(self, point: RecoveryPoint, dump: Path) -> None:
         """Raises RestoreError unless the file is, byte for byte, what was written when it was taken."""
         version = self._find(point)
-        noted = self._store.facts(version).metadata.get("sha256")
-        digest = self._store.fetch(version, dump)
-        if dump.stat().st_size == 0:
+        self._refuse_altered(point, version, self._store.fetch(version, dump))
+
+    def _refuse_altered(self, point: RecoveryPoint, version: StoredVersion, digest: str) -> None:
+        """Raises RestoreError unless what was read is, byte for byte, what was written.
+
+        Args:
+            point: of the dump.
+            version: that was read.
+            digest: SHA-256 of all of it, in hex.
+        """
+        if version.size == 0:
             raise RestoreError(f"the dump {point.location} is empty", hint="an older dump may be whole")
+        noted = self._store.facts(version).metadata.get("sha256")
         if noted is not None and digest != noted:
             raise RestoreError(
                 f"the dump {point.location} is not what was written: its SHA-256 is another",

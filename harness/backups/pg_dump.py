@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.backups.client_tools import ClientTool, Failure
+from harness.backups.client_tools import ClientTool
 from harness.backups.dumps import DumpTool
+from harness.backups.object_store import DigestingReader
+from harness.backups.piping import End, feed
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.seams.drivers import PartTimer, Vessel
+from harness.seams.postgres_tools import binary, connection_environment, connection_options
+
+HINT = "see what it says; does the server still run, and is there room on the disk?"
 
 
 class PgDumpTool(DumpTool):
@@ -18,22 +23,28 @@ class PgDumpTool(DumpTool):
     suffix = "dump"
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Start an empty server, then fetch the dump and have ``pg_restore`` load it as one transaction."""
+        """Start an empty server, and have ``pg_restore`` load the dump as it arrives, as one transaction."""
         mark("provision")
         endpoint = into.start()
         mark("restore")
-        with self._fetched(point, into) as dump:
-            self._tool("pg_restore", RestoreError).run(
-                ["--exit-on-error", "--single-transaction", f"--dbname={endpoint.name}", dump],
-                server=endpoint,
-            )
+        version = self._find(point)
+        load = End(
+            [
+                binary("pg_restore"),
+                *connection_options(endpoint),
+                *("--exit-on-error", "--single-transaction", f"--dbname={endpoint.name}"),
+            ],
+            connection_environment(endpoint),
+        )
+        with self._store.open(version) as body:
+            reader = DigestingReader(body)
+            complaint = feed(self._setting.sandbox, reader, load)
+        self._refuse_altered(point, version, reader.hexdigest())
+        if complaint:
+            raise RestoreError(complaint, hint=HINT)
         return endpoint
 
     def _write(self, dump: Path) -> None:
-        self._tool("pg_dump").run(
+        ClientTool("pg_dump", self._setting.sandbox, BackupError, HINT).run(
             ["--format=custom", f"--file={dump}", f"--dbname={self._source.name}"], server=self._source
         )
-
-    def _tool(self, name: str, failure: Failure = BackupError) -> ClientTool:
-        hint = "see what it says; does the server still run, and is there room on the disk?"
-        return ClientTool(name, self._setting.sandbox, failure, hint)

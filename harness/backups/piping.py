@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
+from typing import IO
 
 from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS, Failure
+from harness.backups.object_store import READ_BYTES, DigestingReader
 from harness.clock import Clock
 from harness.sandbox import Sandbox
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.025
 BROKEN = re.compile("[Bb]roken pipe|it said nothing")
 
 
@@ -107,6 +111,47 @@ def pipe(
         return Piped(printed.read_text(encoding="utf-8", errors="replace"), _first_to_fail(complaints))
 
 
+def feed(sandbox: Sandbox, source: DigestingReader, sink: End, *, timeout: float = TOOL_SECONDS) -> str:
+    """Have a program read what comes from somewhere else, and read all of that whatever the program does.
+
+    Args:
+        sandbox: of the run.
+        source: what is read.
+        sink: reads it.
+        timeout: seconds after which the program is killed.
+
+    Returns:
+        Why it failed, with the end of what it said; empty when it ended well.
+
+    Raises:
+        ProvisionError: it cannot be started.
+    """
+    with TemporaryDirectory(prefix="pipe-", dir=sandbox.root) as name:
+        log = Path(name) / "sink"
+        process = _start(sandbox, sink, log, stdin=subprocess.PIPE)
+        patience = Timer(timeout, process.kill)
+        patience.daemon = True
+        patience.start()
+        try:
+            with suppress(BrokenPipeError), process.stdin or nullcontext() as entrance:
+                _widen(entrance)
+                while entrance is not None and (chunk := source.read()):
+                    entrance.write(chunk)
+            source.drain()
+            process.wait()
+        finally:
+            patience.cancel()
+            _end(process)
+        return _complaint(sink, process.returncode, _said(log))
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold what is read at once, where it can: each time that it is full costs two switches."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, READ_BYTES)
+
+
 def _first_to_fail(complaints: Sequence[str]) -> str:
     """Each end fails when the other does, and then says nothing or that the pipe is broken."""
     told = [complaint for complaint in complaints if complaint and not BROKEN.search(complaint)]
@@ -124,9 +169,10 @@ def _start(sandbox: Sandbox, end: End, log: Path, **streams: object) -> subproce
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    if process.poll() is None:  # of one that has been waited for, the number may be another's by now
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _said(log: Path) -> str:

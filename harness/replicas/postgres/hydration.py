@@ -163,9 +163,10 @@ class _Loading:
                     raise self._given_up(f"since {program} was not done after {patience:.0f} s")
                 self.clock.sleep(POLL_SECONDS)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.poll() is None:  # of one that has been waited for, the number may be another's
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if process.returncode != 0:
             raise self._refused(said.read_text(encoding="utf-8", errors="replace"))
         said.unlink()
