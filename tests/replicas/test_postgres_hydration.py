@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from harness.errors import DumpError
+from harness.errors import DumpError, ProvisionError
 from harness.facts import APPLICATION, Endpoint, Lease
 from harness.replicas.postgres import PostgresReplica
 from harness.replicas.postgres.plain_dump import without_owners
@@ -333,3 +334,21 @@ def test_only_whole_statements_are_left_out(text: str) -> None:
     lines = f"{text}GRANT SELECT ON x TO y;\nSELECT 2;\n".encode().splitlines(keepends=True)
     kept = b"".join(without_owners(lines)).decode()
     assert kept == f"{text}\nSELECT 2;\n"
+
+
+@pytest.mark.parametrize("name", ["custom", "plain.sql"])
+def test_whoever_stops_the_run_does_not_wait_until_a_dump_is_loaded(
+    original: Original,
+    hydrated: Callable[[Path], Endpoint],
+    monkeypatch: pytest.MonkeyPatch,
+    sandbox: Sandbox,
+    name: str,
+) -> None:
+    """As when a signal has been heard before it begins; nothing of it goes on."""
+    dump = original.dump(f"stopped {name}", *FORMATS[name])
+    monkeypatch.setattr("harness.replicas.postgres.hydration.interrupted", lambda: True)
+    with pytest.raises(ProvisionError, match="was not loaded to its end, as somebody has asked"):
+        hydrated(dump)
+    for process in psutil.process_iter(["name", "cwd"]):
+        if process.info["name"] in ("psql", "pg_restore"):
+            assert not (process.info["cwd"] or "").startswith(str(sandbox.root))
