@@ -265,8 +265,9 @@ class TestRailwayVolumeBackup(Here, BackupContract):
         return found
 
 
-class OnRds(Here, BackupContract):
-    """What is alike in snapshots of both kinds."""
+@pytest.mark.slow
+class OnAws(Here, BackupContract):
+    """What is alike in copies that AWS takes."""
 
     protection = "snapshots"
 
@@ -281,7 +282,7 @@ class OnRds(Here, BackupContract):
         return open_aws_client("rds", endpoint, endpoint.credentials[OPERATOR])
 
 
-class TestManualRdsSnapshots(OnRds):
+class TestManualRdsSnapshots(OnAws):
     stack = {
         "services": {"cloud": {"kind": "aws"}, "shop": {**SHOP, "volume": "cloud/shop"}},
         "protections": {"snapshots": {"tool": "rds-snapshots", "of": "shop", "kind": "manual"}},
@@ -291,7 +292,7 @@ class TestManualRdsSnapshots(OnRds):
         self._rds(bench).delete_db_snapshot(DBSnapshotIdentifier=point.location)
 
 
-class TestAutomatedRdsSnapshots(OnRds):
+class TestAutomatedRdsSnapshots(OnAws):
     stack = {
         "services": {"cloud": {"kind": "aws"}, "shop": {**SHOP, "volume": "cloud/shop"}},
         "protections": {"snapshots": {"tool": "rds-snapshots", "of": "shop"}},
@@ -304,7 +305,7 @@ class TestAutomatedRdsSnapshots(OnRds):
             )
 
 
-class TestEbsSnapshots(OnRds):
+class TestEbsSnapshots(OnAws):
     stack = {
         "services": {
             "cloud": {"kind": "aws", "volumes": ["shop"]},
@@ -319,7 +320,7 @@ class TestEbsSnapshots(OnRds):
         client.delete_snapshot(SnapshotId=point.location)
 
 
-class TestAwsBackup(OnRds):
+class TestAwsBackup(OnAws):
     stack = {
         "services": {
             "cloud": {"kind": "aws", "vaults": {"kept": {}}},
@@ -334,7 +335,7 @@ class TestAwsBackup(OnRds):
         client.delete_recovery_point(BackupVaultName="kept", RecoveryPointArn=point.location)
 
 
-class TestAwsBackupOfVolumeInAnotherAccount(OnRds):
+class TestAwsBackupOfVolumeInAnotherAccount(OnAws):
     stack = {
         "services": {
             "home": {"kind": "aws", "volumes": ["shop"]},

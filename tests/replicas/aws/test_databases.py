@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from tests.replicas.aws.conftest import CLOCK, Account, account, connect, database, start_from
 
+pytestmark = pytest.mark.slow  # each test has an account and a database of its own
+
 
 def take_automated(made: Account) -> list[str]:
     """Snapshots of the last two backup windows, dated from now so that retention keeps them."""

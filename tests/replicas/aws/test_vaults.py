@@ -18,6 +18,8 @@ from tests.replicas.aws.conftest import EVERYTHING, Account, account, connect, d
 DAY = 86400.0
 ROLE = "arn:aws:iam::111122223333:role/backup"
 
+pytestmark = pytest.mark.slow  # each test has an account and a database of its own
+
 
 @pytest.fixture
 def served(sandbox: Sandbox) -> Iterator[tuple[Account, PostgresReplica, Endpoint]]:

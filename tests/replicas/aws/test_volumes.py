@@ -17,6 +17,8 @@ from tests.replicas.aws.conftest import Account, account, connect, database, sta
 
 DAY = 86400.0
 
+pytestmark = pytest.mark.slow  # each test has an account and a database of its own
+
 
 @pytest.fixture
 def served(sandbox: Sandbox) -> Iterator[tuple[Account, PostgresReplica, Endpoint]]:
