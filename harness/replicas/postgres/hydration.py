@@ -22,7 +22,6 @@ from harness.errors import DumpError, ProvisionError
 from harness.facts import Endpoint
 from harness.interrupts import interrupted
 from harness.replicas.postgres.plain_dump import without_owners
-from harness.replicas.postgres.programs import wheel_version
 from harness.replicas.postgres.roles import OWNER, READER, WRITER
 from harness.replicas.postgres.server import DISK_FULL, LOG_FILE
 from harness.replicas.postgres.session import session
@@ -47,6 +46,7 @@ LOST = "server closed the connection"
 HINT = "as a backup it brings nothing back here; does it restore where it comes from?"
 TOO_NEW = "unsupported version"
 TAKEN_WITH = "take it with pg_dump {release} or older; dumps of a newer release are not for older servers"
+RELEASE = "SELECT current_setting('server_version_num')::int / 10000"
 SCHEMAS = """
     SELECT nspname FROM pg_namespace
     WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' ORDER BY 1
@@ -75,8 +75,10 @@ def hydrate(endpoint: Endpoint, dump: Path, sandbox: Sandbox, clock: Clock) -> N
             it takes longer than ten minutes and a second for each megabyte.
         MissingToolError: PostgreSQL's client programs are not installed.
     """
-    loading = _Loading(endpoint, dump, sandbox, clock)
     form = dump_format(dump, str(dump))
+    with session(endpoint) as connection:
+        ((release,),) = connection.execute(RELEASE).fetchall()
+    loading = _Loading(endpoint, dump, sandbox, clock, int(str(release)))
     if form == "archive":
         loading.load_archive()
     else:
@@ -88,12 +90,13 @@ def hydrate(endpoint: Endpoint, dump: Path, sandbox: Sandbox, clock: Clock) -> N
 
 @dataclass(frozen=True)
 class _Loading:
-    """One dump on its way into one database; arguments as for ``hydrate``."""
+    """One dump on its way into one database of a server of some major release; else as for ``hydrate``."""
 
     endpoint: Endpoint
     dump: Path
     sandbox: Sandbox
     clock: Clock
+    release: int
 
     def load_archive(self) -> None:
         """What ``pg_restore`` reads, without owners and rights."""
@@ -189,12 +192,12 @@ class _Loading:
                 hint=f"its log is {self._place / LOG_FILE}",
             )
         where, why = _said(text)
-        hint = TAKEN_WITH.format(release=_release()) if TOO_NEW in why else HINT
+        hint = TAKEN_WITH.format(release=self.release) if TOO_NEW in why else HINT
         return DumpError(f"{self.dump}{where} cannot be loaded: {why}", hint=hint)
 
     def _refuse_newer(self, text: str) -> None:
         """A dump of a newer release can hold what this one does not know, and may load without saying so."""
-        theirs, ours = WRITTEN_BY.search(text), _release()
+        theirs, ours = WRITTEN_BY.search(text), self.release
         if theirs is not None and int(theirs[1]) > ours:
             raise DumpError(
                 f"{self.dump} was written by pg_dump {theirs[1]}, and the replica is PostgreSQL {ours}",
@@ -209,10 +212,6 @@ def _said(text: str) -> tuple[str, str]:
         return f":{found[1]}", found[2]
     complaint = COMPLAINT.search(text)
     return "", complaint[1] if complaint else " ".join(text.split()) or "the program said nothing"
-
-
-def _release() -> int:
-    return int(wheel_version().partition(".")[0])
 
 
 def _size(dump: Path) -> int:
