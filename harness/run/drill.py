@@ -67,7 +67,7 @@ def drill(
         loaded: the scenario.
         place: where to write and work.
         listeners: are shown every journal line as it is written.
-        provider: what replicas run on.
+        provider: what replicas run on, unless the scenario says what it needs.
 
     Returns:
         The judged run. A fault of the harness, or Ctrl-C, does not raise: it leaves every verdict undecided.
@@ -76,6 +76,7 @@ def drill(
     Raises:
         HarnessError: the run could not even begin.
     """
+    provider = loaded.scenario.provider or provider
     planned = plan(loaded, provider)
     clock = SystemClock()
     resolved = loaded.model_dump_json(by_alias=True)

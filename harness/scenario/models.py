@@ -975,6 +975,9 @@ class Scenario(Model):
     )
     incident: Incident | None = Field(None, description="the real event behind it")
     stack: FileName = Field(description="the stack file, next to this one")
+    provider: Literal["embedded", "docker"] | None = Field(
+        None, description="what it has to run on, whatever is asked for on the command line"
+    )
     guards: tuple[Name, ...] = Field((), description="the guards of the stack that are switched on")
     history: PastHistory | None = Field(
         None, description="the past that is played first; can be left out when the data come from a dump"

@@ -179,17 +179,21 @@ def start(lease: Lease, recipe: Recipe) -> Started:
         try:
             with _told(f"the container of {lease.marker}"):
                 return _start(lease, recipe)
-        except _NetworkGoneError:
-            # The last lease of the run was just being destroyed, and took its network along.
+        except _NotYetError as error:
             if SystemClock().stamp().since(began) > PATIENCE:
                 raise ProvisionError(
-                    f"the network of {lease.run_id} goes away again and again",
-                    hint="something removes it; see `docker network ls` and run the drill again",
+                    f"the container of {lease.marker} cannot be started: {error}",
+                    hint="something keeps or removes it; see `docker ps -a` and run the drill again",
                 ) from None
+            SystemClock().sleep(POLL_SECONDS)
 
 
-class _NetworkGoneError(Exception):
-    """The network was removed between its making and the container's start."""
+class _NotYetError(Exception):
+    """The engine is still busy with what was there before.
+
+    The network was removed with its last lease between its making and the container's start; or the engine
+    lists a container of that name no more, and has not given the name back yet.
+    """
 
 
 def _start(lease: Lease, recipe: Recipe) -> Started:
@@ -220,8 +224,9 @@ def _start(lease: Lease, recipe: Recipe) -> Started:
         said = str(error.explanation)
         if any(sign in said for sign in TAKEN):
             raise PortTakenError(", ".join(map(str, recipe.ports.values()))) from error
-        if error.status_code == HTTPStatus.NOT_FOUND and "network" in said:
-            raise _NetworkGoneError from error
+        gone = error.status_code == HTTPStatus.NOT_FOUND and "network" in said
+        if gone or (error.status_code == HTTPStatus.CONFLICT and "is already in use" in said):
+            raise _NotYetError(said) from error
         raise
     finally:
         container.get_docker_client().client.close()
