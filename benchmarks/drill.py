@@ -50,12 +50,17 @@ class Round:
         return self.cpu / self.seconds
 
 
-def play() -> Round:
-    """Run the command once, into a folder of its own."""
+def play(*options: str) -> Round:
+    """Run the command once, into a folder of its own.
+
+    Args:
+        options: of ``ninelives run``.
+    """
     with TemporaryDirectory(prefix="ninelives-bench-") as folder:
         clock = SystemClock()
         began = clock.stamp()
-        command = [Path(sys.executable).with_name("ninelives"), "run", "-q", "--reports", folder, SCENARIO]
+        program = Path(sys.executable).with_name("ninelives")
+        command = [program, "run", "-q", "--reports", folder, *options, SCENARIO]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             # It stays a zombie until its own times have been read: those of its children are not in them.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

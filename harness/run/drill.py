@@ -25,6 +25,7 @@ from harness.run.place import Place, name_run, point_latest, run_folder, workpla
 from harness.run.plan import Plan, plan
 from harness.run.redact import Redactor
 from harness.scenario.models import LoadedScenario
+from harness.seams.container_engine import connect
 from harness.seams.lookup import Provider, lookup
 
 Listener = Callable[[Line], None]
@@ -74,10 +75,12 @@ def drill(
         ``reports/latest`` points at it then, unless somebody stopped it.
 
     Raises:
-        HarnessError: the run could not even begin.
+        HarnessError: the run could not even begin, or needs a container engine and there is none.
     """
     provider = loaded.scenario.provider or provider
     planned = plan(loaded, provider)
+    if planned.runs_containers:
+        connect()
     clock = SystemClock()
     resolved = loaded.model_dump_json(by_alias=True)
     folder = run_folder(place, name_run(loaded.id, clock.stamp().wall), resolved)

@@ -26,7 +26,7 @@ from harness.seams.drivers import (
     Store,
     SurfaceFactory,
 )
-from harness.seams.lookup import Provider, driver_with, lookup, names
+from harness.seams.lookup import Provider, driver_with, lookup, names, needs_engine
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class Plan:
                 f"service {service!r} does not speak SQL", hint="name one of kind postgres in the scenario"
             )
         return replica
+
+    @property
+    def runs_containers(self) -> bool:
+        """Whether any service needs the machine's container engine."""
+        return any(needs_engine(driver) for driver in self.drivers.values())
 
     @property
     def target(self) -> str:

@@ -11,7 +11,7 @@ from harness.facts import Lease
 from harness.replicas.containers.engine import remove_run
 from harness.replicas.leases import stop
 from harness.run.place import Abandoned, Place, abandoned_runs, clear, sweeping
-from harness.seams.lookup import CONTAINERS, lookup
+from harness.seams.lookup import lookup, needs_engine
 
 LOG = logging.getLogger(__name__)
 BY_HAND = "see what keeps it; end its processes and remove"
@@ -68,7 +68,7 @@ def sweep_all(place: Place) -> tuple[Swept, ...]:
 def _sweep_one(run: Abandoned) -> Swept:
     left = [leftover for lease in reversed(run.leases) if (leftover := _destroy(lease, run.root))]
     try:
-        if any(lease.kind in CONTAINERS for lease in run.leases):
+        if any(needs_engine(lease.kind) for lease in run.leases):
             remove_run(run.run_id, run.root)
         stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
     except LeftoverError as error:

@@ -24,8 +24,8 @@ ENVIRONMENT_LABEL = "ninelives.environment"
 NAMESPACE = "ninelives/"
 """Of the images that ``make images`` makes. They are in no registry, so they are never asked for there."""
 
-SOCKET = "http+docker://"
-"""How the client calls an engine that it reaches through a Unix socket, which only this machine's can be."""
+SOCKET = "unix://"
+"""How the address begins of an engine that can only be this machine's."""
 
 EXTRA = "pip install 'ninelives[docker]'"
 START = "install Docker and start it, and see that `docker ps` works for you; or use --provider embedded"
@@ -40,18 +40,20 @@ def connect() -> DockerClient:
     try:
         import docker.errors
         from testcontainers.core.docker_client import DockerClient as Client
+        from testcontainers.core.docker_client import get_docker_host
     except ImportError as error:
         raise MissingToolError(f"the package {error.name} is not installed", hint=EXTRA) from error
+    address = get_docker_host() or SOCKET
+    if not address.startswith(SOCKET):
+        raise MissingToolError(
+            f"the container engine at {address} may be another machine's",
+            hint="let DOCKER_HOST or the context of `docker` name a Unix socket",
+        )
     try:
         client = _client(Client)
         client.ping()
     except (docker.errors.DockerException, OSError) as error:
         raise MissingToolError(f"no container engine answers: {_first_line(error)}", hint=START) from error
-    if not client.api.base_url.startswith(SOCKET):
-        raise MissingToolError(
-            f"the container engine at {client.api.base_url} may be another machine's",
-            hint="let DOCKER_HOST name a Unix socket, or nothing",
-        )
     return client
 
 

@@ -114,6 +114,11 @@ def driver_with(provider: Provider, driver: str) -> str:
     return IN_CONTAINERS.get(driver, driver) if provider == "docker" else driver
 
 
+def needs_engine(driver: str) -> bool:
+    """Whether a replica driver needs the machine's container engine."""
+    return driver in CONTAINERS or driver == "container"
+
+
 @cache
 def _third_party(kind: DriverKind) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"ninelives.{kind}")}

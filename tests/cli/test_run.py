@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -217,3 +218,26 @@ def test_a_work_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
         assert done.returncode == 4
         assert "is not a directory of ours\n  hint: " in done.stderr
     assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_without_an_engine_the_provider_docker_gives_4_and_names_the_other(tmp_path: Path) -> None:
+    variables = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    installation = Installation(tmp_path, tmp_path / "cache", variables)
+    done = installation.call("run", SHOP / "guarded.yaml", "--provider", "docker", "--quiet")
+    assert done.returncode == 4
+    assert "error: no container engine answers: " in done.stderr
+    assert "or use --provider embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert installation.at_work() == installation.folders() == ()
+
+
+def test_an_engine_that_may_be_another_machines_is_not_even_asked(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        variables = {"DOCKER_HOST": f"tcp://127.0.0.1:{listener.getsockname()[1]}"}
+        installation = Installation(tmp_path, tmp_path / "cache", variables)
+        done = installation.call("run", SHOP / "guarded.yaml", "--provider", "docker", "--quiet")
+        assert done.returncode == 4
+        assert "may be another machine's" in done.stderr
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
