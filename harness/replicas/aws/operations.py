@@ -1,8 +1,8 @@
 """Every operation that the control plane carries out, and how far it behaves as AWS does.
 
 An operation that is not in the table is answered ``NotImplemented``: a call that only seems to work would be
-worse. ``observed`` is what AWS documents and the tests see here; ``modelled`` is what AWS does not say, or
-what is simpler here.
+worse. ``observed`` is what AWS's documentation says; ``modelled`` is what it does not say, or what is simpler
+here. Nothing was compared with an account at AWS.
 """
 
 from __future__ import annotations
