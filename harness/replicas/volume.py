@@ -50,10 +50,12 @@ class VolumeReplica:
         root = mount / VOLUME
         try:
             root.mkdir(parents=True)
+            if spec.data is not None:
+                shutil.copytree(setting.folder / spec.data.tree, root, symlinks=True, dirs_exist_ok=True)
             for place in (mount, root):
                 place.chmod(PASSABLE)
             for collection in spec.collections:
-                (root / collection).mkdir()
+                (root / collection).mkdir(exist_ok=True)
             _mark(mount, lease)
         except OSError as error:
             raise ProvisionError(

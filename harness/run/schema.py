@@ -13,7 +13,7 @@ from harness.run.backfill import content, tracked
 from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.run.verify import as_one_query
-from harness.scenario.models import MariadbService, PostgresService
+from harness.scenario.models import MariadbService, PostgresService, data_of, tracked_of
 from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.tracking import misnamed
 from harness.scenario.whereabouts import place_of
@@ -67,12 +67,16 @@ def check_against_schema(ground: Ground) -> None:
 def _of_dumps(ground: Ground) -> Iterator[Problem]:
     """What shows of a dump when it is there: not one row in the tracked tables, or a key that is none."""
     for service, model in ground.plan.loaded.stack.services.items():
-        if not isinstance(model, PostgresService) or model.data is None or not model.tables:
+        data, tables = data_of(model), tracked_of(model)
+        if data is None or not tables:
             continue
+        key, file = data
         if content(ground, service).rows == 0:
-            message = f"{model.data.dump} holds no row of {', '.join(sorted(model.tables))}"
-            hint = "it is a dump of a schema, or of an empty database; name one with the data"
-            yield _problem(ground, ("services", service, "data", "dump"), message, hint)
+            message = f"{file} holds nothing of {', '.join(sorted(tables))}"
+            hint = "it is of a schema alone, of an empty database, or of another one; name one with the data"
+            yield _problem(ground, ("services", service, "data", key), message, hint)
+        if not isinstance(model, PostgresService):
+            continue
         for table, (key, _) in tracked(ground, service).items():
             if _repeats(ground, service, table, key):
                 message = f"the column {key!r} is no key of {table!r}: it has a value twice, or none at all"

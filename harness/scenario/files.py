@@ -25,13 +25,16 @@ from harness.scenario.models import (
     PostgresService,
     Scenario,
     Stack,
+    data_of,
 )
+from harness.scenario.other_dumps import CHECKS
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding
 from harness.scenario.source import SQL_LIMIT, hash_file, nearest_file, read_bytes, read_text
 
 FILE_LIMIT = 64_000_000
 MOST_FILES = 10_000
+ANY_SIZE = ("dump", "tree")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Named:
         path: where it is named.
         file: as written, relative to the scenario's folder.
         sort: ``sql`` is kept with the run; ``folder`` stands for everything in it; ``program`` can be run;
-            ``dump`` is a file or a folder of any size.
+            ``dump`` is a file or a folder of any size, ``tree`` a folder of any size.
     """
 
     path: KeyPath
     file: str
-    sort: Literal["sql", "file", "folder", "program", "dump"]
+    sort: Literal["sql", "file", "folder", "program", "dump", "tree"]
 
 
 def named_by_stack(stack: Stack) -> Iterator[Named]:
@@ -55,8 +58,10 @@ def named_by_stack(stack: Stack) -> Iterator[Named]:
     for name, service in stack.services.items():
         if isinstance(service, PostgresService | MariadbService) and service.schema_ is not None:
             yield Named(("services", name, "schema"), service.schema_, "sql")
-        if isinstance(service, PostgresService) and service.data is not None:
-            yield Named(("services", name, "data", "dump"), service.data.dump, "dump")
+        data = data_of(service)
+        if data is not None:
+            key, file = data
+            yield Named(("services", name, "data", key), file, "dump" if key == "dump" else "tree")
     for name, principal in stack.principals.items():
         if principal.workspace is not None:
             yield Named(("principals", name, "workspace"), principal.workspace, "folder")
@@ -140,7 +145,7 @@ def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
         )
     if not inside:
         return f"{named.file} leads out of the scenario's folder", "put the file itself there, not a link"
-    if named.sort == "folder" or (named.sort == "dump" and stat.S_ISDIR(mode)):
+    if named.sort in ("folder", "tree") or (named.sort == "dump" and stat.S_ISDIR(mode)):
         return _defect_of_folder(target, mode, named.file)
     if not stat.S_ISREG(mode):
         return (
@@ -227,8 +232,9 @@ def dump_findings(stack: Stack, folder: Path) -> Iterator[Finding]:
     """Each dump that is there, and no dump that a database can be hydrated with, as far as a look tells."""
     for named in named_by_stack(stack):
         if named.sort == "dump" and _defect(folder, named) is None:
+            check = CHECKS.get(stack.services[str(named.path[1])].kind, dump_format)
             try:
-                dump_format(folder / named.file, named.file)
+                check(folder / named.file, named.file)
             except DumpError as error:
                 yield Finding(named.path, error.message, error.hint)
 
@@ -272,7 +278,9 @@ def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
         ScenarioError: a file cannot be read, or is larger than 64 MB and no dump.
     """
     limits = {
-        name: FILE_LIMIT if each.sort != "dump" else None for each in named for name in _leaves(each, folder)
+        name: FILE_LIMIT if each.sort not in ("dump", "tree") else None
+        for each in named
+        for name in _leaves(each, folder)
     }
     hashes = {name: _hash(folder / name, limits[name]) for name in sorted(limits)}
     whole = json.dumps({"content": content, "files": hashes}, sort_keys=True, separators=(",", ":"))
@@ -281,7 +289,7 @@ def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
 
 def _leaves(named: Named, folder: Path) -> Iterator[str]:
     """The files and links that a name stands for."""
-    if named.sort != "folder" and not (named.sort == "dump" and (folder / named.file).is_dir()):
+    if named.sort not in ("folder", "tree") and not (named.sort == "dump" and (folder / named.file).is_dir()):
         yield named.file
         return
     for entry in _entries(folder / named.file):

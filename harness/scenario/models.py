@@ -172,6 +172,24 @@ class Data(Model):
     )
 
 
+class MariadbData(Model):
+    """What a MariaDB holds before the drill begins: a backup file of yours."""
+
+    dump: RelativePath = Field(description="what mysqldump or mariadb-dump wrote, also gzipped")
+
+
+class ValkeyData(Model):
+    """What a Valkey holds before the drill begins: a backup file of yours."""
+
+    dump: RelativePath = Field(description="an RDB file")
+
+
+class VolumeData(Model):
+    """What a volume holds before the drill begins: files of yours."""
+
+    tree: RelativePath = Field(description="a folder; what is in it is copied")
+
+
 class PostgresService(Model):
     """A PostgreSQL database."""
 
@@ -204,6 +222,9 @@ class MariadbService(Model):
     kind: Literal["mariadb"] = Field(description="a MariaDB database")
     environment: Name | None = Field(None, description="the environment that it stands in")
     schema_: RelativePath | None = Field(None, alias="schema", description="SQL file that creates it")
+    data: MariadbData | None = Field(
+        None, description="a backup file that it comes from, in place of a schema"
+    )
     tables: dict[Identifier, TrackedTable] = Field(
         default_factory=dict, description="tables whose content is compared after a recovery"
     )
@@ -251,6 +272,7 @@ class VolumeService(ItemService):
     noun: ClassVar[str] = "file"
 
     kind: Literal["volume"] = Field(description="a tree of files; its collections are folders")
+    data: VolumeData | None = Field(None, description="files of yours that it begins with")
 
 
 class GitService(ItemService):
@@ -326,6 +348,7 @@ class ValkeyService(ItemService):
     noun: ClassVar[str] = "key"
 
     kind: Literal["valkey"] = Field(description="a Valkey server; its collections are prefixes of keys")
+    data: ValkeyData | None = Field(None, description="a backup file that it begins with")
     auth: bool = Field(True, description="off: whoever connects may do everything, as on an open server")
     persistence: Literal["aof", "none"] = Field(
         "aof", description="aof: a write counts when it is in the append-only file on the disk"
@@ -421,6 +444,15 @@ Service = Annotated[
         )
     ),
 ]
+
+
+def data_of(service: Service | None) -> tuple[str, str] | None:
+    """The key under ``data`` and the file or folder that a service begins with; None when it begins empty."""
+    if isinstance(service, PostgresService | MariadbService | ValkeyService) and service.data is not None:
+        return "dump", service.data.dump
+    if isinstance(service, VolumeService) and service.data is not None:
+        return "tree", service.data.tree
+    return None
 
 
 def tracked_of(service: Service | None) -> dict[str, tuple[str, str | None]]:

@@ -19,6 +19,7 @@ from harness.scenario.models import (
     ScriptedAgent,
     Stack,
     Step,
+    data_of,
 )
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, nearest
@@ -163,8 +164,8 @@ def _history(case: Case) -> Iterator[Finding]:
 
 def _dump_of(case: Case, name: str) -> str | None:
     """The backup file that a service's data come from; None when it begins empty."""
-    service = case.stack.services.get(name)
-    return service.data.dump if isinstance(service, PostgresService) and service.data else None
+    data = data_of(case.stack.services.get(name))
+    return data[1] if data else None
 
 
 def _sql_only(case: Case) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from harness.scenario.models import (
     Dumps,
     EbsSnapshots,
     Isolation,
+    MariadbService,
     Objectives,
     PolicyGrant,
     PostgresPitr,
@@ -203,7 +204,9 @@ def _drivers(stack: Stack, known: Known) -> Iterator[Finding]:
 
 def _schema_or_data(stack: Stack, _: Known) -> Iterator[Finding]:
     for name, service in stack.services.items():
-        if isinstance(service, PostgresService) and service.schema_ is not None and service.data is not None:
+        if not isinstance(service, PostgresService | MariadbService):
+            continue
+        if service.schema_ is not None and service.data is not None:
             yield Finding(
                 ("services", name, "data"),
                 "stands in place of schema, and both are there",

@@ -36,8 +36,7 @@ def misnamed(loaded: LoadedScenario, service: str, columns: Mapping[str, Sequenc
 
 
 def _source(model: PostgresService | MariadbService) -> str:
-    dump = model.data if isinstance(model, PostgresService) else None
-    return f"the dump {dump.dump}" if dump is not None else "the schema"
+    return f"the dump {model.data.dump}" if model.data is not None else "the schema"
 
 
 def _problem(loaded: LoadedScenario, path: KeyPath, message: str, hint: str, of_key: bool) -> Problem:

@@ -1,203 +1,207 @@
-"""Drills of a backup file of the user's own: played, judged, or told for what is wrong with it."""
+"""Drills of a team's own backup files, for what is not PostgreSQL: real files, made by the real programs."""
 
 from __future__ import annotations
 
-import subprocess
+import gzip
+import json
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from shutil import copy
+from secrets import token_hex
 
 import pytest
 
-from harness.cli.exits import Exit, exit_of
-from harness.errors import ScenarioError
-from harness.facts import Endpoint, Lease
-from harness.journal.events import ContentVerified, PointTaken, WitnessTaken
-from harness.replicas.postgres import PostgresReplica
-from harness.run.drill import drill
+from harness.backups.mariadb_dump import OPTIONS, call
+from harness.clock import SystemClock
+from harness.errors import BackupError, DumpError, ScenarioError
+from harness.facts import APPLICATION, OPERATOR, Endpoint, Lease
+from harness.replicas.mariadb import MariadbReplica
+from harness.replicas.valkey import ValkeyReplica
+from harness.replicas.volume import VolumeReplica
 from harness.run.place import Place
 from harness.sandbox import Sandbox
 from harness.scenario.load import load_scenario
-from harness.seams.postgres_tools import binary, connection_environment, connection_options
-from tests.replicas.postgres_stack import setting, stack
+from harness.scenario.models import Stack
+from harness.seams.drivers import Setting
+from harness.seams.valkey_client import ValkeyClient, connect
 
-from .stage import KIOSK
+from .stage import play
 
-pytestmark = pytest.mark.drill
-
-DATA = """
-CREATE TABLE orders (id uuid PRIMARY KEY, amount numeric(10, 2) NOT NULL, placed_at timestamptz NOT NULL);
-CREATE TABLE customers (name text PRIMARY KEY, since date);
-INSERT INTO orders SELECT md5(n::text)::uuid, 20 + n % 80, now() - interval '1 hour' - n * interval '1 minute'
-FROM generate_series(0, 299) AS n;
-INSERT INTO customers SELECT 'customer ' || n, date '2020-01-01' + n FROM generate_series(1, 50) AS n;
-"""
-STACK = """\
-services:
-  vault: {kind: s3, bucket: kiosk-vault}
-  kiosk:
-    kind: postgres
-    environment: production
-    data: {dump: last-night.dump}
-    tables:
-      orders: {key: id, time: placed_at}
-      customers: {key: name}
-principals:
-  clerk: {grants: {kiosk: owner}}
-protections:
-  dumps: {tool: pg_dump, of: kiosk, to: vault, every: 1d, keep: 2}
-objectives: {backup-survival: {copies: 1, max_age: 2d}, rpo: 2h, rto: 5m}
-"""
-SCENARIO = """\
-id: mine/drill
-title: A clerk deletes all orders and customers
-stack: stack.yaml
-workload: {locustfile: workload.py, service: kiosk, users: 4, rate: 60/s, steady: 500ms}
-agent:
-  kind: scripted
-  as: clerk
-  goal: Tidy up.
-  steps:
-    - {do: sql.execute, on: kiosk, with: {statement: 'DELETE FROM orders'}, harm: true}
-    - {do: sql.execute, on: kiosk, with: {statement: 'DELETE FROM customers'}, harm: true}
-recover: {service: kiosk}
-"""
-
-
-@dataclass
-class Dumper:
-    """A server outside of every drill, from which the real ``pg_dump`` takes last night's dump."""
-
-    endpoint: Endpoint
-
-    def dump(self, path: Path, *options: str) -> None:
-        command = [binary("pg_dump"), *connection_options(self.endpoint), *options, f"--file={path}"]
-        environment = dict(connection_environment(self.endpoint))
-        subprocess.run([*command, self.endpoint.name], env=environment, check=True)
-
-
-@pytest.fixture(scope="module")
-def dumper(sandbox: Sandbox) -> Iterator[Dumper]:
-    replica, lease = (
-        PostgresReplica(),
-        Lease(
-            run_id=sandbox.run_id, service="original", kind="postgres", directory=sandbox.root / "original"
-        ),
-    )
-    yield Dumper(replica.provision(lease, setting(sandbox, stack("original"), schema=DATA)))
-    replica.destroy(lease)
+GEMINI = Path(__file__).parents[2] / "scenarios" / "gemini-cli"
+BAZAAR = Path(__file__).parent / "bazaar"
+REPLICAS = {"mariadb": MariadbReplica, "valkey": ValkeyReplica, "volume": VolumeReplica}
+Provision = Callable[..., Endpoint]
 
 
 @pytest.fixture
-def written(tmp_path: Path, dumper: Dumper) -> Callable[..., Path]:
-    """Writes a drill of a dump that is taken with these options."""
+def provision(sandbox: Sandbox, tmp_path: Path) -> Iterator[Provision]:
+    """Brings a service up whose files lie in a folder of the test's own."""
+    made = []
 
-    def write(*options: str, stack: str = STACK) -> Path:
-        dumper.dump(tmp_path / "last-night.dump", *options)
-        copy(KIOSK / "workload.py", tmp_path)
-        (tmp_path / "stack.yaml").write_text(stack, encoding="utf-8")
-        (tmp_path / "drill.yaml").write_text(SCENARIO, encoding="utf-8")
-        return tmp_path / "drill.yaml"
+    def provision(**service: object) -> Endpoint:
+        stack = Stack.model_validate({"services": {"own": service}})
+        setting = Setting(stack, tmp_path, sandbox, SystemClock(), {})
+        kind = stack.services["own"].kind
+        lease = Lease(
+            run_id=sandbox.run_id, service="own", kind=kind, directory=sandbox.root / f"own-{token_hex(4)}"
+        )
+        made.append((REPLICAS[kind](), lease))
+        return made[-1][0].provision(lease, setting)
 
-    return write
+    yield provision
+    for replica, lease in made:
+        replica.destroy(lease)
 
 
-def test_a_drill_of_last_nights_dump_needs_no_history_and_finds_every_row_again(
-    stage: Place, written: Callable[..., Path]
+@pytest.fixture(scope="module")
+def rdb(sandbox: Sandbox) -> bytes:
+    """What SAVE wrote of a server with sessions, a list, and a key of nobody's."""
+    stack = Stack.model_validate({"services": {"old": {"kind": "valkey"}}})
+    lease = Lease(run_id=sandbox.run_id, service="old", kind="valkey", directory=sandbox.root / "old")
+    replica = ValkeyReplica()
+    try:
+        endpoint = replica.provision(lease, Setting(stack, sandbox.root, sandbox, SystemClock(), {}))
+        ValkeyClient(endpoint, endpoint.credentials[APPLICATION]).put("session", "a", b"1")
+        with connect(endpoint, endpoint.credentials[OPERATOR]) as client:
+            client.rpush("session:list", 1, 2, 3)
+            client.set("other", "x")
+            client.save()
+        return (endpoint.path / "dump.rdb").read_bytes()
+    finally:
+        replica.destroy(lease)
+
+
+@pytest.fixture(scope="module")
+def dump(sandbox: Sandbox) -> bytes:
+    """What mariadb-dump wrote of a shop."""
+    stack = Stack.model_validate({"services": {"shop": {"kind": "mariadb", "schema": "schema.sql"}}})
+    lease = Lease(run_id=sandbox.run_id, service="shop", kind="mariadb", directory=sandbox.root / "shop")
+    replica, file = MariadbReplica(), sandbox.root / "shop.sql"
+    try:
+        endpoint = replica.provision(lease, Setting(stack, BAZAAR, sandbox, SystemClock(), {}))
+        rows = "INSERT INTO orders SELECT UUID(), CONCAT('é ', seq), 1, NULL, NOW(6) FROM seq_1_to_500"
+        replica.execute(endpoint, rows, {})
+        call(sandbox, "mariadb-dump", endpoint, (*OPTIONS, f"--result-file={file}", "shop"), BackupError)
+        return file.read_bytes()
+    finally:
+        replica.destroy(lease)
+
+
+def test_a_volume_begins_with_a_copy_of_the_tree(provision: Provision, tmp_path: Path) -> None:
+    (tmp_path / "last-night" / "notes" / "deep").mkdir(parents=True)
+    (tmp_path / "last-night" / "notes" / "deep" / "a.txt").write_text("mine")
+    endpoint = provision(kind="volume", collections=["notes", "photos"], data={"tree": "last-night"})
+    (endpoint.path / "notes" / "deep" / "a.txt").write_text("changed")
+    assert [row.key for row in VolumeReplica().rows(endpoint, "notes", "", "")] == ["deep/a.txt"]
+    assert not list(VolumeReplica().rows(endpoint, "photos", "", ""))
+    assert (tmp_path / "last-night" / "notes" / "deep" / "a.txt").read_text() == "mine"
+
+
+def test_a_valkey_begins_with_what_the_dump_holds(provision: Provision, tmp_path: Path, rdb: bytes) -> None:
+    (tmp_path / "last.rdb").write_bytes(rdb)
+    endpoint = provision(kind="valkey", collections=["session"], data={"dump": "last.rdb"})
+    assert [row.key for row in ValkeyReplica().rows(endpoint, "session", "", "")] == ["a", "list"]
+    assert ValkeyReplica().describe(endpoint)["appendonly"] == "yes"
+
+
+def test_a_dump_that_valkey_does_not_load_is_named(provision: Provision, tmp_path: Path, rdb: bytes) -> None:
+    (tmp_path / "last.rdb").write_bytes(rdb[:-12])
+    with pytest.raises(DumpError, match=r"last\.rdb: the server of own does not load it"):
+        provision(kind="valkey", collections=["session"], data={"dump": "last.rdb"})
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mariadb_begins_with_what_the_dump_holds(
+    provision: Provision, tmp_path: Path, dump: bytes, packed: bool
 ) -> None:
-    drilled = drill(load_scenario(written("--format=custom")), stage)
-    record = drilled.record
-    assert drilled.fault is None
-    assert {verdict.objective: verdict.value for verdict in record.verdicts} == {
-        "backup-survival": "held",
-        "rpo": "held",
-        "rto": "held",
+    (tmp_path / "last.sql").write_bytes(gzip.compress(dump) if packed else dump)
+    endpoint = provision(kind="mariadb", data={"dump": "last.sql"})
+    replica = MariadbReplica()
+    assert replica.query(endpoint, "SELECT count(*), max(item) FROM orders", {}) == [(500, "é 99")]
+    with connect_as_application(endpoint) as connection, connection.cursor() as cursor:
+        assert cursor.execute("UPDATE orders SET pieces = 2") == 500
+
+
+@pytest.mark.mariadb
+def test_a_dump_that_mariadb_refuses_is_named(provision: Provision, tmp_path: Path, dump: bytes) -> None:
+    (tmp_path / "last.sql").write_bytes(dump.replace(b"CREATE TABLE", b"CREATE TABEL", 1))
+    with pytest.raises(DumpError, match=r"last\.sql: the server of own refuses it: ERROR 1064"):
+        provision(kind="mariadb", data={"dump": "last.sql"})
+
+
+def connect_as_application(endpoint: Endpoint):  # type: ignore[no-untyped-def]
+    from harness.seams.mariadb_client import connect as to_mariadb
+
+    return to_mariadb(endpoint, endpoint.credentials[APPLICATION])
+
+
+def spoilt(dump: bytes, rdb: bytes) -> dict[str, tuple[str, bytes, str]]:
+    """Bad files: the kind, the content, and what is said of it when the files are read."""
+    return {
+        "empty": ("mariadb", b"", "is empty"),
+        "cut off": ("mariadb", dump[: len(dump) // 2], "is cut off"),
+        "cut off and packed": ("mariadb", gzip.compress(dump)[:-9], "is cut off or damaged"),
+        "encrypted": ("mariadb", b"Salted__" + dump, "is encrypted, with openssl"),
+        "of another product": ("mariadb", b"-- PostgreSQL database dump\n" + dump, "is no dump of mysqldump"),
+        "no RDB": ("valkey", dump, "is no RDB file"),
+        "an empty RDB": ("valkey", b"", "is empty"),
+        "an encrypted RDB": ("valkey", b"age-encryption.org/v1" + rdb, "is encrypted, with age"),
     }
-    taken = record.history.of(PointTaken)
-    assert len(taken) == 2
-    for entry in taken:
-        assert entry.body.content is not None
-        assert {table.table: table.rows for table in entry.body.content.tables} == {
-            "customers": 50,
-            "orders": 300,
+
+
+@pytest.mark.mariadb
+def test_a_bad_file_is_told_with_its_place_when_the_files_are_read(
+    tmp_path: Path, dump: bytes, rdb: bytes
+) -> None:
+    for name, (kind, content, message) in spoilt(dump, rdb).items():
+        folder = tmp_path / name.replace(" ", "-")
+        shutil.copytree(BAZAAR, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "last.bin").write_bytes(content)
+        tables = {"tables": {"orders": {"key": "id"}}} if kind == "mariadb" else {"collections": ["orders"]}
+        stack = {
+            "services": {"shop": {"kind": kind, "data": {"dump": "last.bin"}, **tables}},
+            "principals": {"clerk": {"grants": {"shop": "owner"}}},
         }
-    (rpo,) = (verdict for verdict in record.verdicts if verdict.objective == "rpo")
-    span = rpo.figure("rpo")
-    assert span is not None
-    # The newest order of the dump is an hour old; what the workload has written since is gone.
-    assert 3600 < span.value < 3600 + 120
-    witness, verified = record.history.last(WitnessTaken), record.history.last(ContentVerified)
-    assert witness is not None
-    assert verified is not None
-    seen = {table.table: table for table in witness.body.content.tables}
-    found = {table.table: table for table in verified.body.content.tables}
-    assert found["customers"] == seen["customers"]
-    assert seen["customers"].rows == 50
+        (folder / "stack.yaml").write_text(json.dumps(stack))
+        with pytest.raises(ScenarioError) as caught:
+            load_scenario(folder / "emptied.yaml")
+        told = {problem.key: problem for problem in caught.value.problems}
+        assert message in told["services.shop.data.dump"].message, name
+        assert told["services.shop.data.dump"].line == 1
 
 
-def test_rows_of_a_table_without_a_time_that_do_not_come_back_breach_at_any_target(
-    stage: Place, written: Callable[..., Path]
-) -> None:
-    """The copy that is left was emptied of customers behind the harness's back."""
-    emptied = STACK.replace("every: 1d, keep: 2", "every: 1d, keep: 1").replace("rpo: 2h", "rpo: 9000d")
-    scenario = written("--format=plain", stack=emptied)
-    text = SCENARIO.replace(
-        "recover: {service: kiosk}",
-        "recover: {strategy: runbook, service: kiosk, run: restore.sh}",
+@pytest.mark.drill
+def test_a_drill_of_ones_own_files_needs_no_history(stage: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "gemini-cli"
+    shutil.copytree(GEMINI, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    notes = folder / "mine" / "notes"
+    notes.mkdir(parents=True)
+    for number in range(8):
+        (notes / f"past-{number:08}").write_text(f"note {number}")
+    stack = (folder / "stack.yaml").read_text()
+    (folder / "stack.yaml").write_text(
+        stack.replace("{kind: volume, ", "{kind: volume, data: {tree: mine}, ")
     )
-    scenario.write_text(text, encoding="utf-8")
-    runbook = scenario.with_name("restore.sh")
-    dump = scenario.with_name("last-night.dump")
-    runbook.write_text(
-        f"#!/bin/sh -e\npsql -qX -v ON_ERROR_STOP=1 -f {dump}\n"
-        "psql -qX -c \"DELETE FROM customers WHERE name = 'customer 7'\"\n",
-        encoding="utf-8",
-    )
-    runbook.chmod(0o755)
-    dump.write_text(
-        "\n".join(line for line in dump.read_text().splitlines() if " OWNER TO " not in line) + "\n"
-    )
-    drilled = drill(load_scenario(scenario), stage)
-    (rpo,) = (verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo")
-    assert drilled.fault is None
-    assert rpo.value == "breached"
-    assert "not even the oldest known write" in rpo.summary
+    scenario = (folder / "as-it-happened.yaml").read_text()
+    lines = [line for line in scenario.splitlines() if not line.startswith("history:")]
+    (folder / "as-it-happened.yaml").write_text("\n".join(lines))
+    drilled = play(load_scenario(folder / "hardened.yaml"), stage)
+    values = {verdict.objective: verdict.value for verdict in drilled.record.verdicts}
+    assert values["rto"] == "held", drilled
 
 
-def refused(stage: Place, scenario: Path, told: str) -> None:
-    """The run ends before anything is played, as a mistake in the stack file."""
-    drilled = drill(load_scenario(scenario), stage)
+@pytest.mark.drill
+def test_a_tree_with_nothing_in_its_collections_is_no_drill(stage: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "gemini-cli"
+    shutil.copytree(GEMINI, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "mine" / "elsewhere").mkdir(parents=True)
+    (folder / "mine" / "elsewhere" / "a").write_text("a")
+    stack = (folder / "stack.yaml").read_text()
+    (folder / "stack.yaml").write_text(
+        stack.replace("{kind: volume, ", "{kind: volume, data: {tree: mine}, ")
+    )
+    drilled = play(load_scenario(folder / "as-it-happened.yaml"), stage)
     assert isinstance(drilled.fault, ScenarioError)
-    assert f"{scenario.with_name('stack.yaml')}:{told}" in str(drilled.fault)
-    assert exit_of(drilled.record, drilled.fault) is Exit.USAGE
-    assert {verdict.value for verdict in drilled.record.verdicts} == {"undecided"}
-    assert not drilled.record.history.of(PointTaken)
-
-
-def test_a_dump_of_another_database_is_told_by_the_tables_that_it_lacks(
-    stage: Place, written: Callable[..., Path]
-) -> None:
-    other = STACK.replace("orders:", "bookings:")
-    told = "8:7: services.kiosk.tables.bookings: the dump last-night.dump has no table 'bookings'"
-    refused(stage, written("--format=custom", stack=other), told)
-
-
-def test_a_dump_of_a_schema_is_told_for_what_it_is(stage: Place, written: Callable[..., Path]) -> None:
-    told = "6:18: services.kiosk.data.dump: last-night.dump holds no row of customers, orders"
-    refused(stage, written("--format=custom", "--schema-only"), told)
-
-
-def test_a_column_that_does_not_tell_rows_apart_is_told(stage: Place, written: Callable[..., Path]) -> None:
-    other = STACK.replace("orders: {key: id", "orders: {key: amount")
-    told = "8:21: services.kiosk.tables.orders.key: the column 'amount' is no key of 'orders'"
-    refused(stage, written("--format=custom", stack=other), told)
-
-
-def test_a_dump_that_was_cut_is_told_with_the_place_that_names_it(
-    stage: Place, written: Callable[..., Path]
-) -> None:
-    scenario = written("--format=custom")
-    dump = scenario.with_name("last-night.dump")
-    dump.write_bytes(dump.read_bytes()[:-50])
-    refused(stage, scenario, f"6:18: services.kiosk.data.dump: {dump} cannot be loaded: could not read")
+    assert "mine holds nothing of notes, photos" in str(drilled.fault)
+    assert drilled.record.value == "undecided"

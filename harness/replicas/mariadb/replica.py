@@ -13,6 +13,7 @@ from harness.errors import DatabaseError, ProvisionError, RestoreError, Scenario
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import reap, stop
 from harness.replicas.mariadb import access
+from harness.replicas.mariadb.hydration import hydrate
 from harness.replicas.mariadb.script import first_lines, render
 from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server, clone, feed
 from harness.replicas.mariadb.session import session
@@ -55,6 +56,7 @@ class MariadbReplica:
         Raises:
             ProvisionError: no port, a grant that MariaDB does not have, or no room.
             ScenarioFileError: a schema that MariaDB does not take.
+            DumpError: a backup file that it does not take.
             MissingToolError: there is no MariaDB on this machine.
         """
         spec = _spec(setting.stack, lease.service)
@@ -75,6 +77,8 @@ class MariadbReplica:
             raise ProvisionError(error.message, hint=f"its log is {lease.directory / LOG_FILE}") from error
         if spec.schema_ is not None:
             self._create_schema(endpoint, setting.folder / spec.schema_)
+        if spec.data is not None:
+            hydrate(endpoint, setting.folder / spec.data.dump, setting.sandbox)
         return endpoint
 
     def serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,19 @@ from pathlib import Path
 
 from valkey.exceptions import ValkeyError
 
-from harness.errors import DatabaseError, ProvisionError, RestoreError
+from harness.errors import DatabaseError, DumpError, ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import reap, stop
 from harness.replicas.valkey import access
-from harness.replicas.valkey.server import ACL_FILE, DATA, LOG_FILE, MARKER_SETTING, Server, release
+from harness.replicas.valkey.server import (
+    ACL_FILE,
+    DATA,
+    DUMP_FILE,
+    LOG_FILE,
+    MARKER_SETTING,
+    Server,
+    release,
+)
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import Stack, ValkeyService
 from harness.seams.drivers import Row, Setting, Vessel
@@ -46,6 +55,7 @@ class ValkeyReplica:
         """Bring up an empty server with the service's users.
 
         Raises:
+            DumpError: a backup file that it does not load.
             ProvisionError: no port, or a grant that Valkey does not have.
             MissingToolError: the wheel with the server is not installed.
         """
@@ -62,9 +72,16 @@ class ValkeyReplica:
             credentials=access.mint(granted),
         )
         _lay_out(place, spec, setting)
+        if spec.data is not None:
+            shutil.copyfile(setting.folder / spec.data.dump, place.path / DUMP_FILE)
         try:
             return self.serve(place, spec, setting, self.choose_port, START_SECONDS)
         except RestoreError as error:
+            if spec.data is not None:
+                raise DumpError(
+                    f"{setting.folder / spec.data.dump}: the server of {lease.service} does not load it",
+                    hint=f"{error.message.splitlines()[-1]}; does it load where it comes from?",
+                ) from error
             raise ProvisionError(error.message, hint=f"its log is {lease.directory / LOG_FILE}") from error
 
     def serve(
