@@ -1,8 +1,8 @@
 """Drills in containers: how much longer than embedded ones they take, and what twenty of them leave behind.
 
 The two ways take turns. What is left is counted before the first of the twenty and after the last:
-containers, volumes and networks are all that the engine has, whoever they belong to; processes and files are
-those of the runs. It needs an engine, and the images of ``make images``.
+containers, volumes and networks are all that the engine has but those of other runs, which may go on beside
+these; processes and files are those of the runs. It needs an engine, and the images of ``make images``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
 
 from benchmarks.drill import Round, play
 from harness.sandbox import MARK
-from harness.seams.container_engine import connect
+from harness.seams.container_engine import RUN_LABEL, connect
 
 ROUNDS = 3
 MOST_TIMES = 3.0
@@ -80,10 +81,15 @@ def _run(root: Path) -> None:
 def _held(root: Path, runs: Iterable[str]) -> Mapping[str, int]:
     api = connect().api
     work = root / "work"
+
+    def count(things: Iterable[Mapping[str, Any]]) -> int:
+        marks = [(thing["Labels"] or {}).get(RUN_LABEL) for thing in things]
+        return sum(mark is None or mark in runs for mark in marks)
+
     return {
-        "containers": len(api.containers(all=True)),
-        "volumes": len(api.volumes()["Volumes"] or ()),
-        "networks": len(api.networks()),
+        "containers": count(api.containers(all=True)),
+        "volumes": count(api.volumes()["Volumes"] or ()),
+        "networks": count(api.networks()),
         "processes": sum(_is_of(process, work, set(runs)) for process in psutil.process_iter()),
         "files": sum(1 for path in work.rglob("*") if path.name != "lock"),
     }

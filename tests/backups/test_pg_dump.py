@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from harness.backups import pg_dump
 from harness.backups.pg_dump import PgDumpTool
 from harness.errors import BackupError, RestoreError
 from harness.facts import BACK_DOOR, RecoveryPoint
@@ -42,6 +43,18 @@ def key_of(point: RecoveryPoint) -> str:
 
 def version_of(point: RecoveryPoint) -> str:
     return point.location.rpartition("@")[2]
+
+
+def test_a_server_that_takes_no_dump_back_is_told_before_one_is_taken(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours is the newest there is, so it is the limit that moves."""
+    tool = make_tool(estate)
+    monkeypatch.setattr(pg_dump, "OLDEST", 99)
+    with pytest.raises(BackupError, match=r"dumps of PostgreSQL \d+ cannot be restored") as caught:
+        tool.take(days_ago(1))
+    assert "postgres-pitr" in caught.value.hint
+    assert tool.points() == ()
 
 
 @pytest.mark.parametrize(
