@@ -23,7 +23,7 @@ from harness.scenario.models import PgDump, RailwayVolumeBackup
 from harness.seams.drivers import Due, Vessel
 from harness.seams.lookup import lookup
 from tests.replicas.railway.conftest import ControlPlane, control_plane
-from tests.replicas.railway.test_live_database import Writers, connect, database, rows
+from tests.replicas.railway.test_live_database import Writers, bring_up_database, connect, rows
 
 NOW = datetime(2026, 4, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -146,7 +146,7 @@ class Drill:
 def drilled(sandbox: Sandbox, profile: str) -> Iterator[Drill]:
     with (
         control_plane(sandbox, profile, name=f"backup-{next(NUMBERS)}") as plane,
-        database(plane) as (replica, endpoint),
+        bring_up_database(plane) as (replica, endpoint),
     ):
         yield Drill(plane, replica, endpoint, tool(plane, replica, endpoint))
 

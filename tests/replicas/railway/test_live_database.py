@@ -50,14 +50,14 @@ def database(request: pytest.FixtureRequest) -> Database:
     def bring_up(
         plane: ControlPlane, service: str = "bookings"
     ) -> AbstractContextManager[tuple[PostgresReplica, Endpoint]]:
-        return _database(plane, service, request.param)
+        return bring_up_database(plane, service, request.param)
 
     return bring_up
 
 
 @contextmanager
-def _database(
-    plane: ControlPlane, service: str, provider: Provider
+def bring_up_database(
+    plane: ControlPlane, service: str = "bookings", provider: Provider = "embedded"
 ) -> Iterator[tuple[PostgresReplica, Endpoint]]:
     replica = lookup("replicas", driver_with(provider, "postgres"))()
     lease = Lease(
