@@ -18,6 +18,7 @@ GOALS = {
     "restore": "with each backup tool, 1 GB, the harness adds at most 10 % to what it takes by hand",
     "workload": "at least 400 acknowledged writes/s, 0 missing",
     "drill": "as-it-happened at most 20 s from command to report, of which the harness itself at most 10 %",
+    "side_by_side": "five services side by side at most 1.3 x the slowest one",
     "containers": "as-it-happened in containers at most 3 x as long as embedded; nothing left after 20 runs",
 }
 """What each module here measures; ``docs/figures.md`` has the same."""

@@ -18,6 +18,8 @@ from harness.seams.drivers import Due
 
 from .conftest import Estate
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 4, 24, 12, tzinfo=UTC)
 STORE = f"""#!{sys.executable}
 import json, os, pathlib, subprocess

@@ -21,6 +21,8 @@ from harness.seams.postgres_tools import binary
 
 from .conftest import TABLES, Estate
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 4, 24, 10, 12, tzinfo=UTC)
 CLOCK = SystemClock()
 ACTIVE = "SELECT FROM pg_replication_slots WHERE active"

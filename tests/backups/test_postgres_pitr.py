@@ -28,6 +28,8 @@ from harness.seams.drivers import Due
 
 from .conftest import TABLES, Estate
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 4, 24, 10, 12, tzinfo=UTC)
 CLOCK = SystemClock()
 DROP_SLOT = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = :slot"

@@ -25,6 +25,8 @@ from harness.seams.lookup import lookup
 from tests.replicas.railway.conftest import ControlPlane, control_plane
 from tests.replicas.railway.test_live_database import Writers, bring_up_database, connect, rows
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 4, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 EVERY: tuple[Schedule, ...] = ("daily", "weekly", "monthly")

@@ -22,6 +22,8 @@ from harness.seams.postgres_tools import binary, connection_environment, connect
 
 from .postgres_stack import lease, login, setting, stack
 
+pytestmark = pytest.mark.slow
+
 OURS = ".".join(wheel_version().split(".")[:2]).encode()
 NEXT = b"19.1"
 TABLES = ("acct", "moods", "reservations")

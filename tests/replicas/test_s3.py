@@ -26,6 +26,8 @@ from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
 from harness.seams.s3_client import open_client
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "bookings-vault"
 STACK = Stack.model_validate(
     {

@@ -13,6 +13,8 @@ from harness.sandbox import Sandbox
 from harness.seams.postgres_client import Connection, connect
 from harness.surfaces.sql import SqlSurface
 
+pytestmark = pytest.mark.slow
+
 Perform = Callable[..., Outcome]
 
 FRESH = """

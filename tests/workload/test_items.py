@@ -20,6 +20,8 @@ from harness.workload.process import Workload
 from tests.workload.conftest import HEAD
 from tests.workload.observing import wait_for_acknowledgements, wait_until
 
+pytestmark = pytest.mark.slow
+
 USERS = """
 class Visitor(LedgerUser):
     def on_start(self):

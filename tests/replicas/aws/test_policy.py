@@ -8,6 +8,8 @@ import pytest
 
 from harness.replicas.aws.policy import Asked, Decision, PolicyError, decide, read_policy
 
+pytestmark = pytest.mark.slow
+
 COURSES = "arn:aws:rds:eu-west-1:111122223333:db:courses"
 STAGING = "arn:aws:rds:eu-west-1:111122223333:db:staging"
 DELETE = "rds:DeleteDBInstance"

@@ -21,6 +21,8 @@ from harness.replicas.aws import AwsReplica
 from harness.sandbox import Sandbox
 from tests.replicas.aws.conftest import CLOCK, Account, account
 
+pytestmark = pytest.mark.slow
+
 BODY = "Action=DescribeDBInstances&Version=2014-10-31"
 POLICIES: dict[str, Any] = {
     "reader": [{"Effect": "Allow", "Action": "rds:Describe*"}],

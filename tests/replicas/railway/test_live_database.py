@@ -24,6 +24,8 @@ from harness.sandbox import Sandbox
 from harness.seams.lookup import Provider, driver_with, lookup
 from tests.replicas.railway.conftest import CLOCK, ControlPlane, control_plane
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = count()
 
 
