@@ -15,6 +15,7 @@ from harness.run.place import Place, note_lease
 from harness.run.sweep import sweep, sweep_all
 from harness.sandbox import MARK, Sandbox
 from tests.run.test_place import die_at_work
+from tests.workload.observing import wait_until
 
 GONE = "acme-queue"
 """A kind of replica whose driver nobody has installed: nobody knows how to destroy one."""
@@ -53,7 +54,8 @@ def test_what_cannot_be_destroyed_stays_and_stops_nothing_else(place: Place, stu
 def test_its_processes_end_all_the_same(place: Place, stuck: Path) -> None:
     sandbox = Sandbox("stuck", stuck, place.cache, None)
     stray = sandbox.start(["sleep", "600"], log=stuck / "log", directory=stuck / "queue")
-    assert psutil.Process(stray.pid).environ()[MARK] == "stuck"
+    # Just after it was started the kernel shows no environment of it at all.
+    wait_until(lambda: psutil.Process(stray.pid).environ().get(MARK) == "stuck", "it carries the mark")
     sweep_all(place)
     assert stray.wait(10) != 0
 
