@@ -66,11 +66,12 @@ def sweep_all(place: Place) -> tuple[Swept, ...]:
 
 
 def _sweep_one(run: Abandoned) -> Swept:
-    left = [leftover for lease in reversed(run.leases) if (leftover := _destroy(lease, run.root))]
+    # First whatever still works for it: a copy that goes on would fill directories while they are removed.
+    left = _stop(run)
+    left += [leftover for lease in reversed(run.leases) if (leftover := _destroy(lease, run.root))]
     try:
         if any(needs_engine(lease.kind) for lease in run.leases):
             remove_run(run.run_id, run.root)
-        stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
     except LeftoverError as error:
         left.append(error)
     if not left:
@@ -78,6 +79,15 @@ def _sweep_one(run: Abandoned) -> Swept:
         if run.root.exists():
             left.append(LeftoverError(f"cannot remove {run.root}", hint=f"{BY_HAND} {run.root}"))
     return Swept(run.run_id, len(run.leases), tuple(left))
+
+
+def _stop(run: Abandoned) -> list[LeftoverError]:
+    """Kill every process of a run; what kept one from going, if anything did."""
+    try:
+        stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
+    except LeftoverError as error:
+        return [error]
+    return []
 
 
 def _destroy(lease: Lease, root: Path) -> LeftoverError | None:

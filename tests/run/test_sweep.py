@@ -60,6 +60,23 @@ def test_its_processes_end_all_the_same(place: Place, stuck: Path) -> None:
     assert stray.wait(10) != 0
 
 
+def test_a_copy_that_still_goes_on_is_ended_before_what_it_fills_is_removed(place: Place) -> None:
+    root = die_at_work(place).rename(place.work / "busy")
+    (root / "leases.jsonl").unlink()
+    sandbox = Sandbox("busy", root, place.cache, None)
+    lease = Lease(run_id="busy", service="files", kind="files", directory=root / "files")
+    note_lease(sandbox, lease)
+    lease.directory.mkdir()
+    # Like every tool, it works in the run's directory, not in that of the replica that it fills.
+    fill = "i=0; while mkdir -p files/$i; do i=$((i+1)); done"
+    copy = sandbox.start(["sh", "-c", fill], log=root / "log", directory=root)
+    wait_until(lambda: (lease.directory / "9").exists(), "it copies")
+    (swept,) = sweep_all(place)
+    assert swept.leftovers == ()
+    assert copy.wait(10) != 0
+    assert not root.exists()
+
+
 def test_whoever_clears_the_way_is_warned_and_goes_on(
     place: Place, stuck: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
