@@ -13,9 +13,12 @@ import pytest
 from harness.contracts.bench import Bench
 from harness.contracts.replica import ReplicaContract
 from harness.contracts.things import (
+    KEY,
+    NOTE,
     POSTGRES,
     SCHEMA_FILE,
     TABLE,
+    TIME,
     Content,
     Dialect,
     ItemThings,
@@ -191,6 +194,26 @@ class DatabaseContract(StoreContract):
         times = [row.time for row in self.content.rows(store, filled)]
         assert all(isinstance(time, datetime) for time in times)
         assert len(set(times)) == self.things
+
+    def test_it_tells_the_columns_of_its_tables(self, filled: Endpoint, database: Database) -> None:
+        assert {table: [*columns] for table, columns in database.columns(filled).items()} == {
+            TABLE: [KEY, NOTE, TIME]
+        }
+
+    def test_it_tells_which_columns_are_keys(self, filled: Endpoint, database: Database) -> None:
+        assert database.tells_apart(filled, TABLE, KEY)
+        assert database.tells_apart(filled, TABLE, NOTE)
+        self.content.change(database, filled, 1, "thing 2")
+        assert not database.tells_apart(filled, TABLE, NOTE)
+        assert database.tells_apart(filled, TABLE, KEY)
+
+    def test_it_tells_the_newest_write(self, filled: Endpoint, database: Database) -> None:
+        times = [row.time for row in self.content.rows(database, filled)]
+        newest = database.newest(filled, TABLE, TIME)
+        assert newest is not None
+        assert newest == times[-1] == max(time for time in times if time is not None)
+        self.content.empty(database, filled)
+        assert database.newest(filled, TABLE, TIME) is None
 
     def test_values_are_values(self, filled: Endpoint, database: Database) -> None:
         self.content.change(database, filled, 1, QUOTED)

@@ -15,7 +15,7 @@ from harness.seams.drivers import Database, Row, Store
 from harness.seams.items import ItemClient, ItemRefusedError, ItemUnansweredError
 from harness.seams.lookup import lookup
 
-TABLE, KEY, TIME = "things", "id", "written_at"
+TABLE, KEY, NOTE, TIME = "things", "id", "note", "written_at"
 SCHEMA_FILE = "things.sql"
 
 THINGS: dict[str, Any] = {"schema": SCHEMA_FILE, "tables": {TABLE: {"key": KEY, "time": TIME}}}

@@ -13,7 +13,7 @@ from harness.run.assess import Copy
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.traffic import LEDGER
-from harness.scenario.models import PostgresService
+from harness.seams.drivers import Database
 
 RECOVERED = "recovered.jsonl"
 WITHOUT_ORIGINAL = ("continuous", "undo")
@@ -62,17 +62,13 @@ def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: Witnes
 
 def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:
     """Time of the newest write in the tracked tables that tell it; None when those are empty."""
-    if not isinstance(ground.plan.loaded.stack.services[service], PostgresService):
+    store = ground.plan.store(service)
+    if isinstance(store, Database):
+        columns = tracked(ground, service).items()
+        times = [store.newest(endpoint, table, time) for table, (_, time) in columns if time is not None]
+    else:
         times = [time for _, rows in tracked_rows(ground, service, endpoint) for _, _, time in rows]
-        return max((time for time in times if time is not None), default=None)
-    database = ground.plan.database(service)
-    newest = [
-        row[0]
-        for table, (_, time) in tracked(ground, service).items()
-        if time is not None
-        for row in database.query(endpoint, f'SELECT max("{time}") FROM public."{table}"', {})  # noqa: S608 - identifiers by pattern
-    ]
-    return max((time for time in newest if isinstance(time, datetime)), default=None)
+    return max((time for time in times if time is not None), default=None)
 
 
 def _write_differences(

@@ -208,6 +208,18 @@ class Database(Store, Protocol):
         """Rows of one statement, as the operator; ``:name`` as in ``execute``."""
         ...
 
+    def columns(self, endpoint: Endpoint) -> Mapping[str, Sequence[str]]:
+        """The columns of every table, in their order."""
+        ...
+
+    def tells_apart(self, endpoint: Endpoint, table: str, column: str) -> bool:
+        """Whether every row of a table has a value in a column, and no other row has the same."""
+        ...
+
+    def newest(self, endpoint: Endpoint, table: str, time: str) -> datetime | None:
+        """The newest time in a column; None when there is none."""
+        ...
+
 
 @runtime_checkable
 class ItemStore(Store, Protocol):

@@ -73,11 +73,14 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def columns_of(connection: Connection[Cursor], database: str, table: str) -> tuple[str, ...]:
-    """The names of a table's columns, in their order; empty when there is no such table."""
+def columns_of(connection: Connection[Cursor], database: str) -> dict[str, list[str]]:
+    """The names of every table's columns, in their order."""
+    found: dict[str, list[str]] = {}
     with connection.cursor() as cursor:
         cursor.execute(COLUMNS, (database,))
-        return tuple(str(column) for name, column in cursor.fetchall() if name == table)
+        for table, column in cursor.fetchall():
+            found.setdefault(str(table), []).append(str(column))
+    return found
 
 
 def row_hash(columns: Sequence[str]) -> str:

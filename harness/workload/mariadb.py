@@ -44,7 +44,7 @@ class MariadbConnections:
         self._free = BoundedSemaphore(MOST)
         self._generation = 0
         self._paused = False
-        self._columns: dict[str, tuple[str, ...]] = {}
+        self._columns: dict[str, list[str]] = {}
 
     @contextmanager
     def lend(self) -> Iterator[Connection[Cursor]]:
@@ -78,12 +78,12 @@ class MariadbConnections:
             cursor.execute(statement, tuple(values) or None)
             return list(cursor.fetchall())
 
-    def columns(self, connection: Connection[Cursor], table: str) -> tuple[str, ...]:
+    def columns(self, connection: Connection[Cursor], table: str) -> list[str]:
         """The columns of a table, asked for once."""
         if table not in self._columns:
             with answer_in_time():
-                self._columns[table] = columns_of(connection, self._access.name, table)
-        return self._columns[table]
+                self._columns = columns_of(connection, self._access.name)
+        return self._columns.get(table, [])
 
     def pause(self) -> None:
         """Lend none any more, and none that exists now ever again: another server is about to answer."""

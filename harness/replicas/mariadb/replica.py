@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from pymysql.cursors import SSCursor
@@ -28,6 +29,20 @@ START_SECONDS = 120.0
 PROBE_SECONDS = 1.0
 OWN_DATABASES = ("information_schema", "mysql", "performance_schema", "sys")
 DESCRIBED = ("version", "innodb_flush_log_at_trx_commit", "sync_binlog", "binlog_format")
+IS_KEY = """
+    SELECT EXISTS (
+        SELECT 1 FROM information_schema.statistics
+        WHERE table_schema = DATABASE() AND table_name = %s AND non_unique = 0
+        GROUP BY index_name
+        HAVING COUNT(*) = 1 AND MAX(column_name) = %s AND MAX(nullable) = '' AND MAX(sub_part) IS NULL
+    )
+"""
+REPEATS = """
+    SELECT EXISTS (
+        SELECT 1 FROM {table} GROUP BY {text} COLLATE utf8mb4_nopad_bin
+        HAVING COUNT(*) > 1 OR MAX({text}) IS NULL
+    )
+"""
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema NOT IN %s AND table_type = 'BASE TABLE' ORDER BY 1, 2
@@ -210,10 +225,42 @@ class MariadbReplica:
             DatabaseError: it does not answer, or the table or a column is missing.
         """
         told = quoted(time) if time is not None else "NULL"
-        for row_key, digits, at in self._read(
-            endpoint, table, f"CAST({quoted(key)} AS CHAR)", told, quoted(key)
-        ):
+        for row_key, digits, at in self._read(endpoint, table, _as_text(key), told, quoted(key)):
             yield Row(str(row_key), signed(str(digits)), instant(at))
+
+    def columns(self, endpoint: Endpoint) -> Mapping[str, Sequence[str]]:
+        """The columns of every table, in their order.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with session(endpoint) as connection:
+            return columns_of(connection, endpoint.name)
+
+    def tells_apart(self, endpoint: Endpoint, table: str, column: str) -> bool:
+        """Whether a column is a key of a table; rows are looked at only where the schema does not say so.
+
+        Raises:
+            DatabaseError: it does not answer, or table or column are missing.
+        """
+        repeats = REPEATS.format(table=quoted(table), text=_as_text(column))
+        with session(endpoint) as connection, connection.cursor() as cursor:
+            cursor.execute(IS_KEY, (table, column))
+            if cursor.fetchone() == (1,):
+                return True
+            cursor.execute(repeats)
+            return cursor.fetchone() == (0,)
+
+    def newest(self, endpoint: Endpoint, table: str, time: str) -> datetime | None:
+        """The newest time in a column; None when there is none.
+
+        Raises:
+            DatabaseError: it does not answer, or table or column are missing.
+        """
+        with session(endpoint) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT MAX({quoted(time)}) FROM {quoted(table)}")  # noqa: S608 - quoted
+            row = cursor.fetchone()
+        return instant(row[0]) if row else None
 
     def fence(self, endpoint: Endpoint) -> None:
         """Stop the server, so that it acknowledges nothing more; its files stay. Idempotent.
@@ -239,8 +286,8 @@ class MariadbReplica:
         self, endpoint: Endpoint, table: str, key: str, time: str, order: str
     ) -> Iterator[tuple[object, ...]]:
         with session(endpoint, cursor=SSCursor) as connection:
-            columns = columns_of(connection, endpoint.name, table)
-            if not columns:
+            columns = columns_of(connection, endpoint.name).get(table)
+            if columns is None:
                 raise DatabaseError(
                     f"{endpoint.service}: there is no table {table!r}",
                     hint="it was dropped, or never restored",

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from os import cpu_count
@@ -67,24 +68,10 @@ UNTAMPERED: Mapping[str, str] = {"search_path": "pg_catalog"}
 """An agent that owns the database can put functions of its own before PostgreSQL's."""
 
 WHOLE_TABLE = "SELECT count(*), coalesce(sum({hash}), 0) FROM {table} AS t"
+NEWEST = "SELECT max({time}) FROM {table} AS t"
 ALL_ROWS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t ORDER BY {key}"
 BUCKET_SUMS = "SELECT {bucket}, count(*), sum({hash}) FROM {table} AS t GROUP BY 1"
 ROWS_IN_BUCKETS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t WHERE ({bucket}) = ANY (%s)"
-
-EQUAL_IS_ALIKE = """
-    SELECT coalesce(bool_and(
-        (column_type.oid = ANY (
-            '{bool,int2,int4,int8,oid,text,varchar,bytea,uuid,date,time,timestamp,timestamptz}'::regtype[])
-         OR column_type.oid IN ('numeric'::regtype, 'bpchar'::regtype) AND a.atttypmod <> -1
-         OR column_type.typtype = 'e')
-        AND coalesce(c.collisdeterministic, true)), false)
-    FROM pg_attribute AS a
-    JOIN pg_type AS column_type ON column_type.oid = a.atttypid
-    LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
-    WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
-"""
-"""Whether equal values are written alike in every column of a table. They are not for, among others, float
-(0 and -0), numeric without a scale (1.0 and 1.00), json, and text in a collation that ignores case."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +144,22 @@ def read_rows(endpoint: Endpoint, table: str, key: str, time: str | None) -> Ite
     """
     with _reading(endpoint) as connection:
         yield from _stream(connection, _compose(ALL_ROWS, table, key, time), ())
+
+
+def newest(endpoint: Endpoint, table: str, time: str) -> datetime | None:
+    """The newest time in a column of a table; None when there is none, or when it holds no times.
+
+    Args:
+        endpoint: of the database.
+        table: its name in the schema ``public``.
+        time: the column with the time of a row's last write.
+
+    Raises:
+        DatabaseError: it does not answer, or table or column are missing.
+    """
+    with _reading(endpoint) as connection:
+        ((found,),) = connection.execute(_compose(NEWEST, table, time=time))
+    return found if isinstance(found, datetime) else None
 
 
 def differing_rows(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from psycopg import Cursor
 
 from harness.errors import DatabaseError, ProvisionError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import MARKER_SETTING, reap, stop
-from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, read_rows
+from harness.replicas.postgres import schema
+from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, newest, read_rows
 from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
 from harness.replicas.postgres.script import render
@@ -160,6 +162,18 @@ class PostgresReplica:
     def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
         """Every row of a tracked table, in key order; see ``content.read_rows``."""
         return read_rows(endpoint, table, key, time)
+
+    def columns(self, endpoint: Endpoint) -> Mapping[str, Sequence[str]]:
+        """The columns of every table, in their order; see ``schema.columns``."""
+        return schema.columns(endpoint)
+
+    def tells_apart(self, endpoint: Endpoint, table: str, column: str) -> bool:
+        """Whether a column is a key of a table; see ``schema.tells_apart``."""
+        return schema.tells_apart(endpoint, table, column)
+
+    def newest(self, endpoint: Endpoint, table: str, time: str) -> datetime | None:
+        """The newest time in a column; see ``content.newest``."""
+        return newest(endpoint, table, time)
 
     def differing_rows(
         self, left: Endpoint, right: Endpoint, table: str, key: str, time: str | None
