@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from harness.backups.dumps import DumpTool
 from harness.errors import BackupError, RestoreError
@@ -29,6 +30,7 @@ OPTIONS = (
     "--hex-blob",
     "--skip-lock-tables",
 )
+Failure: TypeAlias = type[BackupError] | type[RestoreError]
 LOG, OFFSET, ENDED = "binlog", "binlog-offset", "ended"
 """Metadata of a dump: the binary log that was written when it was taken, and when it was complete."""
 
@@ -45,7 +47,7 @@ class MariadbDumpTool(DumpTool):
         endpoint = into.start()
         mark("restore")
         with self._fetched(point, into) as dump:
-            taken_at(dump, point.location)
+            taken_at(dump, point.location, RestoreError)
             feed(self._setting.sandbox, endpoint, dump)
         return endpoint
 
@@ -54,7 +56,7 @@ class MariadbDumpTool(DumpTool):
         call(self._setting.sandbox, "mariadb-dump", self._source, options, BackupError)
 
     def _metadata(self, due: Due, dump: Path) -> Mapping[str, str]:
-        taken = taken_at(dump, "of now")
+        taken = taken_at(dump, f"of {self._source.service}", BackupError)
         return {
             **super()._metadata(due, dump),
             LOG: taken.log,
@@ -78,22 +80,23 @@ class Moment:
     ended: datetime
 
 
-def taken_at(dump: Path, name: str) -> Moment:
+def taken_at(dump: Path, name: str, failure: Failure) -> Moment:
     """When a dump was taken, as it says itself.
 
     Args:
         dump: the file.
         name: for messages.
+        failure: what is raised.
 
     Raises:
-        RestoreError: it does not end as a dump does.
+        BackupError, RestoreError: it does not end as a dump does.
     """
     with dump.open("rb") as file:
         head = file.read(HEAD_BYTES)
         file.seek(max(0, dump.stat().st_size - TAIL_BYTES))
         completed = COMPLETED.search(file.read())
     if completed is None:
-        raise RestoreError(
+        raise failure(
             f"the dump {name} has no end: it was cut short, or is something else",
             hint="an older dump may be whole",
         )
@@ -117,7 +120,7 @@ def call(
     name: str,
     server: Endpoint,
     options: Sequence[str],
-    failure: type[BackupError] | type[RestoreError],
+    failure: Failure,
     stdin: Path | str = "",
 ) -> None:
     """Run one of MariaDB's programs against a server, as its operator.

@@ -70,11 +70,11 @@ def _own(watch: Stopwatch) -> Callable[[str], None]:
 
 def _missing(ground: Ground, endpoint: Endpoint) -> str:
     """Why the tracked tables cannot be looked into."""
-    database = ground.plan.store(endpoint.service)
+    store = ground.plan.store(endpoint.service)
     try:
         content(ground, endpoint.service, endpoint)
         for table, (key, time) in tracked(ground, endpoint.service).items():
-            next(iter(database.rows(endpoint, table, key, time)), None)
+            next(iter(store.rows(endpoint, table, key, time)), None)
     except DatabaseError as error:
         return f"the runbook ended well, and the service is not back: {error.message}"
     return ""
