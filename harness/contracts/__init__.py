@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(
     "harness.contracts.contract",
     "harness.contracts.store",
     "harness.contracts.replica",
+    "harness.contracts.reset",
     "harness.contracts.surface",
 )
 
@@ -18,6 +19,7 @@ from harness.contracts.backup import BackupContract  # noqa: E402
 from harness.contracts.bench import Bench  # noqa: E402
 from harness.contracts.contract import Contract  # noqa: E402
 from harness.contracts.replica import ReplicaContract  # noqa: E402
+from harness.contracts.reset import ResetContract  # noqa: E402
 from harness.contracts.store import DatabaseContract, ItemStoreContract  # noqa: E402
 from harness.contracts.surface import Attempt, SurfaceContract  # noqa: E402
 from harness.contracts.things import MARIADB, POSTGRES, THINGS, Dialect, ItemThings, SqlThings  # noqa: E402
@@ -35,6 +37,7 @@ __all__ = [
     "ItemStoreContract",
     "ItemThings",
     "ReplicaContract",
+    "ResetContract",
     "SqlThings",
     "SurfaceContract",
 ]

@@ -82,6 +82,10 @@ class Bench:
         assert isinstance(driver, Store), f"{type(driver).__name__} has not all of Store"
         return driver
 
+    def replica_at(self, endpoint: Endpoint) -> Replica:
+        """As ``driver_of``, of any service."""
+        return self._drivers[endpoint.lease]
+
     def lease(self, service: str, purpose: str = "") -> Lease:
         """A lease with an empty directory, as a run makes it."""
         name = f"{service}@{purpose}" if purpose else service

@@ -19,8 +19,9 @@ from urllib.parse import quote
 from harness.errors import ProvisionError
 from harness.facts import WORKSPACE_SUFFIX, Credential, Endpoint, Lease, Resource
 from harness.replicas.leases import reap
+from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Principal, Stack
-from harness.seams.drivers import Setting
+from harness.seams.drivers import Memory, Setting
 
 WORKSPACE = "workspace"
 MARKER_FILE = ".ninelives-lease"
@@ -74,6 +75,15 @@ class WorkspaceReplica:
             Resource(service=endpoint.service, kind="file", name=path.relative_to(endpoint.path).as_posix())
             for path in _files(endpoint.path)
         )
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a copy of it.
+
+        Raises:
+            ProvisionError: there is no room.
+        """
+        del setting
+        return TreeMemory(endpoint.path, endpoint.lease.directory / FOLDER)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """How many files it has."""

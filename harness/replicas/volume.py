@@ -15,8 +15,9 @@ from pathlib import Path
 from harness.errors import DatabaseError, ProvisionError
 from harness.facts import APPLICATION, OPERATOR, Credential, Endpoint, Fingerprint, Lease, Resource, Secret
 from harness.replicas.leases import note_place, reap
+from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Stack, VolumeService
-from harness.seams.drivers import Row, Setting, Vessel
+from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.items import Item, content_hash, fingerprint_of
 from harness.seams.volume_client import READ_ONLY, READ_WRITE, read_items
 
@@ -98,6 +99,17 @@ class VolumeReplica:
             Resource(service=endpoint.service, kind=kind, name=name, environment=endpoint.environment)
             for kind, name in found
         )
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a copy of it, but for folders that a database lies in, which remembers them itself.
+
+        Raises:
+            ProvisionError: there is no room.
+        """
+        places = (getattr(service, "volume", None) or "" for service in setting.stack.services.values())
+        parts = (place.split("/") for place in places)
+        databases = frozenset(part[1] for part in parts if part[0] == endpoint.service and len(part) > 1)
+        return TreeMemory(endpoint.path, endpoint.lease.directory / FOLDER, databases)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """What a write is worth when it is acknowledged."""

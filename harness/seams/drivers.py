@@ -73,6 +73,48 @@ class Replica(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What one replica was like at one moment, and the way back to it, as often as it is wanted.
+
+    It lies in the replica's lease, so that ``destroy`` takes it along.
+    """
+
+    def changed(self) -> bool:
+        """Whether anything may be different from what it was, cheaply.
+
+        True when that cannot be told, never False when something was changed. That the server has died
+        counts as a change.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Make everything as it was: content, settings, locks, credentials, at the same address.
+
+        Whatever runs there is not asked. Services that it requires have been reset before.
+
+        Raises:
+            HarnessError: it cannot be brought back; the replica is of no use then.
+        """
+        ...
+
+
+@runtime_checkable
+class Resettable(Replica, Protocol):
+    """A replica that can be brought back to what it was, which is faster than making another one."""
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep what it is like now. Nobody else is at work on it meanwhile.
+
+        Args:
+            endpoint: from ``provision`` of this same instance of the driver.
+            setting: as it was provisioned into.
+
+        Raises:
+            HarnessError: it cannot be kept.
+        """
+        ...
+
+
 class Row(NamedTuple):
     """One row of a tracked table, or one item of a collection.
 
@@ -404,11 +446,13 @@ __all__ = [
     "EquippedVessel",
     "Following",
     "ItemStore",
+    "Memory",
     "Objective",
     "PartTimer",
     "PointInTime",
     "Replica",
     "Reporter",
+    "Resettable",
     "Row",
     "Setting",
     "Stamp",

@@ -13,15 +13,16 @@ from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import MARKER_SETTING, reap, stop
 from harness.replicas.postgres import schema
 from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, newest, read_rows
+from harness.replicas.postgres.memory import PostgresMemory
 from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
 from harness.replicas.postgres.script import render
-from harness.replicas.postgres.server import Running
+from harness.replicas.postgres.server import Running, Server
 from harness.replicas.postgres.session import answer_within, session
 from harness.replicas.postgres.vessel import PostgresVessel
 from harness.sandbox import free_port
 from harness.scenario.models import PostgresService, Stack
-from harness.seams.drivers import Row, Setting, Vessel
+from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.postgres_client import Connection
 from harness.seams.postgres_client import Row as Record
 
@@ -198,6 +199,17 @@ class PostgresReplica:
         spec = spec_of(setting.stack, like.service)
         choose_port = (lambda: like.port) if replace else self.choose_port
         return PostgresVessel(lease, like, setting, spec.fsync, choose_port)
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a template of its database and a copy of its files; it is started anew for that.
+
+        Raises:
+            ProvisionError: there is no room, or the server does not come back.
+            DatabaseError: it does not answer.
+        """
+        spec = spec_of(setting.stack, endpoint.service)
+        server = Server(endpoint.lease, endpoint.path, spec.fsync, setting.sandbox, setting.clock)
+        return PostgresMemory(endpoint, server, self._processes)
 
     def _bury(self, lease: Lease) -> None:
         process = self._processes.pop(lease, None)

@@ -70,6 +70,10 @@ class AuditLog:
         seq = len(self._entries) + 1
         self._entries.append(Entry(seq, at, principal, token_kind, operation, outcome, resources))
 
+    def forget_after(self, seq: int) -> None:
+        """Keep entries up to that one only."""
+        del self._entries[seq:]
+
     def after(self, seq: int) -> tuple[Entry, ...]:
         """Entries later than that one."""
         return tuple(self._entries[max(seq, 0) :])

@@ -58,6 +58,10 @@ class Deletion:
     about: tuple[Touched, ...]
 
 
+Captured = tuple[dict[str, Deletion], set[str]]
+"""Deletes that can be taken back by the secret of their link, and projects whose deletion is scheduled."""
+
+
 class Deletions:
     """Carries deletes out, or lets them wait.
 
@@ -96,6 +100,14 @@ class Deletions:
         else:
             self._bury(title, doom, mounts, touched)
         return touched
+
+    def capture(self) -> Captured:
+        """What still waits, to be kept as it is by whoever makes a copy of it."""
+        return self._waiting, self._scheduled
+
+    def recall(self, captured: Captured) -> None:
+        """Have that wait, and nothing else."""
+        self._waiting, self._scheduled = captured
 
     def schedule(self, project: Project) -> None:
         """Delete a project when the grace is over; until then nothing is touched."""

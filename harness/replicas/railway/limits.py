@@ -79,6 +79,15 @@ class RateLimits:
         self._secondly = PER_SECOND.get(plan)
         self._windows: dict[str, list[Window]] = {}
 
+    @property
+    def counted(self) -> bool:
+        """Whether any request was counted since this was made or told to forget."""
+        return bool(self._windows)
+
+    def forget(self) -> None:
+        """Begin to count anew, for every token."""
+        self._windows.clear()
+
     def admit(self, token: str, now: datetime) -> Admission:
         """Count one request, unless it is one too many.
 

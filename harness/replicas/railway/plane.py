@@ -49,6 +49,9 @@ class Plane:
     Args:
         handover: the project as it stands at the start.
         clock: the machine's.
+
+    Attributes:
+        changed_behind: how often the harness itself has changed something, which no log tells.
     """
 
     def __init__(self, handover: Handover, clock: Clock) -> None:
@@ -63,6 +66,7 @@ class Plane:
         self.workflows = Workflows(self.estate)
         self.deletions = Deletions(self.estate, self.disk, self.mailbox)
         self.copies = Copies(self.estate, self.disk, self.deletions, self.workflows)
+        self.changed_behind = 0
         _Seeding(self).sow(handover)
 
     def opens_back_door(self, secret: str) -> bool:

@@ -29,10 +29,11 @@ from harness.replicas.leases import reap
 from harness.replicas.railway.handover import Handover, Mount, TokenSeed, digest
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.scenario.models import PostgresService, RailwayService, Stack, TokenGrant
-from harness.seams.drivers import Setting
+from harness.seams.drivers import Memory, Setting
 
 READY_SECONDS = 30.0
 CALL_SECONDS = 10.0
+RESET_SECONDS = 120.0
 VOLUMES = "volumes"
 LOG = "server.log"
 ACCOUNT: Final = "account"
@@ -118,6 +119,16 @@ class RailwayReplica:
             return ()
         return tuple(Resource(service=endpoint.service, **resource) for resource in found)
 
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Have the process keep its records, and links to the files of its backups.
+
+        Raises:
+            ProvisionError: it does not answer, or there is no room.
+        """
+        del setting
+        _look(endpoint, "remember", RESET_SECONDS, method="POST")
+        return RailwayMemory(endpoint)
+
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """The profile, and what it means for a delete."""
         told = _look(endpoint, "marker")
@@ -128,6 +139,32 @@ class RailwayReplica:
             "plan": told["plan"],
             "deletes": deletes,
         }
+
+
+@dataclass(frozen=True)
+class RailwayMemory:
+    """What the process remembers; it is gone with the process.
+
+    Attributes:
+        endpoint: of the control plane.
+    """
+
+    endpoint: Endpoint
+
+    def changed(self) -> bool:
+        """Whether it was asked for anything since; also when it does not answer."""
+        try:
+            return bool(_look(self.endpoint, "changed")["changed"])
+        except ProvisionError:
+            return True
+
+    def reset(self) -> None:
+        """Records, backups and the directories of volumes; what databases have on those is theirs.
+
+        Raises:
+            ProvisionError: the process is gone, or there is no room.
+        """
+        _look(self.endpoint, "reset", RESET_SECONDS, method="POST")
 
 
 def _mint(stack: Stack, service: str, model: RailwayService) -> dict[str, Credential]:
@@ -241,8 +278,8 @@ def _wait(endpoint: Endpoint) -> None:
         ) from error
 
 
-def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS) -> Any:
-    """What the back door tells.
+def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS, *, method: str = "GET") -> Any:
+    """What the back door tells, or does.
 
     Raises:
         ProvisionError: it does not answer, or does not let us in.
@@ -250,7 +287,7 @@ def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS) -> Any:
     secret = endpoint.credentials[BACK_DOOR].secret
     connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
     try:
-        connection.request("GET", f"/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()})
+        connection.request(method, f"/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()})
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, HTTPException) as error:

@@ -13,6 +13,9 @@ It listens on a socket that its parent has bound, so that nobody can take the po
 | `GET /_replica/mail` | the owner's mailbox |
 | `POST /_replica/scheduled-backup` | take a backup as a schedule would have, at an instant |
 | `POST /_replica/advance` | let time pass that does not pass |
+| `POST /_replica/remember` | keep everything as it is now |
+| `GET /_replica/changed` | whether anything may be different from what is remembered |
+| `POST /_replica/reset` | have everything again as it is remembered |
 
 Everything below ``/_replica/`` is the harness's back door; it asks for the header
 ``X-Ninelives-Back-Door``. The rest of the world sees no more than Railway shows.
@@ -47,6 +50,7 @@ from harness.replicas.railway.copies import RHYTHMS
 from harness.replicas.railway.deletion import NothingToUndoError, PlaceTakenError
 from harness.replicas.railway.handover import Handover
 from harness.replicas.railway.inventory import inventory
+from harness.replicas.railway.memory import PlaneMemory
 from harness.replicas.railway.plane import Plane
 from harness.replicas.railway.refusals import PROBLEM, ApiError
 from harness.replicas.railway.schema import build
@@ -115,6 +119,7 @@ class ControlPlane:
         self._plane = plane
         self._schema = schema
         self._documents = Documents()
+        self._memory: PlaneMemory | None = None
 
     def application(self) -> Starlette:
         """The web application."""
@@ -129,6 +134,9 @@ class ControlPlane:
                 Route("/_replica/mail", self._guarded(self.mail), methods=["GET"]),
                 Route("/_replica/scheduled-backup", self._guarded(self.scheduled_backup), methods=["POST"]),
                 Route("/_replica/advance", self._guarded(self.advance), methods=["POST"]),
+                Route("/_replica/remember", self._guarded(self.remember), methods=["POST"]),
+                Route("/_replica/changed", self._guarded(self.changed), methods=["GET"]),
+                Route("/_replica/reset", self._guarded(self.reset), methods=["POST"]),
             ]
         )
 
@@ -199,14 +207,40 @@ class ControlPlane:
         if instance is None or wanted["kind"] not in RHYTHMS:
             return JSONResponse({"error": "no such volume instance or kind"}, 404)
         at = datetime.fromisoformat(wanted["at"]).astimezone(UTC)
+        self._plane.changed_behind += 1
         try:
             backup = await self._plane.copies.take_scheduled(instance, wanted["kind"], at)
         except (ApiError, OSError, FreezeError) as error:
             return JSONResponse({"error": str(error)}, 500)
         return JSONResponse({"id": backup.id, "referencedMB": backup.referenced_mb})
 
+    async def remember(self, request: Request) -> Response:
+        del request
+        await self._plane.workflows.settle()
+        try:
+            self._memory = PlaneMemory(self._plane)
+        except OSError as error:
+            return JSONResponse({"error": str(error)}, 500)
+        return JSONResponse({})
+
+    async def changed(self, request: Request) -> Response:
+        del request
+        return JSONResponse({"changed": self._memory is None or self._memory.changed()})
+
+    async def reset(self, request: Request) -> Response:
+        del request
+        if self._memory is None:
+            return JSONResponse({"error": "nothing is remembered"}, 409)
+        await self._plane.workflows.settle()
+        try:
+            self._memory.reset()
+        except (OSError, FreezeError) as error:
+            return JSONResponse({"error": str(error)}, 500)
+        return JSONResponse({})
+
     async def advance(self, request: Request) -> Response:
         wanted = await request.json()
+        self._plane.changed_behind += 1
         self._plane.estate.advance(timedelta(seconds=float(wanted["seconds"])))
         self._plane.deletions.pass_time()
         return JSONResponse({"now": self._plane.estate.now().isoformat()})

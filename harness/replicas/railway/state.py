@@ -348,6 +348,8 @@ def _millions(size: int) -> int:
 
 
 R = TypeVar("R", bound=Record)
+Captured = tuple[dict[type[Record], dict[str, Record]], User]
+"""Every record by kind and id, and the owner of the account."""
 
 
 class Estate:
@@ -376,6 +378,19 @@ class Estate:
     def advance(self, by: timedelta) -> None:
         """Let time pass that does not pass."""
         self._ahead += by
+
+    def set_now(self, now: datetime) -> None:
+        """Have another date from now on."""
+        self._ahead = now - self._clock.stamp().wall
+
+    def capture(self) -> Captured:
+        """All records, to be kept as they are by whoever makes a copy of them."""
+        return self._tables, self.user
+
+    def recall(self, captured: Captured, now: datetime) -> None:
+        """Have those records and that date, and nothing else."""
+        self._tables, self.user = captured
+        self.set_now(now)
 
     def add(self, record: R) -> R:
         """Keep a new record."""

@@ -50,10 +50,15 @@ class Disk:
         while path.exists():
             number += 1
             path = parent / f"{volume}-{number}"
-        path.mkdir(mode=0o700)
-        if self._owner is not None:
-            os.chown(path, *self._owner)
+        self.make_again(path)
         return path
+
+    def make_again(self, directory: Path) -> None:
+        """An empty directory for a volume instance at a place that is free."""
+        directory.parent.mkdir(exist_ok=True)
+        directory.mkdir(mode=0o700)
+        if self._owner is not None:
+            os.chown(directory, *self._owner)
 
     def snapshot(
         self, directory: Path, instance_id: str, backup_id: str

@@ -35,6 +35,11 @@ class Workflows:
         """Open a workflow and let it work."""
         return self.run(self.open(), work)
 
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def _follow(self, workflow: Workflow, work: Coroutine[Any, Any, object]) -> None:
         try:
             await work

@@ -15,9 +15,10 @@ from harness.errors import NotOursError, ProvisionError
 from harness.facts import BACK_DOOR, OPERATOR, Credential, Endpoint, Lease, Resource
 from harness.replicas import leases
 from harness.replicas.s3 import access, seaweedfs
+from harness.replicas.s3.memory import BucketMemory
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import S3Service, Stack
-from harness.seams.drivers import Setting
+from harness.seams.drivers import Memory, Setting
 from harness.seams.s3_client import open_client
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class S3Replica:
 
     def __init__(self) -> None:
         self._processes: dict[Lease, tuple[subprocess.Popen[bytes], ...]] = {}
+        self._ports: dict[Lease, seaweedfs.Ports] = {}
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """Nothing else must be there first."""
@@ -83,6 +85,7 @@ class S3Replica:
         """
         ports = seaweedfs.Ports.choose()
         self._processes[lease] = seaweedfs.start(lease.directory, setting.sandbox, setting.clock, ports)
+        self._ports[lease] = ports
         return ports.s3
 
     def destroy(self, lease: Lease) -> None:
@@ -133,6 +136,11 @@ class S3Replica:
             "durability": "acknowledged from memory; the operating system writes to disk",
         }
 
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a copy of everything that the servers have on disk; they are started anew for that."""
+        ports = self._ports[endpoint.lease]
+        return BucketMemory(endpoint, ports, setting.sandbox, setting.clock, self._processes, _await_bucket)
+
     def _start(
         self,
         lease: Lease,
@@ -173,6 +181,10 @@ class _Furnishing:
             door.put_bucket_versioning(Bucket=service.bucket, VersioningConfiguration={"Status": "Enabled"})
         self._insist(self._probe)
 
+    def await_return(self) -> None:
+        """Until servers that were started again give back what they are given."""
+        self._insist(self._probe)
+
     def _mark(self, door: S3Client) -> None:
         """Keep the marker in metadata: the first byte of a bucket's content costs 0.2 s."""
         marker = {MARKER_NAME: self._endpoint.lease.marker}
@@ -210,6 +222,10 @@ class _Furnishing:
 
     def _is_late(self) -> bool:
         return self._clock.stamp().since(self._began) > READY_SECONDS
+
+
+def _await_bucket(endpoint: Endpoint, clock: Clock) -> None:
+    _Furnishing(endpoint, clock).await_return()
 
 
 def _is_passing(error: Exception) -> bool:

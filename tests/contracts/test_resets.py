@@ -1,0 +1,361 @@
+"""Every built-in replica that says it can be reset is as it was before, whatever was done to it."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from botocore.exceptions import ClientError
+
+from harness.backups.railway_control_plane import RailwayControlPlane
+from harness.contracts import POSTGRES, THINGS, Bench, ResetContract
+from harness.contracts.things import SCHEMA_FILE
+from harness.facts import OPERATOR, Action, Endpoint, Outcome
+from harness.seams.postgres_client import connect
+from harness.seams.s3_client import open_client
+
+from .place import Here
+
+POSTGRES_THINGS = {"kind": "postgres", "fsync": False, **THINGS}
+ROWS = "INSERT INTO things SELECT g, 'thing ' || g, now() FROM generate_series(1, 40) AS g"
+WHOM_IT_KNOWS = """
+    SELECT (SELECT array_agg(t::text ORDER BY oid) FROM pg_authid AS t),
+           (SELECT array_agg(t::text ORDER BY t::text) FROM pg_db_role_setting AS t),
+           (SELECT array_agg(ROW(datname, datdba, datacl, datconnlimit)::text ORDER BY datname)
+            FROM pg_database),
+           (SELECT array_agg(slot_name::text ORDER BY slot_name) FROM pg_replication_slots),
+           (SELECT array_agg(ROW(name, setting)::text ORDER BY name) FROM pg_settings
+            WHERE name IN ('archive_mode', 'work_mem', 'fsync', 'port', 'ninelives.lease')),
+           (SELECT count(*) FROM pg_largeobject_metadata), (SELECT array_agg(relname::text ORDER BY relname)
+            FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+"""
+
+
+def operator(endpoint: Endpoint, database: str = "") -> psycopg.Connection[Any]:
+    """A connection as the superuser."""
+    credential = endpoint.credentials[OPERATOR]
+    return connect(endpoint.port, credential.name, credential.secret, database or endpoint.name)
+
+
+def logs_in(endpoint: Endpoint, principal: str) -> bool:
+    """Whether the server takes the password that was minted for a principal."""
+    credential = endpoint.credentials[principal]
+    with suppress(psycopg.Error), connect(endpoint.port, credential.name, credential.secret, endpoint.name):
+        return True
+    return False
+
+
+def asked(bench: Bench, by: str, document: str) -> Outcome:
+    """A GraphQL document that a principal sends to the control plane."""
+    action = Action(number=1, surface="http", verb="request", service="cloud", harm=True)
+    http = bench.surface("http", by, bench.endpoints["cloud"])
+    return http.perform(action, {"path": "/graphql/v2", "json": {"query": document}})
+
+
+def volume_of(bench: Bench) -> str:
+    """The id of the project's one volume."""
+    answer = RailwayControlPlane(bench.endpoints["cloud"], bench.clock).ask(
+        "{ projects { edges { node { volumes { edges { node { id } } } } } } }"
+    )
+    return str(answer["projects"]["edges"][0]["node"]["volumes"]["edges"][0]["node"]["id"])
+
+
+class PostgresReset(Here, ResetContract):
+    """What is alike for every server."""
+
+    service, tables = "shop", ("things",)
+    files = {SCHEMA_FILE: POSTGRES.schema}
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        with operator(endpoint) as connection:
+            connection.execute(ROWS)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        try:
+            with operator(endpoint) as connection:
+                return connection.execute(WHOM_IT_KNOWS).fetchall(), logs_in(endpoint, "owner")
+        except psycopg.Error:
+            return "no answer"
+
+
+class TestPostgresDatabase(PostgresReset):
+    """Rows, tables, settings of a table, large objects: what a template brings back."""
+
+    stack = {"services": {"shop": POSTGRES_THINGS}, "principals": {"owner": {"grants": {"shop": "owner"}}}}
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        credential = endpoint.credentials["owner"]
+        with connect(endpoint.port, credential.name, credential.secret, endpoint.name) as connection:
+            connection.execute("SELECT lo_create(0)")
+            connection.execute("CREATE TABLE mine (x int)")
+            connection.execute("DROP TABLE things CASCADE")
+
+
+class TestPostgresServer(PostgresReset):
+    """Roles, passwords, slots, settings, other databases, and the database itself."""
+
+    stack = {"services": {"shop": POSTGRES_THINGS}, "principals": {"owner": {"grants": {"shop": "owner"}}}}
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        with operator(endpoint, "postgres") as connection:
+            for statement in (
+                "ALTER ROLE owner PASSWORD 'another'",
+                "CREATE ROLE mallory SUPERUSER LOGIN",
+                "ALTER SYSTEM SET work_mem = '12345kB'",
+                "SELECT pg_reload_conf()",
+                "SELECT pg_create_physical_replication_slot('theirs')",
+                "CREATE DATABASE other",
+                "ALTER DATABASE shop CONNECTION LIMIT 3",
+                "DROP DATABASE shop WITH (FORCE)",
+            ):
+                connection.execute(statement)
+
+
+class TestPostgresThatDied(PostgresReset):
+    """Its processes ended and half of its files gone."""
+
+    stack = {"services": {"shop": POSTGRES_THINGS}, "principals": {"owner": {"grants": {"shop": "owner"}}}}
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        bench.driver_of(endpoint).fence(endpoint)
+        shutil.rmtree(endpoint.path / "base")
+
+
+class TestPostgresSettingsOfTheDatabase(TestPostgresDatabase):
+    """A template would not bring them back."""
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        super().fill(bench, endpoint)
+        with operator(endpoint) as connection:
+            connection.execute("ALTER DATABASE shop SET work_mem = '54321kB'")
+            connection.execute("GRANT CONNECT ON DATABASE shop TO owner")
+
+
+class OnVolume(PostgresReset):
+    """A database on a control plane's volume, with its backups."""
+
+    with_ = ("cloud",)
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        super().fill(bench, endpoint)
+        tool = bench.tool("backups")
+        for due in tool.due(bench.clock.stamp().wall, timedelta(days=2)):
+            tool.take(due)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        tool = bench.tool("backups")
+        plane = RailwayControlPlane(bench.endpoints["cloud"], bench.clock)
+        files = sorted(path.name for path in bench.endpoints["cloud"].path.glob("*/*"))
+        whoami = [
+            asked(bench, name, "{ projects { edges { node { id } } } }").status for name in ("cli", "dev")
+        ]
+        return (super().look(bench, endpoint), tool.points(), plane.volumes(), plane.mails(), files, whoami)
+
+
+def on_railway(profile: str) -> dict[str, Any]:
+    """A stack with one database on a volume, and two tokens."""
+    return {
+        "services": {
+            "cloud": {
+                "kind": "railway",
+                "project": "shop",
+                "profile": profile,
+                "environments": ["production", "staging"],
+            },
+            "shop": {**POSTGRES_THINGS, "environment": "production", "volume": "cloud/data"},
+        },
+        "principals": {
+            "owner": {"grants": {"shop": "owner"}},
+            "cli": {"grants": {"cloud": {"token": "account"}}},
+            "dev": {"grants": {"cloud": {"token": "project", "environment": "staging"}}},
+        },
+        "protections": {"backups": {"tool": "railway-volume-backup", "of": "shop", "schedule": ["daily"]}},
+    }
+
+
+class TestRailwayLegacy(OnVolume):
+    """The volume goes at once, with its backups and the server on it."""
+
+    stack = on_railway("legacy")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        volume = volume_of(bench)
+        assert asked(bench, "cli", f'mutation {{ volumeDelete(volumeId: "{volume}") }}').status == "done"
+
+
+class TestRailwayCurrent(OnVolume):
+    """The volume waits for 48 hours, the mail is written, and time passes."""
+
+    stack = on_railway("current")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        volume = volume_of(bench)
+        assert asked(bench, "cli", f'mutation {{ volumeDelete(volumeId: "{volume}") }}').status == "done"
+
+
+class TestRailwayBackups(OnVolume):
+    """One backup deleted, and another restored into a volume of its own."""
+
+    stack = on_railway("legacy")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        plane = RailwayControlPlane(bench.endpoints["cloud"], bench.clock)
+        (instance,) = (one.id for one in plane.volumes())
+        newest, oldest = (point.location for point in bench.tool("backups").points())
+        given = f'volumeInstanceId: "{instance}", volumeInstanceBackupId'
+        restored = asked(
+            bench, "cli", f'mutation {{ volumeInstanceBackupRestore({given}: "{oldest}") {{ workflowId }} }}'
+        )
+        assert restored.status == "done"
+        asked(
+            bench, "cli", f'mutation {{ volumeInstanceBackupDelete({given}: "{newest}") {{ workflowId }} }}'
+        )
+
+
+class TestS3(Here, ResetContract):
+    """Versions, locks, settings of the bucket."""
+
+    service = "vault"
+    stack = {
+        "services": {"vault": {"kind": "s3", "bucket": "dumps", "object_lock": True}},
+        "principals": {"keeper": {"grants": {"vault": "admin"}}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        client = self._client(endpoint)
+        for key in ("dumps/one", "dumps/two"):
+            client.put_object(Bucket="dumps", Key=key, Body=b"first")
+            client.put_object(Bucket="dumps", Key=key, Body=b"second" * 1000)
+        until = bench.clock.stamp().wall + timedelta(days=1)
+        self._client(endpoint).put_object(
+            Bucket="dumps",
+            Key="locked",
+            Body=b"locked",
+            ObjectLockMode="COMPLIANCE",
+            ObjectLockRetainUntilDate=until,
+        )
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        client = self._client(endpoint)
+        versions = client.list_object_versions(Bucket="dumps")
+        found = versions.get("Versions", ())
+        kept = [
+            (one["Key"], one["VersionId"], one["ETag"], one["IsLatest"], one["LastModified"]) for one in found
+        ]
+        bodies = [
+            client.get_object(Bucket="dumps", Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
+            for one in found
+        ]
+        markers = [(one["Key"], one["VersionId"]) for one in versions.get("DeleteMarkers", ())]
+        locked = [one["VersionId"] for one in found if one["Key"] == "locked"]
+        locks = [client.get_object_retention(Bucket="dumps", Key="locked", VersionId=id) for id in locked]
+        rules: object = None
+        with suppress(ClientError):
+            rules = client.get_bucket_lifecycle_configuration(Bucket="dumps")["Rules"]
+        status = client.get_bucket_versioning(Bucket="dumps").get("Status")
+        keeper = open_client(endpoint, endpoint.credentials["keeper"]).list_objects_v2(Bucket="dumps")
+        return kept, bodies, markers, [lock["Retention"] for lock in locks], rules, status, keeper["KeyCount"]
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        client = open_client(endpoint, endpoint.credentials["keeper"])
+        for one in client.list_object_versions(Bucket="dumps").get("Versions", ()):
+            with suppress(ClientError):
+                client.delete_object(Bucket="dumps", Key=one["Key"], VersionId=one["VersionId"])
+        client.delete_object(Bucket="dumps", Key="locked")
+        until = bench.clock.stamp().wall + timedelta(days=9)
+        client.put_object(
+            Bucket="dumps",
+            Key="theirs",
+            Body=b"nobody can delete this",
+            ObjectLockMode="COMPLIANCE",
+            ObjectLockRetainUntilDate=until,
+        )
+        rule = {"ID": "gone", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+        client.put_bucket_lifecycle_configuration(Bucket="dumps", LifecycleConfiguration={"Rules": [rule]})
+
+    def _client(self, endpoint: Endpoint) -> Any:
+        return open_client(endpoint, endpoint.credentials[OPERATOR])
+
+
+def furnish(root: Path) -> None:
+    """A link, and a file with a mode of its own."""
+    (root / "deep").mkdir(exist_ok=True)
+    (root / "link").symlink_to("notes.txt")
+    (root / "notes.txt").write_text("Read me.\n")
+    (root / "deep" / "script").write_text("echo\n")
+    (root / "deep" / "script").chmod(0o711)
+
+
+def wreck(root: Path) -> None:
+    """Files gone, changed and added."""
+    shutil.rmtree(root / "deep")
+    (root / "link").unlink()
+    (root / "notes.txt").write_text("Read us.\n")
+    (root / "theirs").mkdir()
+    (root / "theirs").chmod(0)
+
+
+def seen(root: Path, without: str = "") -> object:
+    """Every file of a tree as far as anybody can tell."""
+    return sorted(
+        (str(path.relative_to(root)), path.lstat().st_mode, path.is_file() and path.read_bytes())
+        for path in root.rglob("*")
+        if not without or without not in path.relative_to(root).parts
+    )
+
+
+class TestFiles(Here, ResetContract):
+    """A workspace."""
+
+    service = "agent-workspace"
+    stack = {"services": {}, "principals": {"agent": {"workspace": "home"}}}
+    files = {"home/notes.txt": "Read me.\n", "home/deep/er/secret.env": "TOKEN=1\n"}
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        furnish(endpoint.path)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        return seen(endpoint.path)
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        wreck(endpoint.path)
+
+
+class TestVolume(TestFiles):
+    """A tree of files."""
+
+    service = "uploads"
+    stack = {
+        "services": {"uploads": {"kind": "volume", "collections": ["files"]}},
+        "principals": {"editor": {"grants": {"uploads": "writer"}}},
+    }
+    tables = ("files",)
+
+
+class TestPostgresOnVolumeOfFiles(PostgresReset):
+    """A tree of files that goes with the database in one of its folders."""
+
+    with_ = ("uploads",)
+    stack = {
+        "services": {
+            "uploads": {"kind": "volume", "collections": ["files"]},
+            "shop": {**POSTGRES_THINGS, "volume": "uploads/data"},
+        },
+        "principals": {"owner": {"grants": {"shop": "owner"}}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        super().fill(bench, endpoint)
+        furnish(bench.endpoints["uploads"].path)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        return super().look(bench, endpoint), seen(bench.endpoints["uploads"].path, without="data")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        bench.driver_of(endpoint).fence(endpoint)
+        wreck(bench.endpoints["uploads"].path)
+        shutil.rmtree(endpoint.path.parent)
