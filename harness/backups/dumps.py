@@ -48,7 +48,6 @@ class DumpTool:
     def __init__(
         self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del store
         if not isinstance(protection, Dumps) or protection.tool != self.tool:
             raise BackupError(
                 f"the protection {name} is not one of tool {self.tool}",
@@ -58,6 +57,7 @@ class DumpTool:
         self._protection = protection
         self._source = source
         self._setting = setting
+        self._driver = store
         self._store = store_of(protection.to, setting)
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:

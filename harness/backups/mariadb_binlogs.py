@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from harness.backups.mariadb_dump import ENDED, LOG, OFFSET, MariadbDumpTool, Moment, feed
 from harness.backups.object_store import Doom, StoredVersion
-from harness.errors import RestoreError
+from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
+from harness.seams.disks import files_on_disk
 from harness.seams.drivers import PartTimer, Vessel
 from harness.seams.mariadb_tools import binary
 
@@ -16,6 +19,7 @@ MAGIC = b"\xfebin"
 """What every binary log begins with."""
 
 INDEX = "binlog.index"
+LOGS = "binlog.*"
 
 
 class MariadbBinlogsTool(MariadbDumpTool):
@@ -39,15 +43,17 @@ class MariadbBinlogsTool(MariadbDumpTool):
         if point.kind == "continuous":
             mark("replay")
             script = into.lease.directory / "replay.sql"
-            self._decode(self._moment(self._find(point)), script, until)
+            with self._disk() as disk:
+                self._decode(self._moment(self._find(point)), disk, script, until)
             feed(self._setting.sandbox, endpoint, script)
             script.unlink()
         return endpoint
 
     def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
         point = super()._point(version, taken, doom)
-        if not self._following(self._moment(version)):
-            return point
+        with self._disk() as disk:
+            if not _following(self._moment(version), disk):
+                return point
         changes = {"kind": "continuous", "covers_until": self._now(), "shares_fate": True}
         return point.model_copy(update=changes)
 
@@ -57,24 +63,26 @@ class MariadbBinlogsTool(MariadbDumpTool):
             return None
         return Moment(noted[LOG], int(noted[OFFSET]), datetime.fromisoformat(noted[ENDED]))
 
-    def _following(self, taken: Moment | None) -> tuple[Path, ...]:
-        """The logs that follow a dump, in order; none when they do not go back to it."""
-        index = self._source.path / INDEX
-        if taken is None or not index.is_file():
-            return ()
-        logs = [self._source.path / line for line in index.read_text(encoding="utf-8").split()]
-        names = [log.name for log in logs]
-        if taken.log not in names or not _is_in(taken, logs[names.index(taken.log)]):
-            return ()
-        return tuple(logs[names.index(taken.log) :])
+    @contextmanager
+    def _disk(self) -> Iterator[Path]:
+        """The server's data directory, with its logs as they are now.
 
-    def _decode(self, taken: Moment | None, script: Path, until: datetime | None) -> None:
+        Raises:
+            BackupError: nobody can look.
+        """
+        try:
+            with files_on_disk(self._driver, self._source, LOGS, self._setting) as disk:
+                yield disk
+        except ProvisionError as error:
+            raise BackupError(error.message, hint=error.hint) from error
+
+    def _decode(self, taken: Moment | None, disk: Path, script: Path, until: datetime | None) -> None:
         """Write what was logged since a dump as statements.
 
         Raises:
             RestoreError: a log is gone, or cannot be read.
         """
-        logs = self._following(taken)
+        logs = _following(taken, disk)
         if taken is None or not logs:
             raise RestoreError(
                 f"the binary logs of {self._source.service} do not go back to the dump",
@@ -93,6 +101,18 @@ class MariadbBinlogsTool(MariadbDumpTool):
         ran = self._setting.sandbox.call([binary("mariadb-binlog"), *options, *logs])
         if ran.returncode != 0:
             raise RestoreError(f"mariadb-binlog failed: {ran.stderr.strip()[-500:]}", hint="see what it says")
+
+
+def _following(taken: Moment | None, disk: Path) -> tuple[Path, ...]:
+    """The logs that follow a dump, in order; none when they do not go back to it."""
+    index = disk / INDEX
+    if taken is None or not index.is_file():
+        return ()
+    logs = [disk / line for line in index.read_text(encoding="utf-8").split()]
+    names = [log.name for log in logs]
+    if taken.log not in names or not _is_in(taken, logs[names.index(taken.log)]):
+        return ()
+    return tuple(logs[names.index(taken.log) :])
 
 
 def _is_in(taken: Moment, log: Path) -> bool:

@@ -134,6 +134,8 @@ def call(
         binary(name),
         "--no-defaults",
         "--protocol=tcp",
+        # From 11.4 on a client wants it, and a server before that has none.
+        "--skip-ssl",
         f"--host={server.host}",
         f"--port={server.port}",
         f"--user={operator.name}",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from harness.errors import BackupError, RestoreError
+from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, ValkeyAof
+from harness.seams.disks import files_on_disk
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 
 FOLDER = "appendonlydir"
@@ -40,13 +43,13 @@ class ValkeyAofTool:
     def __init__(
         self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del store
         if not isinstance(protection, ValkeyAof):
             raise BackupError(
                 f"the protection {name} is not one of tool valkey-aof", hint="it has `of` and nothing else"
             )
         self._name = name
         self._source = source
+        self._driver = store
         self._setting = setting
         self._began = setting.clock.stamp().wall
 
@@ -71,9 +74,10 @@ class ValkeyAofTool:
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One, for as long as the file is there."""
-        folder = self._source.path / FOLDER
-        if not (folder / MANIFEST).is_file():
-            return ()
+        with self._folder() as folder:
+            if not (folder / MANIFEST).is_file():
+                return ()
+            size = sum(path.stat().st_size for path in folder.iterdir())
         now = self._setting.clock.stamp().wall
         return (
             RecoveryPoint(
@@ -85,7 +89,7 @@ class ValkeyAofTool:
                 covers_until=now,
                 place=self._source.service,
                 location=FOLDER,
-                size=sum(path.stat().st_size for path in folder.iterdir()),
+                size=size,
                 shares_fate=True,
             ),
         )
@@ -101,7 +105,8 @@ class ValkeyAofTool:
         mark("restore")
         copy = into.directory / FOLDER
         try:
-            shutil.copytree(self._source.path / FOLDER, copy)
+            with self._folder() as folder:
+                shutil.copytree(folder, copy)
             if until is not None:
                 _cut(copy, int(until.timestamp()))
         except OSError as error:
@@ -111,6 +116,19 @@ class ValkeyAofTool:
             ) from error
         mark("replay")
         return into.start()
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """The files as they are now.
+
+        Raises:
+            BackupError: nobody can look.
+        """
+        try:
+            with files_on_disk(self._driver, self._source, FOLDER, self._setting) as disk:
+                yield disk / FOLDER
+        except ProvisionError as error:
+            raise BackupError(error.message, hint=error.hint) from error
 
 
 def _cut(folder: Path, second: int) -> None:

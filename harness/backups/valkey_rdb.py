@@ -8,8 +8,9 @@ from pathlib import Path
 from valkey.exceptions import ValkeyError
 
 from harness.backups.dumps import DumpTool
-from harness.errors import BackupError
+from harness.errors import BackupError, ProvisionError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint
+from harness.seams.disks import files_on_disk
 from harness.seams.drivers import PartTimer, Vessel
 from harness.seams.valkey_client import connect
 
@@ -37,8 +38,9 @@ class ValkeyRdbTool(DumpTool):
         try:
             with connect(self._source, operator, seconds=SAVE_SECONDS) as client:
                 client.save()
-            shutil.copyfile(self._source.path / DUMP_FILE, dump)
-        except (ValkeyError, OSError) as error:
+            with files_on_disk(self._driver, self._source, DUMP_FILE, self._setting) as disk:
+                shutil.copyfile(disk / DUMP_FILE, dump)
+        except (ValkeyError, OSError, ProvisionError) as error:
             raise BackupError(
                 f"{self._source.service} cannot be saved: {error}",
                 hint="does the server still run, and is there room on the disk?",

@@ -217,7 +217,7 @@ class PostgresService(Model):
 
 
 class MariadbService(Model):
-    """A MariaDB database, on the MariaDB of this machine; MySQL's SQL and clients fit."""
+    """A MariaDB database, embedded on the MariaDB of this machine; MySQL's SQL and clients fit."""
 
     kind: Literal["mariadb"] = Field(description="a MariaDB database")
     environment: Name | None = Field(None, description="the environment that it stands in")
@@ -227,6 +227,9 @@ class MariadbService(Model):
     )
     tables: dict[Identifier, TrackedTable] = Field(
         default_factory=dict, description="tables whose content is compared after a recovery"
+    )
+    image: Image | None = Field(
+        None, description="what --provider docker runs it in: any tag with the official image's programs"
     )
 
 
@@ -355,6 +358,9 @@ class ValkeyService(ItemService):
     )
     denied: Annotated[tuple[Identifier, ...], Field(max_length=50)] = Field(
         (), description="commands that nobody may use but the operator: [flushall, flushdb, config]"
+    )
+    image: Image | None = Field(
+        None, description="what --provider docker runs it in: any tag with the official image's server"
     )
 
 

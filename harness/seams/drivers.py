@@ -237,6 +237,25 @@ class Store(Replica, Protocol):
 
 
 @runtime_checkable
+class DiskReader(Store, Protocol):
+    """A store whose servers keep their files where only an engine can read them."""
+
+    def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
+        """Copy what lies on a server's disk now, whether it runs or not; nothing if its disk is gone.
+
+        Args:
+            endpoint: of the server.
+            pattern: of names in its data directory, with ``*``.
+            into: where to; an empty directory inside the run's own.
+            setting: of the run.
+
+        Raises:
+            ProvisionError: it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Database(Store, Protocol):
     """A store that speaks SQL."""
 

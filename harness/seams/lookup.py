@@ -99,12 +99,14 @@ EXTRAS = {
 Provider = Literal["embedded", "docker"]
 """What replicas run on: processes of this machine, or containers of its engine."""
 
-IN_CONTAINERS: dict[str, str] = {"postgres": "docker-postgres", "s3": "docker-s3"}
+IN_CONTAINERS: dict[str, str] = {kind: f"docker-{kind}" for kind in ("postgres", "s3", "mariadb", "valkey")}
 """The driver that brings a kind up with provider ``docker``; kinds that are not here run embedded."""
 
 CONTAINERS: dict[str, str] = {
     "docker-postgres": "harness.replicas.containers.postgres:ContainerPostgresReplica",
     "docker-s3": "harness.replicas.containers.s3:ContainerS3Replica",
+    "docker-mariadb": "harness.replicas.containers.mariadb:ContainerMariadbReplica",
+    "docker-valkey": "harness.replicas.containers.valkey:ContainerValkeyReplica",
 }
 """Replicas that no stack names: a provider chooses them, and leases name them."""
 

@@ -153,6 +153,11 @@ class TestValkeyRdb(InBucket):
     }
 
 
+@pytest.mark.docker
+class TestValkeyRdbInContainer(TestValkeyRdb):
+    provider = "docker"
+
+
 class TestGitBundle(InBucket):
     content = ItemThings()
     things = 10
@@ -188,6 +193,11 @@ class TestMariadbBinlogs(InBucket):
             "copies": {"tool": "mariadb-binlogs", "of": "shop", "to": "vault", "every": "1d", "keep": 7}
         },
     }
+
+
+@pytest.mark.docker
+class TestMariadbBinlogsInContainer(TestMariadbBinlogs):
+    provider = "docker"
 
 
 class TestSnapshotBesideIt(Here, BackupContract):

@@ -61,6 +61,12 @@ class TestMariadb(Here, DatabaseContract):
     }
 
 
+@pytest.mark.docker
+@pytest.mark.mariadb
+class TestMariadbInContainer(TestMariadb):
+    provider = "docker"
+
+
 class TestVolume(Here, ItemStoreContract):
     service = "uploads"
     stack = {
@@ -89,6 +95,11 @@ class TestValkey(Here, ItemStoreContract):
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         with connect(endpoint, endpoint.credentials[OPERATOR]) as client:
             client.hset("things:one", mapping={"body": "thing", "at": 0})
+
+
+@pytest.mark.docker
+class TestValkeyInContainer(TestValkey):
+    provider = "docker"
 
 
 class TestGit(Here, ItemStoreContract):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.facts import Lease
@@ -11,12 +13,19 @@ from tests.drills.command import SHOP, Installation, Running
 from tests.faults.traces import traces
 
 pytestmark = [pytest.mark.drill, pytest.mark.docker]
+SHOP_DROPPED = SHOP / "dropped-table.yaml"
+MEOW = Path(__file__).parents[2] / "scenarios" / "meow" / "as-it-happened.yaml"
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
 
-@pytest.mark.parametrize(("phase", "event"), [("provision", "leased"), ("recover", "leased")])
-def test_a_killed_run_is_swept_without_a_trace(installation: Installation, phase: str, event: str) -> None:
-    run = kill_in(installation, phase, event)
+@pytest.mark.parametrize(
+    ("scenario", "phase", "event"),
+    [(SHOP_DROPPED, "provision", "leased"), (SHOP_DROPPED, "recover", "leased"), (MEOW, "recover", "leased")],
+)
+def test_a_killed_run_is_swept_without_a_trace(
+    installation: Installation, scenario: Path, phase: str, event: str
+) -> None:
+    run = kill_in(installation, phase, event, scenario)
     held = traces(run.folder.name, installation.work)
     swept = installation.call("sweep")
     assert (swept.returncode, swept.stderr) == (0, "")
@@ -49,8 +58,8 @@ def test_what_belongs_to_no_lease_that_was_noted_goes_too(installation: Installa
     assert objects_of(run.folder.name) == ()
 
 
-def kill_in(installation: Installation, phase: str, event: str) -> Running:
-    run = installation.start("run", SHOP / "dropped-table.yaml", "--provider", "docker", "--quiet")
+def kill_in(installation: Installation, phase: str, event: str, scenario: Path = SHOP_DROPPED) -> Running:
+    run = installation.start("run", scenario, "--provider", "docker", "--quiet")
     run.wait_for(phase, event)
     run.kill()
     return run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.events import ActionEnded, Provisioned, Recovered, RunStarted
+from harness.journal.events import ActionEnded, Provisioned, Recovered, RestoreTried, RunStarted
 from harness.run.drill import drill
 from harness.run.loading import load
 from harness.run.place import usual_place
@@ -16,7 +16,8 @@ from tests.conftest import CACHE
 from tests.drills.command import SHOP
 
 pytestmark = [pytest.mark.drill, pytest.mark.docker]
-POCKETOS = Path(__file__).parents[2] / "scenarios" / "pocketos"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+POCKETOS = SCENARIOS / "pocketos"
 
 
 @pytest.mark.parametrize("scenario", ["as-it-happened", "locked-copy", "soft-delete"])
@@ -34,6 +35,28 @@ def test_pocketos_comes_out_as_it_does_without_containers(scenario: str, tmp_pat
     assert kinds["bookings"] == kinds["bookings-staging"] == "docker-postgres"
     assert kinds["vault"] == kinds["payments"] == "docker-s3"
     assert "provider docker" in (drilled.folder / "index.html").read_text()
+    assert objects_of(drilled.folder.name) == ()
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    ("file", "service", "kind"),
+    [
+        (SCENARIOS / "meow" / "append-only-file.yaml", "sessions", "docker-valkey"),
+        (Path(__file__).parent / "bazaar" / "emptied.yaml", "shop", "docker-mariadb"),
+    ],
+    ids=["an append-only file", "binary logs"],
+)
+def test_what_a_server_logs_on_its_own_volume_is_a_way_back_too(
+    file: Path, service: str, kind: str, tmp_path: Path
+) -> None:
+    drilled = drill(load(file), usual_place(tmp_path, cache=CACHE), provider="docker")
+    assert drilled.fault is None
+    assert drilled.record.surprises == ()
+    history = drilled.record.history
+    assert {entry.body.service: entry.body.kind for entry in history.of(Provisioned)}[service] == kind
+    recovered = [entry.body for entry in history.of(RestoreTried) if entry.body.purpose == "recovery"]
+    assert [(each.ok, "replay" in each.parts) for each in recovered] == [(True, True)]
     assert objects_of(drilled.folder.name) == ()
 
 

@@ -272,6 +272,11 @@ def containers_of(lease: Lease) -> tuple[Started, ...]:
     return tuple(Started(str(one["Id"])) for one in found)
 
 
+def images_of(lease: Lease) -> str:
+    """The names of the images of a lease's containers, each with the beginning of its id."""
+    return ", ".join(container.image() for container in containers_of(lease))
+
+
 def volumes_of(lease: Lease) -> tuple[str, ...]:
     """The volumes of a lease, as the stack calls them: ``<service>-<volume>``."""
     with _told(lease.marker):

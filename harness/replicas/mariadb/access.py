@@ -48,13 +48,23 @@ def mint(granted: Mapping[str, MariadbGrant]) -> dict[str, Credential]:
 
 
 def set_up(
-    database: str, granted: Mapping[str, MariadbGrant], credentials: Mapping[str, Credential]
+    database: str,
+    granted: Mapping[str, MariadbGrant],
+    credentials: Mapping[str, Credential],
+    clients: str,
 ) -> Iterator[str]:
-    """Statements that make the database and the accounts, and hold digests in place of passwords."""
+    """Statements that make the database and the accounts, and hold digests in place of passwords.
+
+    Args:
+        database: its name.
+        granted: by principal.
+        credentials: by principal.
+        clients: where they may come from: a pattern of addresses.
+    """
     yield f"CREATE DATABASE {quoted(database)} CHARACTER SET utf8mb4"
     yield "FLUSH PRIVILEGES"  # a server that only reads statements knows of no accounts before
     for name, grant in granted.items():
-        user = f"'{name}'@'127.0.0.1'"
+        user = f"'{name}'@'{clients}'"
         yield f"CREATE USER {user} IDENTIFIED BY PASSWORD '{_digest(credentials[name].secret)}'"
         yield PRIVILEGES[grant].format(database=quoted(database), user=user)
 

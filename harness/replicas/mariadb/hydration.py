@@ -36,6 +36,8 @@ def hydrate(endpoint: Endpoint, dump: Path, sandbox: Sandbox) -> None:
         binary("mariadb"),
         "--no-defaults",
         "--protocol=tcp",
+        # From 11.4 on a client wants it, and a server before that has none.
+        "--skip-ssl",
         f"--host={endpoint.host}",
         f"--port={endpoint.port}",
         f"--user={operator.name}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,8 +15,9 @@ from harness.replicas.leases import reap, stop
 from harness.replicas.mariadb import access
 from harness.replicas.mariadb.hydration import hydrate
 from harness.replicas.mariadb.script import first_lines, render
-from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server, clone, feed
+from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server
 from harness.replicas.mariadb.session import session
+from harness.replicas.running import Running
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import MariadbService, Stack
 from harness.seams.drivers import Row, Setting, Vessel
@@ -58,7 +58,7 @@ class MariadbReplica:
     """
 
     choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """Nothing else must be there first."""
@@ -74,7 +74,7 @@ class MariadbReplica:
             DumpError: a backup file that it does not take.
             MissingToolError: there is no MariaDB on this machine.
         """
-        spec = _spec(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service)
         place = Endpoint(
             lease=lease,
             kind=spec.kind,
@@ -104,14 +104,17 @@ class MariadbReplica:
         Raises:
             RestoreError: it does not start from that.
         """
+        server = self.server(place, setting)
         if not any(place.path.iterdir()):
-            clone(setting.sandbox, place.path)
             granted = access.grants(setting.stack, place.service)
-            feed(setting.sandbox, place.path, access.set_up(place.name, granted, place.credentials))
+            server.lay_out(access.set_up(place.name, granted, place.credentials, server.clients))
         setting.sandbox.give(place.path)
-        server = Server(place.lease, place.path, setting.sandbox, setting.clock)
         endpoint, self._processes[place.lease] = server.serve(place, choose_port, timeout=timeout)
         return endpoint
+
+    def server(self, place: Endpoint, setting: Setting) -> Server:
+        """The server that is to run on what lies in a place."""
+        return Server(place.lease, place.path, setting.sandbox, setting.clock)
 
     def destroy(self, lease: Lease) -> None:
         """Leave no process and no file. Idempotent; works from the lease alone.
@@ -363,7 +366,12 @@ def _make_place(place: Endpoint, setting: Setting) -> None:
     setting.sandbox.give(place.path)
 
 
-def _spec(stack: Stack, service: str) -> MariadbService:
+def spec_of(stack: Stack, service: str) -> MariadbService:
+    """What the stack says of a service.
+
+    Raises:
+        ProvisionError: it is none of this kind.
+    """
     spec = stack.services.get(service)
     if isinstance(spec, MariadbService):
         return spec

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import pymysql
 
@@ -15,6 +15,7 @@ from harness.clock import Clock
 from harness.errors import ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.cache import prepared
+from harness.replicas.running import Running
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.seams.mariadb_client import connect
 from harness.seams.mariadb_tools import binary
@@ -34,7 +35,6 @@ SMALL = (
     "--innodb-data-file-path=ibdata1:4M:autoextend",
 )
 USUAL = (
-    f"--bind-address={LOOPBACK}",
     "--skip-name-resolve",
     "--socket=mariadb.sock",
     "--pid-file=mariadb.pid",
@@ -153,9 +153,30 @@ class Server:
     sandbox: Sandbox
     clock: Clock
 
+    clients: ClassVar[str] = LOOPBACK
+    """Where those may come from who log in."""
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.lease.directory / LOG_FILE
+
+    def lay_out(self, statements: Iterable[str]) -> None:
+        """Make an empty data directory one of a server.
+
+        Args:
+            statements: make its database and accounts.
+
+        Raises:
+            ProvisionError: it cannot be copied, or a statement was refused.
+            MissingToolError: there is no MariaDB on this machine.
+        """
+        clone(self.sandbox, self.data)
+        feed(self.sandbox, self.data, statements)
+
     def serve(
         self, endpoint: Endpoint, choose_port: Callable[[], int], *, timeout: float
-    ) -> tuple[Endpoint, subprocess.Popen[bytes]]:
+    ) -> tuple[Endpoint, Running]:
         """Start it and wait until the operator gets an answer.
 
         Args:
@@ -170,31 +191,48 @@ class Server:
         for _ in range(PORT_TRIES):
             endpoint = replace(endpoint, port=choose_port())
             process = self._start(endpoint.port)
-            if self._answers(process, endpoint, timeout):
+            if process is not None and self._answers(process, endpoint, timeout):
                 return endpoint, process
         raise ProvisionError(
             f"{PORT_TRIES} ports in a row were taken before {self.lease.service} had them",
             hint="something takes every free port on this machine; end it and run the drill again",
         )
 
-    def _start(self, port: int) -> subprocess.Popen[bytes]:
-        log = self.lease.directory / LOG_FILE
-        log.unlink(missing_ok=True)
+    def launch(self, options: Sequence[str], port: int) -> Running | None:
+        """Start the program; None when it shows at once that somebody else has the port.
+
+        Args:
+            options: of the server.
+            port: where it is to answer.
+
+        Raises:
+            ProvisionError: it cannot be started.
+            MissingToolError: there is no MariaDB on this machine.
+        """
+        del port
+        return self.sandbox.start(
+            [binary("mariadbd"), *options], log=self.log, directory=self.data, drop=True
+        )
+
+    def place_options(self, port: int) -> tuple[str, ...]:
+        """Options that say where it listens."""
+        return f"--bind-address={LOOPBACK}", f"--port={port}"
+
+    def _start(self, port: int) -> Running | None:
+        self.log.unlink(missing_ok=True)
         own = (
-            f"--port={port}",
             f"--datadir={self.data}",
             f"--tmpdir={self.data}",
             f"--secure-file-priv={self.lease.directory}",
             f"--{MARKER_SETTING}={self.lease.marker}",
         )
-        options = ("--no-defaults", *own, *USUAL)
-        return self.sandbox.start([binary("mariadbd"), *options], log=log, directory=self.data, drop=True)
+        return self.launch(("--no-defaults", *own, *self.place_options(port), *USUAL), port)
 
-    def _answers(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> bool:
+    def _answers(self, process: Running, endpoint: Endpoint, timeout: float) -> bool:
         """Whether it answers; False when another program has its port."""
-        log, began = self.lease.directory / LOG_FILE, self.clock.stamp()
+        began = self.clock.stamp()
         while True:
-            said = log.read_text(encoding="utf-8", errors="replace")
+            said = self.log.read_text(encoding="utf-8", errors="replace")
             # Whoever answers on the port before that is not ours, and gets no log-in.
             if READY in said and self._pong(endpoint):
                 return True

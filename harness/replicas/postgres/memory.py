@@ -24,8 +24,9 @@ from harness.replicas.copying import copy_tree
 from harness.replicas.leases import stop
 from harness.replicas.placement import spread_out
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
-from harness.replicas.postgres.server import PortTakenError, Running, Server, ServerExitedError
+from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
 from harness.replicas.postgres.session import session
+from harness.replicas.running import Running
 from harness.seams.postgres_client import Connection, connect
 
 FOLDER = "memory"

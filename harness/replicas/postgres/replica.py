@@ -17,9 +17,10 @@ from harness.replicas.postgres.memory import PostgresMemory
 from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
 from harness.replicas.postgres.script import render
-from harness.replicas.postgres.server import Running, Server
+from harness.replicas.postgres.server import Server
 from harness.replicas.postgres.session import answer_within, session
 from harness.replicas.postgres.vessel import PostgresVessel
+from harness.replicas.running import Running
 from harness.sandbox import free_port
 from harness.scenario.models import PostgresService, Stack
 from harness.seams.drivers import Memory, Row, Setting, Vessel

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from harness.clock import Clock
 from harness.errors import DatabaseError, ProvisionError
@@ -17,6 +16,7 @@ from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.leases import MARKER_SETTING
 from harness.replicas.postgres.programs import require_reach, server_programs
 from harness.replicas.postgres.session import session
+from harness.replicas.running import Running
 from harness.sandbox import LOOPBACK, Sandbox
 
 LOG_FILE = "postgres.log"
@@ -75,14 +75,6 @@ class PortTakenError(Exception):
 
 class ServerExitedError(Exception):
     """The server ended before it answered; the message is the end of its log."""
-
-
-class Running(Protocol):
-    """A server that was started."""
-
-    def poll(self) -> int | None:
-        """Its exit code; None while it runs."""
-        ...
 
 
 @dataclass(frozen=True)

