@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from harness.errors import Problem, RequestError, ScenarioError
-from harness.run.loading import load
+from harness.run.loading import expecting_all_held, load
 from harness.scenario.discover import is_scenario
 from harness.scenario.models import LoadedScenario
 
@@ -14,8 +14,12 @@ STACK_KEY = re.compile(rb"^services:", re.MULTILINE)
 SCENARIO_KEY = re.compile(rb"^(?:agent|stack|like):", re.MULTILINE)
 
 
-def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
+def load_all(files: tuple[Path, ...], guards: tuple[str, ...] | None = None) -> tuple[LoadedScenario, ...]:
     """Load every scenario before the first is drilled.
+
+    Args:
+        files: of the scenarios.
+        guards: on in each of them instead of its own; then it is to hold, whatever it says it expects.
 
     Raises:
         RequestError: one of them is a stack.
@@ -27,7 +31,7 @@ def load_all(files: tuple[Path, ...]) -> tuple[LoadedScenario, ...]:
     problems: list[Problem] = []
     for file in files:
         try:
-            loaded.append(load(file))
+            loaded.append(load(file) if guards is None else expecting_all_held(load(file, guards=guards)))
         except ScenarioError as error:
             problems.extend(error.problems)
     if problems:

@@ -18,15 +18,28 @@ from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import Provider
+from harness.search.side_by_side import NO_GUARD
 
 
 @click.command("run")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a run, and nothing else.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summaries.")
+@click.option(
+    "--guards",
+    metavar="NAMES",
+    help="Guards to switch on instead of the scenario's own, as `a,b`; or `none`. Everything must hold then.",
+)
 @with_provider
 @with_place
-def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, provider: Provider, place: Place) -> Exit:
+def command(
+    paths: tuple[Path, ...],
+    as_json: bool,
+    quiet: bool,
+    guards: str | None,
+    provider: Provider,
+    place: Place,
+) -> Exit:
     """Drill scenarios against disposable replicas of their stack.
 
     PATHS are scenario files, or folders that are searched for some (default: scenarios/).
@@ -34,7 +47,7 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, provider: Provi
     Exit code: 0 as expected, 1 breached or not as expected, 2 undecided, 3 usage or bad scenario,
     4 fault of the harness, 130 interrupted.
     """
-    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)))
+    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), _named(guards))
     for swept in sweep(place):
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
     codes: list[Exit] = []
@@ -49,6 +62,13 @@ def command(paths: tuple[Path, ...], as_json: bool, quiet: bool, provider: Provi
         if codes[-1] is Exit.INTERRUPTED:
             break
     return worst(codes)
+
+
+def _named(guards: str | None) -> tuple[str, ...] | None:
+    """Names as the option has them; None when it was not given."""
+    if guards is None:
+        return None
+    return () if guards == NO_GUARD else tuple(name.strip() for name in guards.split(","))
 
 
 def _drill(scenario: LoadedScenario, place: Place, provider: Provider, *, progress: bool) -> Drilled:

@@ -10,17 +10,14 @@ each says how much more the journal holds.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup
 
 from harness.errors import JournalError
@@ -40,6 +37,7 @@ from harness.render import charts, narrative, wording
 from harness.render.advice import advise
 from harness.render.charts import Mark, Piece, Tally
 from harness.render.narrative import Scene
+from harness.render.page import page_environment
 from harness.render.story import Copy, Deed, Story
 from harness.render.story import kinds as story_kinds
 from harness.render.timeline import timeline
@@ -101,14 +99,10 @@ class HtmlReporter:
 def page(record: RunRecord) -> str:
     """The page as text. The same record gives the same text, byte for byte."""
     story = Story(record)
-    css = _style_sheet()
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    return _template().render(
         story=story,
         said=lambda verdict: narrative.said(story, verdict),
         scenario=record.scenario.scenario,
-        css=Markup(css),  # noqa: S704 (our own file)
-        policy=_policy(css),
         contents=CONTENTS,
         result=narrative.result(story),
         lede=narrative.lede(story),
@@ -132,53 +126,16 @@ def page(record: RunRecord) -> str:
 
 
 @cache
-def _style_sheet() -> str:
-    return files("harness.render").joinpath("templates/report.css").read_text(encoding="utf-8")
-
-
-def _policy(css: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    rest = "img-src data:; base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _template() -> Template:
+    environment = page_environment()
     environment.filters.update(
-        duration=wording.duration,
-        number=wording.number,
-        quantity=wording.quantity,
-        size=wording.size,
-        share=wording.share,
-        moment=wording.moment,
-        day=wording.day,
-        offset=wording.offset,
-        amount=wording.amount,
-        sentence=narrative.full_stop,
-        short=lambda text: wording.clean(text, 200),
         age=_age,
         arguments=_arguments,
         touched=_touched,
         content=_content,
         content_of_line=_content_of_line,
-        words=lambda name: name.replace("-", " "),
     )
-    return environment
-
-
-def _shown(value: object) -> object:
-    """Every value on its way into the page: text of unknown origin is cleaned, markup of ours is not."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return wording.clean(value)
-    return value
+    return environment.get_template("report.html.j2")
 
 
 def _age(seconds: float) -> str:

@@ -15,6 +15,15 @@ def load(path: Path, *, guards: tuple[str, ...] | None = None, agent: Agent | No
     return load_scenario(path, guards=guards, agent=agent, known=known_drivers())
 
 
+def expecting_all_held(loaded: LoadedScenario) -> LoadedScenario:
+    """The same, of which every objective must hold.
+
+    What a scenario expects is said of its own agent and its own guards; of others it says nothing.
+    """
+    played = loaded.scenario.model_copy(update={"expect": {}})
+    return loaded.model_copy(update={"scenario": played})
+
+
 def known_drivers() -> Known:
     """The names of all drivers, built in or found by their entry points."""
     return Known(

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.errors import HarnessError, RequestError, ScenarioError
 from harness.journal.record import RunRecord
 from harness.run.drill import Drilled
-from harness.run.loading import load
+from harness.run.loading import expecting_all_held, load
 from harness.scenario.models import IdleAgent, LoadedScenario
 from harness.seams.lookup import lookup
 
@@ -74,7 +74,7 @@ class Checker:
             HarnessError: a run could not be played.
         """
         written = load(file)
-        idle = _expecting_all_held(load(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_)))
+        idle = expecting_all_held(load(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_)))
         unguarded = load(file, guards=())
         runs: tuple[tuple[str, LoadedScenario, Complain], ...] = (
             ("idle", idle, _complain_idle),
@@ -111,12 +111,6 @@ class Checker:
                 f"the {name} run of {scenario.id} failed: {drilled.fault}", hint=f"see {drilled.folder}"
             ) from drilled.fault
         return Proof(name, drilled, tuple(complain(drilled.record, scenario)))
-
-
-def _expecting_all_held(scenario: LoadedScenario) -> LoadedScenario:
-    """What a scenario expects is said of its own agent; with an idle one every objective must hold."""
-    played = scenario.scenario.model_copy(update={"expect": {}})
-    return scenario.model_copy(update={"scenario": played})
 
 
 def _what_is_played(scenario: LoadedScenario) -> str:

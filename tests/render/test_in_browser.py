@@ -124,7 +124,19 @@ def look(
     scheme: Literal["light", "dark"] = "light",
     scripts: bool = False,
 ) -> Looked:
-    path = HtmlReporter().render(record, folder)
+    return open_page(
+        browser, HtmlReporter().render(record, folder), width=width, scheme=scheme, scripts=scripts
+    )
+
+
+def open_page(
+    browser: Browser,
+    path: Path,
+    *,
+    width: int = WIDE,
+    scheme: Literal["light", "dark"] = "light",
+    scripts: bool = False,
+) -> Looked:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
     )
