@@ -245,7 +245,8 @@ class TableFingerprint(Fact):
     Attributes:
         table: its name.
         rows: how many rows.
-        digest: hex; equal exactly when rows and the sum of the rows' 64-bit hashes are equal.
+        digest: hex; equal exactly when rows and the sum of the rows' 64-bit hashes are equal. The hash of an
+            item covers its key, as the one of a row does.
     """
 
     table: str

@@ -73,6 +73,12 @@ class StoreContract(ReplicaContract):
         self.content.remove(store, filled, self.things)
         assert fingerprint(store, filled).rows == self.things - 1
 
+    def test_its_fingerprint_tells_swapped_content(self, filled: Endpoint, store: Store) -> None:
+        before = fingerprint(store, filled)
+        self.content.change(store, filled, 1, "thing 2")
+        self.content.change(store, filled, 2, "thing 1")
+        assert fingerprint(store, filled) != before
+
     def test_its_fingerprint_does_not_depend_on_order(self, filled: Endpoint, store: Store) -> None:
         before = fingerprint(store, filled)
         self.content.empty(store, filled)
@@ -184,12 +190,6 @@ class DatabaseContract(StoreContract):
         """A fresh instance of its driver."""
         return bench.database(self.service)
 
-    def test_its_fingerprint_tells_swapped_content(self, filled: Endpoint, store: Store) -> None:
-        before = fingerprint(store, filled)
-        self.content.change(store, filled, 1, "thing 2")
-        self.content.change(store, filled, 2, "thing 1")
-        assert fingerprint(store, filled) != before
-
     def test_its_rows_have_times(self, filled: Endpoint, store: Store) -> None:
         times = [row.time for row in self.content.rows(store, filled)]
         assert all(isinstance(time, datetime) for time in times)
@@ -255,6 +255,14 @@ class ItemStoreContract(StoreContract):
             assert client.delete(TABLE, key) == put
             assert client.get(TABLE, key) is None
             client.close()
+
+    def test_its_fingerprint_tells_another_name(self, filled: Endpoint, store: Store) -> None:
+        before = fingerprint(store, filled)
+        with closing(ItemThings().client(filled)) as client:
+            client.put(TABLE, "another-name", b"thing 1")
+            client.delete(TABLE, self.content.name(1))
+        after = fingerprint(store, filled)
+        assert (after.rows, after == before) == (self.things, False)
 
     def test_a_fenced_one_refuses_its_client(self) -> None:
         with self.fresh_bench() as bench:

@@ -77,10 +77,19 @@ def content_hash(body: bytes) -> int:
 def fingerprint_of(
     collections: Iterable[tuple[str, Iterable[tuple[str, int, datetime | None]]]],
 ) -> Fingerprint:
-    """The content of some collections, given each one's name and rows; an empty one counts as a table too."""
+    """The content of some collections, given each one's name and rows; an empty one counts as a table too.
+
+    Keys count as contents do: the same contents under other names are another content.
+    """
     found = []
     for name, rows in sorted(collections, key=lambda each: each[0]):
-        hashes = [hash_ for _, hash_, _ in rows]
+        hashes = [_keyed(key, hash_) for key, hash_, _ in rows]
         digest = table_digest(len(hashes), sum(hashes))
         found.append(TableFingerprint(table=name, rows=len(hashes), digest=digest))
     return Fingerprint(tables=tuple(found))
+
+
+def _keyed(key: str, hash_: int) -> int:
+    """The hash of an item, by its key and the hash of its content."""
+    # A name of a file may hold bytes that are no UTF-8, which Python has as lone surrogates.
+    return content_hash(key.encode("utf-8", "surrogatepass") + b"\0" + hash_.to_bytes(8, signed=True))
