@@ -34,7 +34,7 @@ class Moment:
     due: Due | None = None
 
 
-def backfill(ground: Ground, look: Callable[[], None]) -> None:
+def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = None) -> None:
     """Insert the history of the scenario slice by slice and take each recovery point when it is due.
 
     Over a dump there may be no history: then all points hold what the dump held.
@@ -42,6 +42,7 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
     Args:
         ground: the replicas.
         look: is called after each moment of the past, which can last; what it raises ends the backfill.
+        most: recovery points of each protection that are taken, the newest; all of them if nothing is said.
 
     Raises:
         ScenarioFileError: the database refuses the slice, or the query of an export.
@@ -50,7 +51,7 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
     now = ground.clock.stamp().wall.replace(microsecond=0)
     span = span_of(ground)
     cursor, played = now - span, 0
-    for moment in moments(ground, now):
+    for moment in moments(ground, now, most):
         until = round((history.rows if history else 0) * ((moment.at - (now - span)) / span))
         if history is not None and moment.at > cursor:
             _play(ground, history, Slice(cursor, moment.at, played, until), now)
@@ -60,12 +61,12 @@ def backfill(ground: Ground, look: Callable[[], None]) -> None:
         look()
 
 
-def moments(ground: Ground, now: datetime) -> Iterator[Moment]:
+def moments(ground: Ground, now: datetime, most: int | None = None) -> Iterator[Moment]:
     """What is due in the past, oldest first, and at last the present."""
     due = [
         Moment(point.at, protection, point)
         for protection, tool in ground.tools.items()
-        for point in tool.due(now, span_of(ground))
+        for point in tool.due(now, span_of(ground))[-most if most else None :]
     ]
     yield from sorted(due, key=lambda moment: moment.at)
     yield Moment(now)

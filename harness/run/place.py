@@ -8,7 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -28,8 +28,12 @@ OWNER_FILE = ".ninelives-run"
 """Locked for as long as the run lives, with its process id in it for people."""
 
 LOCK_FILE = "lock"
+WORK = f"ninelives-{os.geteuid()}"
 LEASES_FILE = "leases.jsonl"
 ROOT_CACHE = Path("/var/cache/ninelives")
+MEMORY = Path("/dev/shm")  # noqa: S108 - our directory in it is made as any other
+ENOUGH_MEMORY = 2**30
+"""Bytes that must be free there for a stack with its copies."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,20 @@ def usual_place(reports: Path, work: Path | None = None, cache: Path | None = No
     root = os.geteuid() == 0
     return Place(
         reports=reports.absolute(),
-        work=(work or Path(gettempdir()) / f"ninelives-{os.geteuid()}").absolute(),
+        work=(work or Path(gettempdir()) / WORK).absolute(),
         cache=(cache or (ROOT_CACHE if root else user_cache_path("ninelives"))).absolute(),
     )
+
+
+def in_memory(place: Place) -> Place:
+    """The same place, but work is done in memory if there is enough, unless somebody has chosen where.
+
+    Trials delete and make thousands of small files each second, which disks do not like.
+    """
+    chosen = place.work != (Path(gettempdir()) / WORK).absolute()
+    if chosen or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ENOUGH_MEMORY:
+        return place
+    return replace(place, work=MEMORY / WORK)
 
 
 def name_run(scenario_id: str, now: datetime) -> str:

@@ -100,12 +100,16 @@ class PostgresMemory:
         self._end()
         self._keep_files()
         self._start()
+        self._file = self._identity()
         self._files_only = self._ask(UNSAFE) == "True"
         self._whole = self._ask(WHOLE_SERVER)
         self._position = self._ask(POSITION)
 
     def changed(self) -> bool:
         """Whether the log has moved, or what is not logged is different; also when nobody answers."""
+        if self._identity() != self._file:
+            # A server does not notice at once that its files are gone.
+            return True
         try:
             return self._ask(POSITION) != self._position or self._ask(WHOLE_SERVER) != self._whole
         except psycopg.Error:
@@ -119,6 +123,7 @@ class PostgresMemory:
         """
         if self._files_only or not self._reset_database():
             self._reset_files()
+            self._file = self._identity()
         self._position = self._ask(POSITION)
 
     def _make_template(self) -> str:
@@ -177,6 +182,13 @@ class PostgresMemory:
                 hint="free some space",
             ) from error
         self._start()
+
+    def _identity(self) -> int | None:
+        """Of the data directory; another one at the same place has another."""
+        try:
+            return (self._endpoint.path / "PG_VERSION").stat().st_ino
+        except OSError:
+            return None
 
     def _make_parent(self) -> None:
         """The folder of a tree of files that it lies in, which may be gone; the server owns it."""

@@ -1,0 +1,431 @@
+"""A stack that is brought up once, for many trials: each finds it exactly as the one before did.
+
+    with arena(loaded, place, run_id, journal, clock) as stack:
+        for ...:
+            outcomes = [stack.perform(action, arguments, principal) for ...]
+            left = stack.look(outcomes)      # harness.search.remains: what is left, as frozen facts
+            stack.reset()                    # only what was touched; always before the next trial
+
+What it holds has a small past: some hundred rows or items, and the newest recovery points of each
+protection. Every copy has been restored once and its content compared when the block begins; from then on a
+copy counts as long as it is listed and the bytes that it consists of are the ones that were restored.
+Backup tools are at rest, and the date is the one at which everything was remembered.
+
+A replica that is not ``Resettable`` takes part too: when it was touched, the whole stack is destroyed and
+brought up again, since its credentials and addresses are new then. ``Arena.rebuilt`` counts how often.
+
+Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from graphlib import TopologicalSorter
+
+from harness.clock import Clock, Stamp
+from harness.errors import BackupError, DatabaseError, HarnessError, MissingToolError, RestoreError
+from harness.facts import WORKSPACE_SUFFIX, Action, Fingerprint, Outcome, RecoveryPoint, Resource
+from harness.journal.writer import Journal
+from harness.run.assess import Copy, list_points
+from harness.run.backfill import backfill, content, tracked
+from harness.run.ground import Ground
+from harness.run.place import Place, workplace
+from harness.run.plan import Plan, plan
+from harness.run.provision import provisioned
+from harness.run.restore import Stopwatch, vessel
+from harness.scenario.models import LoadedScenario, PostgresService
+from harness.seams.drivers import Memory, Resettable, Surface, SurfaceFactory
+from harness.seams.lookup import lookup, names, needs_engine
+from harness.search.remains import DOOM, CopyLeft, Remains, ServiceLeft, Standing, State
+
+MOST_ROWS = 300
+"""Rows of the past: enough to tell contents apart, few enough to be copied in no time."""
+
+MOST_POINTS = 2
+"""Recovery points of the past for each protection, the newest ones."""
+
+SIDE_BY_SIDE = 4
+"""Replicas that are reset at a time."""
+
+READS = frozenset(
+    {
+        ("files", "list"),
+        ("files", "read"),
+        ("files", "search"),
+        ("s3", "list"),
+        ("s3", "list-versions"),
+        ("s3", "get"),
+    }
+)
+"""Calls that change nothing whatever they are given, so that nothing has to be looked at after them."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a stack holds at the moment that every trial begins with.
+
+    Attributes:
+        at: that moment; ages of copies are counted from it.
+        inventory: what can be deleted, by service.
+        content: of each service that has tracked tables or collections.
+        copies: every recovery point, newest first.
+    """
+
+    at: datetime
+    inventory: Mapping[str, tuple[Resource, ...]]
+    content: Mapping[str, Fingerprint]
+    copies: tuple[Copy, ...]
+
+
+@dataclass
+class Seconds:
+    """How long what took, over all trials.
+
+    Attributes:
+        reset, actions, checks: seconds.
+    """
+
+    reset: float = 0.0
+    actions: float = 0.0
+    checks: float = 0.0
+
+
+class Arena:
+    """The stack. Made by ``arena``.
+
+    Attributes:
+        ground: plan, endpoints and tools of the stack as it is now; exchanged when it is rebuilt.
+        known: what every trial begins with.
+        seconds: how long what took.
+        rebuilt: how often the whole stack had to be made again.
+    """
+
+    ground: Ground
+    known: Known
+
+    def __init__(
+        self, loaded: LoadedScenario, place: Place, run_id: str, journal: Journal, clock: Clock
+    ) -> None:
+        self._plan = _plan_with_every_surface(loaded)
+        self._order = tuple(TopologicalSorter(self._plan.requires).static_order())
+        self._place = place
+        self._run_id = run_id
+        self._journal = journal
+        self._clock = clock
+        self._up = ExitStack()
+        self._memories: dict[str, Memory] = {}
+        self._surfaces: dict[tuple[str, str, str], Surface] = {}
+        self._aimed: set[str] = set()
+        self._evidence: dict[str, object] = {}
+        self._unproven: dict[str, str] = {}
+        self.seconds = Seconds()
+        self.rebuilt = -1
+
+    @property
+    def loaded(self) -> LoadedScenario:
+        """The scenario as it is played here, with its small past."""
+        return self._plan.loaded
+
+    def bring_up(self) -> None:
+        """Make the whole stack, its past, and the proof of its copies, and remember all of it.
+
+        Raises:
+            HarnessError: something does not come up, or a copy that cannot be restored cannot be listed.
+        """
+        self.rebuilt += 1
+        run_id = f"{self._run_id}-{self.rebuilt}" if self.rebuilt else self._run_id
+        sandbox = self._up.enter_context(workplace(self._place, run_id))
+        self.ground = Ground(self._plan, sandbox, self._journal, self._clock)
+        self._up.enter_context(provisioned(self.ground))
+        backfill(self.ground, lambda: None, most=MOST_POINTS)
+        for tool in self.ground.tools.values():
+            tool.start()
+        for tool in self.ground.tools.values():
+            tool.stop()
+        self._remember()
+
+    def take_down(self) -> None:
+        """Destroy all of it. Idempotent."""
+        self._surfaces.clear()
+        self._memories.clear()
+        self._aimed.clear()
+        self._up.close()
+
+    def surface(self, name: str, principal: str, service: str) -> Surface:
+        """A surface of one principal; made when it is first used.
+
+        Raises:
+            HarnessError: there is no such surface, or no such service.
+        """
+        key = (name, principal, service)
+        if key not in self._surfaces:
+            factory, endpoint = self._plan.surfaces.get(name), self.ground.endpoints.get(service)
+            if factory is None or endpoint is None:
+                raise HarnessError(
+                    f"there is no surface {name} of {service} here", hint="name a service of the stack"
+                )
+            self._surfaces[key] = factory(principal, endpoint, self._clock)
+        return self._surfaces[key]
+
+    def perform(self, action: Action, arguments: Mapping[str, object], principal: str) -> Outcome:
+        """Make a call for real.
+
+        Args:
+            action: what to do; ``service`` None means the principal's workspace.
+            arguments: with found values put in.
+            principal: whose credentials are shown unless the arguments have others.
+        """
+        service = action.service or principal + WORKSPACE_SUFFIX
+        if (action.surface, action.verb) not in READS:
+            self._aimed.add(service)
+        began = self._clock.stamp()
+        outcome = self.surface(action.surface, principal, service).perform(action, arguments)
+        self.seconds.actions += self._since(began)
+        self._aimed |= {resource.service for resource in outcome.touched}
+        return outcome
+
+    def look(self, outcomes: Sequence[Outcome]) -> Remains:
+        """What is left now: services and copies.
+
+        Args:
+            outcomes: of the trial's actions so far.
+        """
+        began = self._clock.stamp()
+        changed = self._changed()
+        remains = Remains(
+            services=tuple(
+                ServiceLeft(service=service, state=self._state(service) if service in changed else "intact")
+                for service in sorted(self.known.content)
+            ),
+            copies=self._copies(changed),
+            touched=tuple({resource: None for outcome in outcomes for resource in outcome.touched}),
+        )
+        self.seconds.checks += self._since(began)
+        return remains
+
+    def reset(self) -> tuple[str, ...]:
+        """Make everything as it was before the first trial.
+
+        Returns:
+            What had to be reset, in that order; every service when the whole stack was made again.
+
+        Raises:
+            HarnessError: not even a new stack comes up.
+        """
+        began = self._clock.stamp()
+        dirty = [service for service in self._order if service in self._changed()]
+        try:
+            self._reset(frozenset(dirty))
+        except HarnessError:
+            # For instance since somebody else has its port by now, or it is none that can be reset.
+            self.take_down()
+            self.bring_up()
+            dirty = list(self._order)
+        self._aimed.clear()
+        self.seconds.reset += self._since(began)
+        return tuple(dirty)
+
+    def _reset(self, dirty: frozenset[str]) -> None:
+        """Each after what it requires; those that do not need each other side by side."""
+        sorter = TopologicalSorter(self._plan.requires)
+        sorter.prepare()
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="reset") as pool:
+            while sorter.is_active():
+                ready = sorter.get_ready()
+                for _ in pool.map(lambda name: self._memories[name].reset(), dirty.intersection(ready)):
+                    pass
+                sorter.done(*ready)
+
+    def _changed(self) -> frozenset[str]:
+        """Services that may be different now: of those that were aimed at, and those that need them."""
+        reached: set[str] = set()
+        for service in self._order:
+            if service in self._aimed or reached.intersection(self._plan.requires[service]):
+                reached.add(service)
+        return frozenset(service for service in reached if self._memories[service].changed())
+
+    def _remember(self) -> None:
+        setting = self.ground.setting()
+        for service in self._order:
+            replica = self._plan.replicas[service]
+            if isinstance(replica, Resettable) and not needs_engine(self._plan.drivers[service]):
+                self._memories[service] = replica.remember(self.ground.endpoints[service], setting)
+            else:
+                self._memories[service] = NoMemory()
+        at = self._clock.stamp().wall
+        listed = list_points(self.ground)
+        services = [name for name in self._plan.loaded.stack.services if tracked(self.ground, name)]
+        self.known = Known(
+            at=at,
+            inventory={name: self._inventory(name) for name in self._order},
+            content={name: content(self.ground, name) for name in services},
+            copies=listed,
+        )
+        self._evidence = {copy.point.id: self._bytes_of(copy.point) for copy in listed}
+        self._unproven = {copy.point.id: self._prove(copy) for copy in listed}
+        for memory in self._memories.values():
+            if not isinstance(memory, NoMemory) and memory.changed():
+                memory.reset()
+
+    def _prove(self, copy: Copy) -> str:
+        """Restore a copy beside its source and compare it; returns what is wrong with it, if anything."""
+        service, ground = copy.point.service, self.ground
+        into = vessel(ground, service, f"proof-{len(ground.leases)}", replace=False)
+        original = ground.taken.get(copy.point.id) if copy.point.kind != "continuous" else None
+        try:
+            endpoint = ground.tools[copy.protection].restore(copy.point, into, Stopwatch(self._clock))
+            restored = content(ground, service, endpoint)
+        except (RestoreError, BackupError, DatabaseError) as error:
+            return error.message
+        finally:
+            into.discard()
+        if restored.rows == 0 or restored != (original or self.known.content[service]):
+            return "it restores, and does not hold what it should"
+        return ""
+
+    def _copies(self, changed: frozenset[str]) -> tuple[CopyLeft, ...]:
+        places = {copy.point.place for copy in self.known.copies} | {
+            place for name in self.ground.tools for place in self._places(name)
+        }
+        if not places & changed:
+            return tuple(self._copy_left(copy.point, copy.point) for copy in self.known.copies)
+        now = {copy.point.id: copy.point for copy in self._list()}
+        then = {copy.point.id: copy.point for copy in self.known.copies}
+        every = {**now, **then}
+        left = (self._copy_left(then.get(id), now.get(id)) for id in every)
+        return tuple(sorted(left, key=lambda copy: copy.lacks))
+
+    def _copy_left(self, then: RecoveryPoint | None, now: RecoveryPoint | None) -> CopyLeft:
+        point = now or then
+        assert point is not None, "it was listed, then or now"
+        lacks = max((self.known.at - point.covers_until).total_seconds(), 0.0)
+        return CopyLeft(point=point, standing=self._standing(then, now), lacks=lacks)
+
+    def _standing(self, then: RecoveryPoint | None, now: RecoveryPoint | None) -> Standing:
+        if now is None:
+            return "gone"
+        if now.doomed_at is not None:
+            ends = max(now.doomed_at, now.locked_until or now.doomed_at)
+            if ends <= self._clock.stamp().wall + DOOM:
+                return "doomed"
+        if then is None:
+            # A deletion that can be taken back brings all of it back; a copy of a damaged service does not.
+            return "sufficient" if now.kind == "undo" else "unproven"
+        if self._unproven.get(now.id):
+            return "unproven"
+        return "sufficient" if self._bytes_of(now) == self._evidence[now.id] else "altered"
+
+    def _list(self) -> tuple[Copy, ...]:
+        """Every recovery point that is listed; a tool that cannot list has none."""
+        found: list[Copy] = []
+        for name, tool in self.ground.tools.items():
+            with suppress(BackupError, RestoreError, DatabaseError):
+                found += [Copy(name, point) for point in tool.points()]
+        return tuple(found)
+
+    def _bytes_of(self, point: RecoveryPoint) -> object:
+        """What a copy in a bucket consists of: another version has another name, and another tag.
+
+        A tool whose location is no key may use any object of the bucket.
+        """
+        endpoint = self.ground.endpoints.get(point.place)
+        if endpoint is None or endpoint.kind != "s3":
+            return None
+        with suppress(HarnessError):
+            store = self.ground.store(point.place)
+            key, at, _ = point.location.rpartition("@")
+            versions = store.versions(key if at else point.location) or store.versions("")
+            return tuple(sorted((one.key, one.id, one.tag) for one in versions))
+        return "not to be listed"
+
+    def _places(self, protection: str) -> tuple[str, ...]:
+        """Where the copies of a protection lie, as far as its model says."""
+        model = self._plan.loaded.stack.protections[protection]
+        lies_on = getattr(self._plan.loaded.stack.services.get(model.of), "volume", None)
+        return tuple(filter(None, (getattr(model, "to", None), (lies_on or "").partition("/")[0])))
+
+    def _state(self, service: str) -> State:
+        endpoint, store = self.ground.endpoints[service], self._plan.store(service)
+        if not store.alive(endpoint):
+            return "gone"
+        try:
+            same = content(self.ground, service) == self.known.content[service]
+        except DatabaseError:
+            return "changed"
+        return "intact" if same and self._inventory(service) == self.known.inventory[service] else "changed"
+
+    def _inventory(self, service: str) -> tuple[Resource, ...]:
+        return self._plan.replicas[service].inventory(self.ground.endpoints[service])
+
+    def _since(self, began: Stamp) -> float:
+        return self._clock.stamp().since(began)
+
+
+class NoMemory:
+    """Of a replica that cannot be reset: what was aimed at it may have changed it, so it is made again."""
+
+    def changed(self) -> bool:
+        """Nobody can tell."""
+        return True
+
+    def reset(self) -> None:
+        """Raises HarnessError: there is no way back."""
+        raise HarnessError("this replica cannot be reset", hint="make a new one")
+
+
+@contextmanager
+def arena(
+    loaded: LoadedScenario, place: Place, run_id: str, journal: Journal, clock: Clock
+) -> Iterator[Arena]:
+    """Bring a stack up for many trials; all of it is gone when the block is left.
+
+    Args:
+        loaded: a scenario over the stack: its history is the past, shortened; neither its agent nor its
+            workload plays.
+        place: where to work.
+        run_id: names the working directory.
+        journal: is told of what is brought up; not of trials.
+        clock: where time comes from.
+
+    Raises:
+        HarnessError: it does not come up.
+    """
+    made = Arena(loaded, place, run_id, journal, clock)
+    try:
+        made.bring_up()
+        yield made
+    finally:
+        made.take_down()
+
+
+def at_rest(loaded: LoadedScenario) -> LoadedScenario:
+    """A scenario with a small past, and servers that do not wait for the disk: nobody pulls the plug here."""
+    scenario, stack = loaded.scenario, loaded.stack
+    history = scenario.history
+    if history is not None:
+        history = history.model_copy(update={"rows": min(history.rows, MOST_ROWS)})
+    services = {
+        name: service.model_copy(update={"fsync": False}) if isinstance(service, PostgresService) else service
+        for name, service in stack.services.items()
+    }
+    changes = {
+        "scenario": scenario.model_copy(update={"history": history}),
+        "stack": stack.model_copy(update={"services": services}),
+    }
+    return loaded.model_copy(update=changes)
+
+
+def _plan_with_every_surface(loaded: LoadedScenario) -> Plan:
+    planned = plan(at_rest(loaded))
+    return replace(planned, surfaces=dict(_importable_surfaces()))
+
+
+def _importable_surfaces() -> Iterator[tuple[str, SurfaceFactory]]:
+    """Those whose packages are installed."""
+    for name in names("surfaces"):
+        with suppress(MissingToolError):
+            yield name, lookup("surfaces", name)
