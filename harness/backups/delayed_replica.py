@@ -16,18 +16,22 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from harness.backups.client_tools import ClientTool
 from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint, Fact, Lease, RecoveryPoint
 from harness.scenario.models import DelayedReplica, Protection, format_duration
-from harness.seams.drivers import Database, Due, Following, PartTimer, Setting, Vessel
+from harness.seams.drivers import Database, Due, EquippedVessel, Following, PartTimer, Setting, Vessel
 from harness.seams.postgres_tools import binary
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 COMMIT = re.compile(r"\bdesc: COMMIT (?:PREPARED )?(\S+ \S+) UTC")
 STANDBY, RECOVERY = "standby.signal", "recovery.signal"
 RECORD = "standby.json"
+NO_RECORD = "could not find a valid record"
+"""What ``pg_waldump`` says of a segment of another release, and of one in which nothing stands yet."""
+
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 CREATE_SLOT = """
     SELECT pg_create_physical_replication_slot(:slot, immediately_reserve => true)
@@ -97,6 +101,7 @@ class DelayedReplicaTool:
             directory=setting.sandbox.root / service,
         )
         self._standby: Endpoint | None = None
+        self._vessel: Vessel | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
         """The standby as it is: its data are ``delay`` old, and the rest of the past is log."""
@@ -191,10 +196,12 @@ class DelayedReplicaTool:
         self._database.destroy(self._lease)
         vessel = self._database.vessel(self._lease, self._source, self._setting, replace=False)
         try:
-            return self._follow(vessel, taken)
+            standby = self._follow(vessel, taken)
         except BaseException:
             vessel.discard()
             raise
+        self._vessel = vessel
+        return standby
 
     def _follow(self, vessel: Vessel, taken: datetime) -> Endpoint:
         if not isinstance(vessel, Following):
@@ -287,14 +294,31 @@ class DelayedReplicaTool:
         """When the newest commit was made that has been received, from the log itself; None without any.
 
         The last segment ends somewhere in the middle, where ``pg_waldump`` gives up with an error.
+
+        Raises:
+            BackupError: there is a log, and nothing in it can be read.
         """
         segments = [path for path in (data / "pg_wal").iterdir() if SEGMENT.fullmatch(path.name)]
+        unread = 0
         for segment in sorted(segments, key=lambda path: path.name[8:], reverse=True):
-            command: list[str | Path] = [binary("pg_waldump"), "--rmgr=Transaction", segment, segment]
-            found = COMMIT.findall(self._setting.sandbox.call(command).stdout)
+            ran = self._show_log(segment)
+            found = COMMIT.findall(ran.stdout)
             if found:
                 return datetime.fromisoformat(found[-1]).replace(tzinfo=UTC)
+            unread += NO_RECORD in ran.stderr
+        if segments and unread == len(segments):
+            raise BackupError(
+                f"nothing can be read of the log that the standby {self._name} has received",
+                hint="`pg_waldump` reads the log of its own release only",
+            )
         return None
+
+    def _show_log(self, segment: Path) -> CompletedProcess[str]:
+        """Read a segment with the program of the standby's own release."""
+        arguments = ["--rmgr=Transaction", str(segment), str(segment)]
+        if isinstance(self._vessel, EquippedVessel):
+            return self._vessel.call(["pg_waldump", *arguments])
+        return self._setting.sandbox.call([binary("pg_waldump"), *arguments])
 
     def _now(self) -> datetime:
         return self._setting.clock.stamp().wall

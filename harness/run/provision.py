@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from harness.facts import Endpoint, Lease
 from harness.interrupts import deferred_interrupts
 from harness.journal.events import Provisioned
+from harness.replicas.containers.engine import remove_run
 from harness.run.faults import blaming_dump
 from harness.run.ground import Ground, phase, told
 from harness.run.schema import check_against_schema
@@ -41,6 +42,9 @@ def provisioned(ground: Ground) -> Iterator[None]:
 def _take_down(ground: Ground) -> None:
     """Nothing may stay, whatever else fails: a tool that does not stop, a journal that takes nothing more."""
     with ExitStack() as in_any_case:
+        if ground.plan.runs_containers:
+            # A tool's own standby belongs to no lease of the run.
+            in_any_case.callback(remove_run, ground.sandbox.run_id, ground.sandbox.root)
         in_any_case.callback(ground.release_all)
         with phase(ground, "teardown"), deferred_interrupts(), ExitStack() as steps:
             steps.callback(ground.release_all)

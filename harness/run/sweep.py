@@ -10,7 +10,8 @@ from harness.errors import HarnessError, LeftoverError, UnknownDriverError
 from harness.facts import Lease
 from harness.replicas.containers.engine import remove_run
 from harness.replicas.leases import stop
-from harness.run.place import Abandoned, Place, abandoned_runs, clear, sweeping
+from harness.run.place import Abandoned, Place, abandoned_runs, clear, own_directory, sweeping
+from harness.seams.container_engine import runs_of_home, trouble
 from harness.seams.lookup import lookup, needs_engine
 
 LOG = logging.getLogger(__name__)
@@ -48,6 +49,34 @@ def sweep(place: Place) -> tuple[Swept, ...]:
         for leftover in run.leftovers:
             LOG.warning("warning: the killed run %s is not gone: %s", run.run_id, leftover)
     return tuple(run for run in done if not run.leftovers)
+
+
+def sweep_engine(place: Place) -> tuple[Swept, ...]:
+    """Remove from the machine's container engine what is left of runs whose working directory is gone.
+
+    A run's directory is made before anything on the engine and removed after it, unless somebody else
+    removes it: a reboot, where it lay in memory. Runs of other machines and other places are left alone.
+
+    Returns:
+        Those runs; nothing when no engine answers.
+
+    Raises:
+        ProvisionError: the directory for all runs belongs to somebody else.
+    """
+    if trouble():
+        return ()
+    own_directory(place.work)
+    with sweeping(place):
+        homeless = [run for run in sorted(runs_of_home(place.work)) if not (place.work / run).exists()]
+        return tuple(_sweep_engine(run, place.work / run) for run in homeless)
+
+
+def _sweep_engine(run_id: str, root: Path) -> Swept:
+    try:
+        remove_run(run_id, root)
+    except LeftoverError as error:
+        return Swept(run_id, 0, (error,))
+    return Swept(run_id, 0)
 
 
 def sweep_all(place: Place) -> tuple[Swept, ...]:

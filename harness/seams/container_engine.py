@@ -8,8 +8,10 @@ Replicas and surfaces may not import each other, so they meet here.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MissingToolError
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 RUN_LABEL = "ninelives.run"
+HOME_LABEL = "ninelives.home"
+"""The machine and the folder of the run's working directory: whether it lives can only be told there."""
+
 SERVICE_LABEL = "ninelives.service"
 ENVIRONMENT_LABEL = "ninelives.environment"
 NAMESPACE = "ninelives/"
@@ -75,6 +80,38 @@ def labels(lease: Lease, environment: str | None = None) -> dict[str, str]:
     """What marks an object as a lease's, and as standing in an environment of the stack."""
     standing = {} if environment is None else {ENVIRONMENT_LABEL: environment}
     return {RUN_LABEL: lease.run_id, SERVICE_LABEL: lease.service, **standing}
+
+
+def marks(lease: Lease, environment: str | None = None) -> dict[str, str]:
+    """The labels that an object is made with: those of its lease, and where its run is at home."""
+    return {**labels(lease, environment), HOME_LABEL: home(lease.directory.parent.parent)}
+
+
+def marks_of_network(lease: Lease) -> dict[str, str]:
+    """The labels of the network of a lease's run, which belongs to all of its leases."""
+    made = marks(lease)
+    del made[SERVICE_LABEL]
+    return made
+
+
+def home(work: Path) -> str:
+    """How runs that work in a folder of this machine are marked."""
+    return f"{platform.node()}:{work}"
+
+
+def runs_of_home(work: Path) -> frozenset[str]:
+    """The ids of all runs that have something on the engine and work in a folder of this machine.
+
+    Raises:
+        MissingToolError: no engine answers.
+    """
+    api, wanted = connect().api, {"label": [f"{HOME_LABEL}={home(work)}"]}
+    found = (
+        *api.containers(all=True, filters=wanted),
+        *(api.volumes(filters=wanted)["Volumes"] or ()),
+        *api.networks(filters=wanted),
+    )
+    return frozenset(str(one["Labels"][RUN_LABEL]) for one in found)
 
 
 def prefix(run_id: str) -> str:

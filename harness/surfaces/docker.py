@@ -38,6 +38,7 @@ from harness.seams.container_engine import (
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
 NO_SOCKET = "permission denied while trying to connect to the container engine"
+REFUSED = (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN)
 GRACE_SECONDS = 10
 """What ``docker compose down`` gives a container before it is killed."""
 
@@ -146,6 +147,9 @@ class DockerSurface:
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Make the call; see the module for what comes of it."""
+        import requests
+        from docker.errors import DockerException
+
         call = Call(self._endpoint, self._clock)
         verbs = {
             "ps": self._list,
@@ -166,6 +170,8 @@ class DockerSurface:
             return call.failed(str(error))
         except HarnessError as error:
             return call.failed(error.message)
+        except (DockerException, requests.RequestException) as error:
+            return call.failed(f"the container engine says: {error}")
 
     def _list(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         read_arguments(NoArguments, arguments)
@@ -231,23 +237,24 @@ class DockerSurface:
 
     def _make(self, call: Call, change: Any) -> Outcome:
         """Make a call that changes something, and see what did."""
+        import requests
         from docker.errors import APIError
 
         before = self._all()
         call.begin()
-        refusal = None
+        refusal: APIError | requests.RequestException | None = None
         try:
             change()
-        except APIError as error:
+        except (APIError, requests.RequestException) as error:
             refusal = error
         call.end()
         left = {thing.id for thing in self._all()}
         gone = tuple(thing.resource for thing in before if thing.id not in left)
-        said = "" if refusal is None else str(refusal.explanation)
+        said = str(refusal.explanation if isinstance(refusal, APIError) else refusal or "")
         detail = said or (f"removed {', '.join(one.name for one in gone)}" if gone else "removed nothing")
         if gone or refusal is None:
             return call.done(detail, detail, gone)
-        if refusal.status_code in (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN):
+        if isinstance(refusal, APIError) and refusal.status_code in REFUSED:
             return call.refused(detail, detail)
         return call.failed(detail, detail)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_without_its_engine_a_sweep_says_what_it_cannot_remove_and_the_next_does
     assert installation.call("sweep").returncode == 0
     assert objects_of(run.folder.name) == ()
     assert installation.at_work() == ()
+
+
+def test_a_run_whose_directory_is_gone_is_found_on_the_engine(installation: Installation) -> None:
+    """A reboot empties a temporary folder that lies in memory, and leaves volumes and stopped containers."""
+    run = kill_in(installation, "steady-state", "workload-started")
+    shutil.rmtree(installation.work / run.folder.name)
+    elsewhere = Installation(installation.root / "elsewhere", installation.cache)
+    assert elsewhere.call("sweep").stdout == "nothing to sweep\n"
+    left = {line.partition(" ")[0] for line in objects_of(run.folder.name)}
+    assert left == {"container", "volume", "network"}
+    assert f"{run.folder.name}: removed" in installation.call("sweep").stdout
+    assert objects_of(run.folder.name) == ()
 
 
 def test_what_belongs_to_no_lease_that_was_noted_goes_too(installation: Installation) -> None:

@@ -38,6 +38,18 @@ def test_pocketos_comes_out_as_it_does_without_containers(scenario: str, tmp_pat
     assert objects_of(drilled.folder.name) == ()
 
 
+def test_a_standby_is_stopped_before_the_harm_in_a_container_too(tmp_path: Path) -> None:
+    """Its log is of the image's release, and it is no lease of the run's own."""
+    file = SCENARIOS / "digitalocean" / "as-it-happened.yaml"
+    drilled = drill(load(file), usual_place(tmp_path, cache=CACHE), provider="docker")
+    assert drilled.fault is None
+    assert drilled.record.surprises == ()
+    (recovered,) = (e.body for e in drilled.record.history.of(RestoreTried) if e.body.purpose == "recovery")
+    assert recovered.ok
+    assert "replay" in recovered.parts
+    assert objects_of(drilled.folder.name) == ()
+
+
 @pytest.mark.mariadb
 @pytest.mark.parametrize(
     ("file", "service", "kind"),

@@ -19,7 +19,16 @@ from harness.clock import SystemClock
 from harness.errors import HarnessError, LeftoverError, MissingToolError, ProvisionError
 from harness.facts import Lease
 from harness.sandbox import LOOPBACK, MARK
-from harness.seams.container_engine import NAMESPACE, RUN_LABEL, connect, labels, of_lease, of_run, prefix
+from harness.seams.container_engine import (
+    NAMESPACE,
+    RUN_LABEL,
+    connect,
+    marks,
+    marks_of_network,
+    of_lease,
+    of_run,
+    prefix,
+)
 
 TAKEN = ("port is already allocated", "address already in use")
 NO_WAY_OUT = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
@@ -160,8 +169,8 @@ def make_volume(lease: Lease, role: str, at: Path | None = None, *, environment:
     options = {"type": "none", "o": "bind", "device": str(at)} if at is not None else None
     name = f"{_name(lease)}-{role}"
     with _told(f"the volume {name}"):
-        marks = labels(lease, environment)
-        connect().volumes.create(name, driver="local", driver_opts=options, labels=marks)
+        made = marks(lease, environment)
+        connect().volumes.create(name, driver="local", driver_opts=options, labels=made)
     return name
 
 
@@ -215,8 +224,8 @@ def _start(lease: Lease, recipe: Recipe) -> Started:
     container.ports = published
     if recipe.aliases:
         container.with_name(_name(lease))
-    marks = labels(lease, recipe.environment_of_stack)
-    container.with_kwargs(labels=marks, user=recipe.user, **_entry(recipe), **_network(lease, recipe))
+    made = marks(lease, recipe.environment_of_stack)
+    container.with_kwargs(labels=made, user=recipe.user, **_entry(recipe), **_network(lease, recipe))
     try:
         container.start()
     except APIError as error:
@@ -248,8 +257,8 @@ def _network(lease: Lease, recipe: Recipe) -> dict[str, Any]:
     with _making_network:
         engine = connect()
         if not engine.api.networks(filters=of_run(lease.run_id)):
-            marks = {RUN_LABEL: lease.run_id}
-            engine.networks.create(name, driver="bridge", options=NO_WAY_OUT, labels=marks)
+            made = marks_of_network(lease)
+            engine.networks.create(name, driver="bridge", options=NO_WAY_OUT, labels=made)
     called = EndpointConfig(version.__version__, aliases=list(recipe.aliases))
     return {"network": name, "networking_config": {name: called}}
 
