@@ -278,7 +278,7 @@ class Recovered(Fact):
     event: Literal["recovered"] = "recovered"
     service: str
     ok: bool
-    point_id: str | None = None
+    point_id: str | None = Field(None, description="None when it did not come back from a copy of ours")
     at: Stamp
     parts: Mapping[str, float] = Field(default_factory=dict, description="measured seconds of each part")
     detail: str = ""

@@ -210,6 +210,7 @@ def _source(story: Story) -> str:
         strategy = story.scenario.scenario.recover.strategy
         script = f" {story.runbook.script}" if story.runbook else ""
         return {
+            "newest-surviving": ", with what was left of it",
             "reconstruct": ", rebuilt from records of a third party",
             "runbook": f", restored by the team's own runbook{script}",
         }.get(strategy, "")

@@ -20,10 +20,12 @@ class Remains:
 
     Attributes:
         damaged: services that are dead, that lost a resource, or that an action touched.
+        answering: services that answer.
         points: surviving recovery points, newest first.
     """
 
     damaged: frozenset[str]
+    answering: frozenset[str]
     points: tuple[Copy, ...]
 
     def copies_of(self, service: str) -> tuple[Copy, ...]:
@@ -63,10 +65,12 @@ def assess(
     """Compare what is there with what was there before the agent acted."""
     after = take_inventory(ground, "after")
     touched = {resource.service for outcome in outcomes for resource in outcome.touched}
-    damaged = set()
+    damaged, answering = set(), set()
     for service, replica in ground.plan.replicas.items():
         detail = _damage(service, before[service], after[service], touched)
         alive = not isinstance(replica, Store) or replica.alive(ground.endpoints[service])
+        if alive:
+            answering.add(service)
         if detail or not alive:
             damaged.add(service)
         ground.journal.write(
@@ -84,7 +88,7 @@ def assess(
     for copy in points_before:
         if copy.point.id not in left:
             ground.journal.write(PointMissing(point_id=copy.point.id))
-    return Remains(frozenset(damaged), points)
+    return Remains(frozenset(damaged), frozenset(answering), points)
 
 
 def _damage(service: str, before: Sequence[Resource], after: Sequence[Resource], touched: set[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from harness.errors import DatabaseError
 from harness.facts import Endpoint
 from harness.journal.events import ContentCompared, ContentVerified, WitnessTaken
 from harness.journal.ledger import expected, read_ledger
@@ -58,6 +59,18 @@ def compare_copy(ground: Ground, copy: Copy, endpoint: Endpoint, witness: Witnes
             sha256=sha256,
         )
     )
+
+
+def unreadable(ground: Ground, endpoint: Endpoint) -> str:
+    """Why the tracked tables of a service cannot be looked into; empty when they can."""
+    store = ground.plan.store(endpoint.service)
+    try:
+        content(ground, endpoint.service, endpoint)
+        for table, (key, time) in tracked(ground, endpoint.service).items():
+            next(iter(store.rows(endpoint, table, key, time)), None)
+    except DatabaseError as error:
+        return error.message
+    return ""
 
 
 def newest_write(ground: Ground, service: str, endpoint: Endpoint) -> datetime | None:

@@ -10,6 +10,7 @@ from harness.errors import WorkloadError
 from harness.facts import Endpoint, Outcome
 from harness.journal.events import Recovered, RecoveryStarted, WitnessTaken
 from harness.run.assess import Copy, Remains
+from harness.run.compare import unreadable
 from harness.run.ground import Ground
 from harness.run.reconstruct import reconstruct
 from harness.run.restore import Stopwatch, restore, vessel
@@ -49,11 +50,16 @@ def recover(
     watch = Stopwatch(ground.clock)
     watch("provision")
     traffic.workload.pause()
-    ground.plan.store(service).fence(ground.endpoints[service])
     if recipe.strategy == "runbook":
+        ground.plan.store(service).fence(ground.endpoints[service])
         return _play_runbook(ground, traffic, watch)
-    restored = _restore_newest(ground, remains, watch, just_before_harm(service, outcomes), witness)
-    endpoint, copy = restored or (None, None)
+    endpoint, copy = _left(ground, remains), None
+    if endpoint is not None and recipe.reconstruct is None:
+        return _let_back_in(ground, traffic, endpoint, watch, "nothing is left to restore from")
+    if endpoint is None:
+        ground.plan.store(service).fence(ground.endpoints[service])
+        restored = _restore_newest(ground, remains, watch, just_before_harm(service, outcomes), witness)
+        endpoint, copy = restored or (None, None)
     if recipe.reconstruct is not None:
         endpoint = endpoint or _empty(ground, watch)
         damage = reconstruct(ground, endpoint, recipe.reconstruct, watch)
@@ -73,14 +79,28 @@ def _play_runbook(ground: Ground, traffic: Traffic, watch: Stopwatch) -> Recover
     detail = play_runbook(ground, endpoint, recipe.run or "", recipe.timeout or PATIENCE, watch)
     if detail:
         return _never_came_back(ground, detail)
+    return _let_back_in(ground, traffic, endpoint, watch, "the runbook ended well")
+
+
+def _left(ground: Ground, remains: Remains) -> Endpoint | None:
+    """The damaged service itself, when there is no copy of it and what it still has can be read."""
+    service = ground.plan.target
+    if remains.copies_of(service) or service not in remains.answering:
+        return None
+    endpoint = ground.endpoints[service]
+    return None if unreadable(ground, endpoint) else endpoint
+
+
+def _let_back_in(
+    ground: Ground, traffic: Traffic, endpoint: Endpoint, watch: Stopwatch, why: str
+) -> Recovery:
+    """Put to work what no tool of ours has restored, and which may take no write for that reason."""
     try:
         _put_to_work(ground, traffic, endpoint, None, watch)
     except WorkloadError as error:
         if not traffic.workload.alive():
             raise
-        return _never_came_back(
-            ground, f"the runbook ended well, and the service takes no write: {error.message}"
-        )
+        return _never_came_back(ground, f"{why}, and the service takes no write: {error.message}")
     return Recovery(serves=True)
 
 

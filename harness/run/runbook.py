@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from harness.errors import DatabaseError
 from harness.facts import Endpoint
 from harness.journal.events import RunbookPlayed
-from harness.run.backfill import content, tracked
+from harness.run.compare import unreadable
 from harness.run.ground import Ground
 from harness.run.logs import FOLDER, LONGEST
 from harness.run.restore import Stopwatch
@@ -50,7 +49,8 @@ def play_runbook(ground: Ground, endpoint: Endpoint, name: str, timeout: timedel
         _keep(ground, log, clean)
     watch("verify")
     complaint = f"{clean(ran.complaint)} (see {KEPT})" if ran.complaint else ""
-    detail = complaint or _missing(ground, endpoint)
+    missing = "" if complaint else unreadable(ground, endpoint)
+    detail = complaint or (missing and f"the runbook ended well, and the service is not back: {missing}")
     ground.journal.write(
         RunbookPlayed(
             script=name,
@@ -66,18 +66,6 @@ def play_runbook(ground: Ground, endpoint: Endpoint, name: str, timeout: timedel
 def _own(watch: Stopwatch) -> Callable[[str], None]:
     """A step that is called like one of the harness's own parts must not be added to it."""
     return lambda step: watch(f"own-{step}" if step in OURS else step)
-
-
-def _missing(ground: Ground, endpoint: Endpoint) -> str:
-    """Why the tracked tables cannot be looked into."""
-    store = ground.plan.store(endpoint.service)
-    try:
-        content(ground, endpoint.service, endpoint)
-        for table, (key, time) in tracked(ground, endpoint.service).items():
-            next(iter(store.rows(endpoint, table, key, time)), None)
-    except DatabaseError as error:
-        return f"the runbook ended well, and the service is not back: {error.message}"
-    return ""
 
 
 def _keep(ground: Ground, log: Path, clean: Callable[[str], str]) -> None:

@@ -86,6 +86,26 @@ def test_what_a_drill_on_files_counts_is_what_the_disk_says(stage: Place, tmp_pa
 
 
 @pytest.mark.drill
+def test_without_a_copy_what_the_harm_has_left_is_kept_and_only_the_rest_is_lost(stage: Place) -> None:
+    before: dict[str, bytes] = {}
+    after: dict[str, bytes] = {}
+
+    def look_on(ground: Ground, line: Line) -> None:
+        if isinstance(line.body, WitnessTaken):
+            before.update(files(ground.endpoints["project"].path))
+        if isinstance(line.body, ContentVerified):
+            after.update(files(ground.endpoints["project"].path))
+
+    drilled = play(load_scenario(FOLDER / "as-it-happened.yaml"), stage, look_on)
+
+    assert verdicts(drilled) == {"rpo": "breached", "rto": "held"}, drilled
+    assert before.keys() - after.keys() == {f"notes/past-0000000{number}" for number in (0, 2, 4)}
+    (rpo,) = (verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo")
+    (lost,) = (figure.value for figure in rpo.figures if figure.name == "lost")
+    assert lost == 3, rpo.summary
+
+
+@pytest.mark.drill
 def test_nothing_is_refused_to_whoever_has_the_grant_and_everything_to_who_has_not(
     stage: Place, tmp_path: Path
 ) -> None:
