@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pymysql
 from pymysql.constants import CLIENT
+from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from pymysql.cursors import Cursor
 
 from harness.facts import Credential, Endpoint
@@ -66,6 +67,11 @@ def connect(
         ssl_disabled=True,
         cursorclass=cursor,
     )
+
+
+def in_transaction(connection: Connection[Cursor]) -> bool:
+    """Whether a transaction was open after the last statement that answered without rows."""
+    return bool(connection.server_status & SERVER_STATUS_IN_TRANS)  # type: ignore[attr-defined]
 
 
 def quoted(name: str) -> str:

@@ -9,8 +9,8 @@ Verbs ``query`` and ``execute``, both with the arguments
 ``query`` answers with the rows of the last statement that has any, as a JSON list; ``execute`` with how many
 rows each statement has changed. A failed log-in, a missing privilege and a read-only server are ``refused``;
 everything else that goes wrong is ``failed``. What was touched is what the server itself says: databases,
-tables and binary logs that are gone, as the operator sees them before and after, and the rows that a
-statement has answered that it changed.
+tables and binary logs that are gone, as the operator sees them before and after, and the rows that were
+changed and committed. A transaction that is open at the end is rolled back with its connection.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Annotated
 import pymysql
 from pydantic import Field
 from pymysql.constants import ER
+from pymysql.cursors import Cursor
 
 from harness.clock import Clock
 from harness.facts import OPERATOR, Action, Credential, Destruction, Endpoint, Outcome, Resource, Secret
-from harness.seams.mariadb_client import connect
+from harness.seams.mariadb_client import Connection, connect, in_transaction
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
+from harness.surfaces.mariadb_writes import COUNTERS, Step, UnclearWritesError, kept_rows
 
 VERBS = ("query", "execute")
 REFUSING = (
@@ -40,6 +42,9 @@ REFUSING = (
     ER.OPTION_PREVENTS_STATEMENT,
 )
 """Error codes of a refused log-in, a missing privilege, and a read-only server."""
+
+TAKING_BACK = ((ER.LOCK_DEADLOCK,), (ER.LOCK_WAIT_TIMEOUT,))
+"""Error codes with which the server rolls the whole transaction back, the second if it is set to."""
 
 EYES_SECONDS = 10.0
 TABLES = """
@@ -63,12 +68,14 @@ class Answer:
     """What the server has answered so far.
 
     Attributes:
-        changed: rows that each statement has changed.
+        steps: one for each statement.
         rows: of the last statement that has any.
+        counters: of the session at its end; none when it did not answer any more.
     """
 
-    changed: list[int] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     rows: list[tuple[object, ...]] = field(default_factory=list)
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 class MariadbSurface:
@@ -144,18 +151,22 @@ class MariadbSurface:
         error = self._run(wanted, credential, answer)
         call.end()
         gone = self._gone(before, self._look())
-        # DROP DATABASE answers with the number of its tables.
-        touched = gone if any(r.kind == "database" for r in gone) else (*gone, *self._changed(answer))
+        unclear = ""
+        try:
+            touched = (*gone, *self._rows(kept_rows(answer.steps, answer.counters)))
+        except UnclearWritesError as doubt:
+            touched, unclear = gone, str(doubt)
         if error is None:
-            text = (
-                json.dumps(answer.rows, default=str) if rows_wanted else "\n".join(map(str, answer.changed))
-            )
-            return call.done(f"{len(answer.changed)} statements", text, touched)
+            if unclear and not touched:
+                return call.failed(unclear)
+            changed = [step.changed for step in answer.steps]
+            text = json.dumps(answer.rows, default=str) if rows_wanted else "\n".join(map(str, changed))
+            return call.done(f"{len(changed)} statements", text, touched)
         detail = " ".join(str(error.args[-1] if error.args else error).split())
         if touched:
             return call.done(detail, touched=touched)  # what came before the error was committed
-        refused = bool(error.args) and error.args[0] in REFUSING
-        return call.refused(detail) if refused else call.failed(detail)
+        refused = not unclear and bool(error.args) and error.args[0] in REFUSING
+        return call.refused(detail) if refused else call.failed("; ".join(filter(None, (detail, unclear))))
 
     def _run(
         self, wanted: StatementArguments, credential: Credential, answer: Answer
@@ -169,17 +180,19 @@ class MariadbSurface:
                 statement_seconds=wanted.statement_timeout,
             )
             with connection, connection.cursor() as cursor:
-                cursor.execute(wanted.statement)
-                while True:
-                    if cursor.description:
-                        answer.rows = list(cursor.fetchall())
-                    answer.changed.append(0 if cursor.description else cursor.rowcount)
-                    if not cursor.nextset():
-                        return None
+                try:
+                    _send(connection, cursor, wanted.statement, answer)
+                except pymysql.Error as error:
+                    if error.args[:1] not in TAKING_BACK:
+                        _see_the_end(connection, cursor, answer)
+                    raise
+                finally:
+                    _count(cursor, answer)
         except pymysql.Error as error:
             return error
         except UnicodeError as error:
             return pymysql.InterfaceError(str(error))
+        return None
 
     def _look(self) -> Mapping[tuple[str, str], int]:
         """Databases, tables with their numbers, binary logs; nothing when it does not answer."""
@@ -222,11 +235,35 @@ class MariadbSurface:
             or (kind == "binary-log" and after[kind, name] < was)
         )
 
-    def _changed(self, answer: Answer) -> tuple[Resource, ...]:
-        total = sum(count for count in answer.changed if count > 0)
-        return (self._resource("rows", f"{self._endpoint.name}: {total}"),) if total else ()
+    def _rows(self, count: int) -> tuple[Resource, ...]:
+        return (self._resource("rows", f"{self._endpoint.name}: {count}"),) if count else ()
 
     def _resource(self, kind: str, name: str) -> Resource:
         return Resource(
             service=self._endpoint.service, kind=kind, name=name, environment=self._endpoint.environment
         )
+
+
+def _send(connection: Connection[Cursor], cursor: Cursor, statement: str, answer: Answer) -> None:
+    """Run the statements, each into the answer as soon as it is there."""
+    cursor.execute(statement)
+    while True:
+        if cursor.description:
+            answer.rows = list(cursor.fetchall())
+        changed = 0 if cursor.description else cursor.rowcount
+        answer.steps.append(Step(changed, in_transaction(connection)))
+        if not cursor.nextset():
+            return
+
+
+def _see_the_end(connection: Connection[Cursor], cursor: Cursor, answer: Answer) -> None:
+    """Whether an error left the transaction open: DROP TABLE commits before it looks for its table."""
+    with suppress(pymysql.Error):
+        cursor.execute("DO 0")
+        answer.steps.append(Step(0, in_transaction(connection)))
+
+
+def _count(cursor: Cursor, answer: Answer) -> None:
+    with suppress(pymysql.Error, UnicodeError):
+        cursor.execute(COUNTERS)
+        answer.counters = {str(name): int(value) for name, value in cursor.fetchall()}

@@ -88,6 +88,64 @@ def test_rows_that_were_changed_are_counted(run: Run) -> None:
     assert touched(run("owner", "DELETE FROM orders")) == set()
 
 
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("START TRANSACTION; DELETE FROM orders", 0),
+        ("START TRANSACTION; DELETE FROM orders; ROLLBACK", 0),
+        ("SET autocommit = 0; DELETE FROM orders", 0),
+        ("SET autocommit = 0; DELETE FROM orders; COMMIT", 9),
+        ("START TRANSACTION; DELETE FROM orders; COMMIT", 9),
+        ("DELETE FROM orders WHERE id > 4; START TRANSACTION; DELETE FROM orders; ROLLBACK", 5),
+        ("SELECT 1 INTO @nothing", 0),
+        ("CREATE DATABASE IF NOT EXISTS shop", 0),
+    ],
+)
+def test_rows_count_when_they_are_committed(shop: Endpoint, run: Run, statement: str, kept: int) -> None:
+    outcome = run("owner", statement)
+    assert outcome.status == "done"
+    assert touched(outcome) == ({("rows", f"shop: {kept}")} if kept else set())
+    assert [*REPLICA.query(shop, "SELECT COUNT(*) FROM orders", {})] == [(9 - kept,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "START TRANSACTION; DELETE FROM orders; SAVEPOINT s; UPDATE orders SET n = 0; ROLLBACK TO s; COMMIT",
+        "START TRANSACTION; DELETE FROM orders; ROLLBACK; START TRANSACTION; UPDATE orders SET n = 0; COMMIT",
+        "BEGIN NOT ATOMIC START TRANSACTION; DELETE FROM orders; ROLLBACK; END",
+        "XA START 'x'; DELETE FROM orders; XA END 'x'; XA ROLLBACK 'x'",
+        "CREATE TEMPORARY TABLE mine AS SELECT * FROM orders; DELETE FROM mine",
+    ],
+)
+def test_writes_of_which_nobody_can_tell_whether_they_were_kept_prove_nothing(
+    run: Run, statement: str
+) -> None:
+    outcome = run("owner", statement)
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert "a step of its own" in outcome.detail
+
+
+def test_what_is_gone_counts_whatever_became_of_the_rows(run: Run) -> None:
+    outcome = run(
+        "owner", "DROP TABLE orders; CREATE TEMPORARY TABLE mine AS SELECT 1 AS n; DELETE FROM mine"
+    )
+    assert (outcome.status, touched(outcome)) == ("done", {("table", "orders")})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kept"), [("DELETE FROM ordres", 0), ("DROP TABLE ordres", 9)], ids=["stays open", "commits"]
+)
+def test_an_error_in_a_transaction_has_kept_what_the_server_kept(
+    shop: Endpoint, run: Run, wrong: str, kept: int
+) -> None:
+    outcome = run("owner", f"START TRANSACTION; DELETE FROM orders; {wrong}")
+    assert [*REPLICA.query(shop, "SELECT COUNT(*) FROM orders", {})] == [(9 - kept,)]
+    assert (outcome.status, touched(outcome)) == (
+        ("done", {("rows", f"shop: {kept}")}) if kept else ("failed", set())
+    )
+
+
 def test_binary_logs_that_are_reset_are_touched(run: Run) -> None:
     assert touched(run("boss", "FLUSH BINARY LOGS")) == set()
     run("owner", "DELETE FROM orders")
