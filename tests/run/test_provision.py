@@ -56,6 +56,7 @@ def ground_of(journal: Journal, sandbox: Any, **replicas: StubReplica) -> Ground
     stack = SimpleNamespace(services=services, protections={})
     loaded = SimpleNamespace(stack=stack, scenario=scenario, folder=Path())
     plan: Any = SimpleNamespace(
+        runs_containers=False,
         drivers=dict.fromkeys(replicas, "postgres"),
         replicas=replicas,
         requires=dict.fromkeys(replicas, ()),
