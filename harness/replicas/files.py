@@ -2,7 +2,8 @@
 
 A credential is planted as ``@@<principal>/<service>:<field>@@`` in a text file; ``field`` is ``secret``,
 ``user``, ``host``, ``port``, ``name`` or ``url``. Values come from the endpoints of this run alone, so a
-workspace can hold nothing that is worth anything outside of it.
+workspace can hold nothing that is worth anything outside of it. The operator's credentials are in none:
+that of a database could run programs on this machine (``COPY ... TO PROGRAM``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.errors import ProvisionError
-from harness.facts import WORKSPACE_SUFFIX, Credential, Endpoint, Lease, Resource
+from harness.facts import OPERATOR, WORKSPACE_SUFFIX, Credential, Endpoint, Lease, Resource
 from harness.replicas.leases import reap
 from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Principal, Stack
@@ -143,6 +144,7 @@ def _planted(peers: Mapping[str, Endpoint]) -> Mapping[str, str]:
         f"{principal}/{service}:{field}": value
         for service, endpoint in peers.items()
         for principal, credential in endpoint.credentials.items()
+        if principal != OPERATOR
         for field, value in _fields(endpoint, credential)
     }
 
@@ -181,6 +183,8 @@ def _render_file(path: Path, source: Path, target: Path, planted: Mapping[str, s
             line = text.count("\n", 0, match.start()) + 1
             near = get_close_matches(match[1], planted, n=1, cutoff=0.0)
             advice = f"the nearest one is @@{near[0]}@@" if near else "there are none"
+            if match[1].startswith(f"{OPERATOR}/"):
+                advice = "no file gets what the harness itself logs in with; name a principal with a grant"
             where = source / path.relative_to(target)
             yield f"{where}:{line}: the placeholder {match[0]} stands for nothing; {advice}"
     rendered = PLACEHOLDER.sub(lambda match: planted.get(match[1], match[0]), text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.clock import SystemClock
 from harness.errors import ProvisionError
-from harness.facts import Credential, CredentialKind, Endpoint, Lease, Secret
+from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
 from harness.replicas.files import WorkspaceReplica
 from harness.sandbox import Sandbox
 from harness.scenario.models import Stack
@@ -154,6 +155,17 @@ class TestRendering:
         where = f"{scene.workspace / 'scripts' / 'domains.env'}:3: the placeholder @@{placeholder}@@"
         assert where in caught.value.message
         assert nearest.partition(":")[0] in caught.value.message.partition("nearest one is")[2]
+
+    @pytest.mark.parametrize("field", ["secret", "url"])
+    def test_the_operators_is_in_no_file(self, scene, field):
+        credential = Credential(OPERATOR, "password", OPERATOR, Secret("0perat0r"))
+        scene.peers["bookings"] = replace(scene.peers["bookings"], credentials={OPERATOR: credential})
+        file = scene.plant("scripts/root.env", f"URL=@@{OPERATOR}/bookings:{field}@@\n")
+        with pytest.raises(ProvisionError) as caught:
+            scene.provision()
+        assert f"{file}:1: the placeholder @@{OPERATOR}/bookings:{field}@@" in caught.value.message
+        assert "name a principal with a grant" in caught.value.message
+        assert "0perat0r" not in str(caught.value)
 
     def test_every_unknown_one_is_reported_at_once(self, scene):
         scene.plant("a", "@@no/a:secret@@\n@@no/b:secret@@")

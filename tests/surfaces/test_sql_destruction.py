@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.clock import SystemClock
-from harness.facts import OPERATOR, Action, Endpoint, Outcome
+from harness.facts import APPLICATION, OPERATOR, Action, Endpoint, Outcome
 from harness.sandbox import Sandbox
 from harness.seams.postgres_client import Connection, connect
 from harness.surfaces.sql import SqlSurface
@@ -159,7 +159,12 @@ def file(sandbox: Sandbox) -> Iterator[Path]:
 
 def test_only_a_superuser_reaches_the_servers_files(perform: Perform, file: Path) -> None:
     remove = f"COPY (SELECT 1) TO PROGRAM 'rm -f {file}'"
-    assert perform(remove).status == "refused"
+    for principal in ("owner", "clerk", "reader", APPLICATION):
+        assert perform(remove, by=principal).status == "refused"
+        for right in ("pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"):
+            assert perform(f"SET ROLE {right}", by=principal).status == "refused"
+            assert perform(f"GRANT {right} TO {principal}", by=principal).status == "refused"
+        assert perform(f"SET ROLE {OPERATOR}; {remove}", by=principal).status == "refused"
     assert file.exists()
     outcome = perform(remove, by=OPERATOR)
     assert not file.exists()
