@@ -7,6 +7,7 @@ import sys
 import click
 
 import harness
+from harness.cli.collector import rare_collections
 from harness.cli.exits import Exit, exit_of_error, explain
 from harness.cli.streams import outlive_readers
 from harness.errors import HarnessError, ScenarioError
@@ -53,7 +54,7 @@ def group() -> None:
 
 def main() -> None:
     """Entry point. Every error that a user can meet ends as a message with a hint and a documented code."""
-    with gentle_interrupts():
+    with gentle_interrupts(), rare_collections():
         outlive_readers()
         code = _answer()
         if code is Exit.INTERRUPTED:

@@ -1,0 +1,33 @@
+"""What the command does before it does anything: little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PRODUCT = "import sys, harness.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+COLLECTOR = """
+import gc
+import harness.cli
+
+harness.cli._answer = lambda: print(gc.get_threshold()[0]) or 0
+print(gc.get_threshold()[0])
+try:
+    harness.cli.main()
+finally:
+    print(gc.get_threshold()[0])
+"""
+
+
+def python(script: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_the_command_itself_needs_none_of_the_product() -> None:
+    assert not {"pydantic", "psycopg", "botocore", "rich"} & set(python(PRODUCT))
+
+
+def test_garbage_is_collected_seldom_for_as_long_as_a_command_lasts() -> None:
+    before, within, after = map(int, python(COLLECTOR))
+    assert (within > 100 * before, after) == (True, before)
