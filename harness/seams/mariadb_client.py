@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pymysql
 from pymysql.constants import CLIENT
@@ -22,9 +23,25 @@ Connection = pymysql.connections.Connection
 Row = tuple[object, ...]
 
 COLUMNS = """
-    SELECT table_name, column_name FROM information_schema.columns
+    SELECT table_name, column_name, data_type FROM information_schema.columns
     WHERE table_schema = %s ORDER BY table_name, ordinal_position
 """
+
+
+BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit")
+"""Types whose values are bytes of no character set: as text, several would be the same."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        name: its name.
+        type: as MariaDB writes it, without a size.
+    """
+
+    name: str
+    type: str
 
 
 def connect(
@@ -79,25 +96,54 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def columns_of(connection: Connection[Cursor], database: str) -> dict[str, list[str]]:
-    """The names of every table's columns, in their order."""
-    found: dict[str, list[str]] = {}
+def columns_of(connection: Connection[Cursor], database: str) -> dict[str, list[Column]]:
+    """Every table's columns, in their order."""
+    found: dict[str, list[Column]] = {}
     with connection.cursor() as cursor:
         cursor.execute(COLUMNS, (database,))
-        for table, column in cursor.fetchall():
-            found.setdefault(str(table), []).append(str(column))
+        for table, column, type in cursor.fetchall():
+            found.setdefault(str(table), []).append(Column(str(column), str(type)))
     return found
 
 
-def row_hash(columns: Sequence[str]) -> str:
-    """SQL for the first 16 hex digits of the MD5 of a whole row, NULL told from every value."""
-    values = ", ".join(f"COALESCE(HEX(CONVERT({quoted(column)} USING binary)), '-')" for column in columns)
-    return f"LEFT(MD5(CONCAT_WS(',', {values})), 16)"
+def column_of(columns: Sequence[Column], name: str) -> Column:
+    """The column of that name; where there is none, one that the server will not find either."""
+    return next((column for column in columns if column.name.lower() == name.lower()), Column(name, ""))
 
 
-def signed(digits: str) -> int:
-    """Those digits as a signed 64-bit number."""
+def key_text(column: Column) -> str:
+    """SQL for a key as text, another one for every other key: of bytes their digits in hex."""
+    if column.type in BYTES:
+        return f"HEX({quoted(column.name)})"
+    return f"CAST({_exact(column)} AS CHAR)"
+
+
+def row_hash(columns: Sequence[Column]) -> str:
+    """SQL for the first 16 hex digits of the MD5 of a whole row, NULL told from every value.
+
+    Each value is hashed by itself, since a text that is longer than ``max_allowed_packet`` would be NULL.
+    """
+    values = ", ',', ".join(
+        f"IF({quoted(column.name)} IS NULL, '-', MD5(CONVERT({_exact(column)} USING binary)))"
+        for column in columns
+    )
+    return f"LEFT(MD5(CONCAT({values})), 16)"
+
+
+def signed(digits: object) -> int:
+    """Those digits as a signed 64-bit number.
+
+    Raises:
+        pymysql.DataError: there are none.
+    """
+    if not isinstance(digits, str):
+        raise pymysql.DataError("there is no hash of a row: a value in it is too long for the server to read")
     return int.from_bytes(bytes.fromhex(digits), signed=True)
+
+
+def _exact(column: Column) -> str:
+    """SQL for a value of which no digit gets lost on the way to text: FLOAT is written with six of them."""
+    return f"CAST({quoted(column.name)} AS DOUBLE)" if column.type == "float" else quoted(column.name)
 
 
 def instant(value: object) -> datetime | None:

@@ -14,7 +14,17 @@ from pymysql.constants import CR
 from pymysql.cursors import Cursor
 
 from harness.journal.ledger import Operation
-from harness.seams.mariadb_client import Connection, columns_of, connect, quoted, row_hash, signed
+from harness.seams.mariadb_client import (
+    Column,
+    Connection,
+    column_of,
+    columns_of,
+    connect,
+    key_text,
+    quoted,
+    row_hash,
+    signed,
+)
 from harness.workload.assignment import Access
 from harness.workload.connections import MOST, PATIENCE
 from harness.workload.transaction import NotCommittedError, Row, Transaction
@@ -44,7 +54,7 @@ class MariadbConnections:
         self._free = BoundedSemaphore(MOST)
         self._generation = 0
         self._paused = False
-        self._columns: dict[str, list[str]] = {}
+        self._columns: dict[str, list[Column]] = {}
 
     @contextmanager
     def lend(self) -> Iterator[Connection[Cursor]]:
@@ -78,7 +88,7 @@ class MariadbConnections:
             cursor.execute(statement, tuple(values) or None)
             return list(cursor.fetchall())
 
-    def columns(self, connection: Connection[Cursor], table: str) -> list[str]:
+    def columns(self, connection: Connection[Cursor], table: str) -> list[Column]:
         """The columns of a table, asked for once."""
         if table not in self._columns:
             with answer_in_time():
@@ -150,10 +160,10 @@ class MariadbTransaction(Transaction):
     def _row(self, table: str, column: str, key: object) -> tuple[str, int] | None:
         """Key and hash of a row as it is now, locked until the transaction ends."""
         columns = self._connections.columns(self._begin(), table)
-        wanted = f"CAST({quoted(column)} AS CHAR), {row_hash(columns)}"
+        wanted = f"{key_text(column_of(columns, column))}, {row_hash(columns)}"
         where = f"FROM {quoted(table)} WHERE {quoted(column)} = %s FOR UPDATE"
         _, rows = self._run(f"SELECT {wanted} {where}", (key,))
-        return (str(rows[0][0]), signed(str(rows[0][1]))) if rows else None
+        return (str(rows[0][0]), signed(rows[0][1])) if rows else None
 
     def _run(self, statement: str, values: Sequence[object]) -> tuple[int, list[Row]]:
         connection = self._begin()

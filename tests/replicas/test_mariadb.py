@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from secrets import token_hex
 import psutil
 import pymysql
 import pytest
+from pymysql.cursors import Cursor
 
 from harness.clock import SystemClock
 from harness.errors import DatabaseError, ProvisionError, ScenarioFileError, StatementError
@@ -19,14 +21,14 @@ from harness.replicas.mariadb import MariadbReplica
 from harness.sandbox import Sandbox
 from harness.scenario.models import Stack
 from harness.seams.drivers import Database, Setting
-from harness.seams.mariadb_client import connect
+from harness.seams.mariadb_client import Connection, connect
 
 pytestmark = pytest.mark.mariadb
 
 SCHEMA = """
 CREATE TABLE orders (
     id CHAR(36) PRIMARY KEY, pieces INT, price DECIMAL(10, 2), weight DOUBLE, picture BLOB, note JSON,
-    placed_at DATETIME(6)
+    placed_at DATETIME(6), ratio FLOAT, film LONGBLOB, reel LONGBLOB
 );
 CREATE TABLE plain (id INT PRIMARY KEY, text TEXT);
 """
@@ -170,6 +172,9 @@ def test_values_are_put_in_as_literals_and_nowhere_else(replica: MariadbReplica,
         ("price", ["NULL", "0.00", "1.10", "1.11"]),
         ("weight", ["NULL", "0", "0.5", "1e100"]),
         ("picture", ["NULL", "x''", "x'00'", "x'0000'", "x'2d'"]),
+        ("ratio", ["NULL", "1.0000001", "1.0000002", "16777215", "16777216"]),
+        ("film", [f"REPEAT('{letter}', 8500000)" for letter in "ab"] + ["NULL", "'a'"]),
+        ("film, reel", [f"REPEAT('x', 12000000), REPEAT('{letter}', 12000000)" for letter in "ab"]),
         ("note", ["NULL", "'{}'", "'[]'", "'\"-\"'"]),
         ("placed_at", ["NULL", "'2026-04-24 10:12:00'", "'2026-04-24 10:12:00.000001'"]),
     ],
@@ -177,13 +182,62 @@ def test_values_are_put_in_as_literals_and_nowhere_else(replica: MariadbReplica,
 def test_every_change_of_a_value_is_a_change_of_the_hash(
     replica: MariadbReplica, shop: Endpoint, column: str, values: list[str]
 ) -> None:
-    hashes = set()
+    hashes, digests = set(), set()
     for value in values:
         replica.execute(shop, f"REPLACE INTO orders (id, {column}) VALUES ('k', {value})", {})
         (row,) = replica.rows(shop, "orders", "id", None)
         hashes.add(row.hash)
+        digests |= {table.digest for table in replica.fingerprint(shop, ["orders"]).tables}
         assert row.time is None
-    assert len(hashes) == len(values)
+    assert (len(hashes), len(digests)) == (len(values), len(values))
+
+
+@pytest.mark.parametrize(
+    ("type", "first", "second"),
+    [
+        ("BINARY(4)", "x'ff000001'", "x'fe000001'"),
+        ("VARBINARY(4)", "x'ff01'", "x'fe01'"),
+        ("BIT(9)", "128", "129"),
+        ("FLOAT", "1.0000001", "1.0000002"),
+    ],
+)
+def test_other_keys_are_other_keys_as_text(
+    replica: MariadbReplica, shop: Endpoint, type: str, first: str, second: str
+) -> None:
+    replica.execute(shop, f"CREATE TABLE tokens (id {type} PRIMARY KEY, same_id {type})", {})
+    try:
+        for key in (first, second):
+            replica.execute(shop, f"INSERT INTO tokens VALUES ({key}, {key})", {})
+        assert len({row.key for row in replica.rows(shop, "tokens", "id", None)}) == 2
+        assert replica.tells_apart(shop, "tokens", "id")
+        assert replica.tells_apart(shop, "tokens", "same_id")
+        replica.execute(shop, f"UPDATE tokens SET same_id = {first}", {})
+        assert not replica.tells_apart(shop, "tokens", "same_id")
+    finally:
+        replica.execute(shop, "DROP TABLE tokens", {})
+
+
+def test_a_fingerprint_is_of_one_instant(replica: MariadbReplica, shop: Endpoint) -> None:
+    operator = shop.credentials["operator"]
+    with ThreadPoolExecutor(1) as reader, connect(shop, operator) as writer, connect(shop, operator) as eyes:
+        with writer.cursor() as cursor:
+            cursor.execute("LOCK TABLES plain WRITE")
+            # Tables are read in the order of their names: `orders` has been read when `plain` is waited for.
+            found = reader.submit(replica.fingerprint, shop, ("orders", "plain"))
+            while not found.done() and not waits_for_a_table(eyes):
+                pass
+            cursor.execute("INSERT INTO plain VALUES (1, 'written meanwhile')")
+            cursor.execute("UNLOCK TABLES")
+        assert found.result().rows == 0
+    assert replica.fingerprint(shop, ("orders", "plain")).rows == 1
+
+
+def waits_for_a_table(eyes: Connection[Cursor]) -> bool:
+    with eyes.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE '%table metadata lock%'"
+        )
+        return cursor.fetchone() != (0,)
 
 
 def test_rows_come_in_the_order_of_the_key_and_add_up_to_the_fingerprint(

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pymysql.cursors import SSCursor
+from pymysql.cursors import Cursor, SSCursor
 
 from harness.errors import DatabaseError, ProvisionError, RestoreError, ScenarioFileError, StatementError
-from harness.facts import Endpoint, Fingerprint, Lease, Resource
+from harness.facts import Endpoint, Fingerprint, Lease, Resource, TableFingerprint
+from harness.journal.witness import table_digest
 from harness.replicas.leases import reap, stop
 from harness.replicas.mariadb import access
 from harness.replicas.mariadb.hydration import hydrate
@@ -21,8 +22,17 @@ from harness.replicas.running import Running
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import MariadbService, Stack
 from harness.seams.drivers import Row, Setting, Vessel
-from harness.seams.items import fingerprint_of
-from harness.seams.mariadb_client import columns_of, instant, quoted, row_hash, signed
+from harness.seams.mariadb_client import (
+    Column,
+    Connection,
+    column_of,
+    columns_of,
+    instant,
+    key_text,
+    quoted,
+    row_hash,
+    signed,
+)
 
 DATA = "data"
 START_SECONDS = 120.0
@@ -42,6 +52,16 @@ REPEATS = """
         SELECT 1 FROM {table} GROUP BY {text} COLLATE utf8mb4_nopad_bin
         HAVING COUNT(*) > 1 OR MAX({text}) IS NULL
     )
+"""
+SNAPSHOT = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+)
+"""What is read after these is of one instant, whatever the server is set to."""
+
+CONTENT = """
+    SELECT COUNT(*), COUNT(hash), COALESCE(SUM(CAST(CONV(hash, 16, 10) AS UNSIGNED)), 0)
+    FROM (SELECT {hash} AS hash FROM {table}) AS hashes
 """
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
@@ -214,12 +234,17 @@ class MariadbReplica:
             return list(cursor.fetchall())
 
     def fingerprint(self, endpoint: Endpoint, tables: Sequence[str]) -> Fingerprint:
-        """The content of some tables; nobody may write to them meanwhile.
+        """The content of some tables, all of one instant; it is added up in the server.
 
         Raises:
             DatabaseError: it does not answer, or a table is missing.
         """
-        return fingerprint_of((table, self._hashes(endpoint, table)) for table in tables)
+        with session(endpoint) as connection, connection.cursor() as cursor:
+            for statement in SNAPSHOT:
+                cursor.execute(statement)
+            return Fingerprint(
+                tables=tuple(_fingerprint_table(endpoint, connection, table) for table in sorted(tables))
+            )
 
     def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
         """Every row of a tracked table, in key order.
@@ -227,9 +252,15 @@ class MariadbReplica:
         Raises:
             DatabaseError: it does not answer, or the table or a column is missing.
         """
-        told = quoted(time) if time is not None else "NULL"
-        for row_key, digits, at in self._read(endpoint, table, _as_text(key), told, quoted(key)):
-            yield Row(str(row_key), signed(str(digits)), instant(at))
+        with session(endpoint, cursor=SSCursor) as connection:
+            columns = _columns(endpoint, connection, table)
+            told = quoted(time) if time is not None else "NULL"
+            wanted = f"{key_text(column_of(columns, key))}, {row_hash(columns)}, {told}"
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT {wanted} FROM {quoted(table)} ORDER BY {quoted(key)}")  # noqa: S608
+                while batch := cursor.fetchmany(1000):
+                    for row_key, digits, at in batch:
+                        yield Row(str(row_key), signed(digits), instant(at))
 
     def columns(self, endpoint: Endpoint) -> Mapping[str, Sequence[str]]:
         """The columns of every table, in their order.
@@ -238,7 +269,8 @@ class MariadbReplica:
             DatabaseError: it does not answer.
         """
         with session(endpoint) as connection:
-            return columns_of(connection, endpoint.name)
+            found = columns_of(connection, endpoint.name)
+        return {table: [column.name for column in columns] for table, columns in found.items()}
 
     def tells_apart(self, endpoint: Endpoint, table: str, column: str) -> bool:
         """Whether a column is a key of a table; rows are looked at only where the schema does not say so.
@@ -246,8 +278,9 @@ class MariadbReplica:
         Raises:
             DatabaseError: it does not answer, or table or column are missing.
         """
-        repeats = REPEATS.format(table=quoted(table), text=_as_text(column))
         with session(endpoint) as connection, connection.cursor() as cursor:
+            text = key_text(column_of(_columns(endpoint, connection, table), column))
+            repeats = REPEATS.format(table=quoted(table), text=text)
             cursor.execute(IS_KEY, (table, column))
             if cursor.fetchone() == (1,):
                 return True
@@ -280,26 +313,6 @@ class MariadbReplica:
         _make_place(place, setting)
         choose_port = (lambda: like.port) if replace else self.choose_port
         return MariadbVessel(self, lease, place.path, like, setting, choose_port)
-
-    def _hashes(self, endpoint: Endpoint, table: str) -> Iterator[tuple[str, int, None]]:
-        for key, digits, _ in self._read(endpoint, table, "''", "NULL", "NULL"):
-            yield str(key), signed(str(digits)), None
-
-    def _read(
-        self, endpoint: Endpoint, table: str, key: str, time: str, order: str
-    ) -> Iterator[tuple[object, ...]]:
-        with session(endpoint, cursor=SSCursor) as connection:
-            columns = columns_of(connection, endpoint.name).get(table)
-            if columns is None:
-                raise DatabaseError(
-                    f"{endpoint.service}: there is no table {table!r}",
-                    hint="it was dropped, or never restored",
-                )
-            with connection.cursor() as cursor:
-                wanted = f"{key}, {row_hash(columns)}, {time}"
-                cursor.execute(f"SELECT {wanted} FROM {quoted(table)} ORDER BY {order}")  # noqa: S608 - quoted
-                while batch := cursor.fetchmany(1000):
-                    yield from batch
 
     def _create_schema(self, endpoint: Endpoint, file: Path) -> None:
         try:
@@ -352,8 +365,26 @@ def _named(endpoint: Endpoint, schema: str, table: str) -> str:
     return table if schema == endpoint.name else f"{schema}.{table}"
 
 
-def _as_text(column: str) -> str:
-    return f"CAST({quoted(column)} AS CHAR)"
+def _columns(endpoint: Endpoint, connection: Connection[Cursor], table: str) -> list[Column]:
+    columns = columns_of(connection, endpoint.name).get(table)
+    if columns is None:
+        raise DatabaseError(
+            f"{endpoint.service}: there is no table {table!r}", hint="it was dropped, or never restored"
+        )
+    return columns
+
+
+def _fingerprint_table(endpoint: Endpoint, connection: Connection[Cursor], table: str) -> TableFingerprint:
+    hashes = row_hash(_columns(endpoint, connection, table))
+    with connection.cursor() as cursor:
+        cursor.execute(CONTENT.format(hash=hashes, table=quoted(table)))
+        ((rows, hashed, total),) = cursor.fetchall()
+    if hashed != rows:
+        raise DatabaseError(
+            f"{endpoint.service}: {rows - hashed} rows of {table!r} have a value that is too long to be read",
+            hint="leave the table out of those that are tracked",
+        )
+    return TableFingerprint(table=table, rows=rows, digest=table_digest(rows, int(total)))
 
 
 def _moved(like: Endpoint, lease: Lease) -> Endpoint:

@@ -23,6 +23,7 @@ from typing import Any, cast
 from psycopg import IsolationLevel, sql
 
 from harness.facts import Endpoint, Fingerprint, TableFingerprint
+from harness.journal.witness import table_digest
 from harness.replicas.postgres.session import session
 from harness.seams.drivers import Row
 from harness.seams.postgres_client import HASH_SETTINGS, Connection
@@ -30,7 +31,6 @@ from harness.seams.postgres_client import HASH_SETTINGS, Connection
 SCHEMA = "public"
 BUCKETS = 4096
 BATCH = 10_000
-WRAP = 2**64
 
 NO_TIME = sql.SQL("NULL::timestamptz")
 ROW_HASH = sql.SQL("hashtextextended(t::text, 0)")
@@ -256,7 +256,7 @@ def _compose(
 
 def _fingerprint_table(connection: Connection, table: str) -> TableFingerprint:
     ((rows, total),) = _counts(connection, _compose(WHOLE_TABLE, table))
-    return TableFingerprint(table=table, rows=rows, digest=f"{rows:x}-{total % WRAP:016x}")
+    return TableFingerprint(table=table, rows=rows, digest=table_digest(rows, total))
 
 
 def _bucket_sums(connection: Connection, statement: sql.Composed) -> dict[int, tuple[int, int]]:
