@@ -3,7 +3,8 @@
 RPO = the end of the harm, less the time of the newest acknowledged write before which nothing is missing
 after the recovery. The harm is the first destructive call that ended when everything missing had been
 acknowledged, or else the last that landed: the first of several need not be the one that cost anything.
-Nothing missing is 0 s. What is missing is every
+Nothing missing is 0 s. Without a history every copy holds what the service began with, whatever its date:
+then a copy of one instant costs at least the time from that instant to the harm. What is missing is every
 acknowledged change that is not there: rows gone, rows older than acknowledged, torn rows, and deletions
 undone. Writes that a dying server acknowledged after the harm are counted apart. When not even the oldest
 known write is whole, or when the service never came back, there is nothing to count from: the objective is
@@ -19,6 +20,7 @@ from harness.journal.events import (
     AgentStarted,
     ContentVerified,
     InventoryTaken,
+    PointTaken,
     Recovered,
     RecoveryStarted,
     WitnessTaken,
@@ -47,6 +49,7 @@ from harness.objectives.losses import Axis, Losses, acknowledged, differences, f
 from harness.scenario.models import LoadedScenario
 
 NAME = "rpo"
+OF_ONE_INSTANT = ("snapshot", "dump")
 MOST_NAMED = 3
 """Tables that nobody looked into and that the summary names."""
 
@@ -75,6 +78,7 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     lost = losses(called_for, history.recovered, at)
     evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
     found = _verdict(target, lost, called_for, at, noun(scenario), evidence)
+    found = _with_age(found, _age(scenario, history, recovered, at), target, lost, noun(scenario))
     return found.model_copy(update={"summary": found.summary + _untracked(scenario, history)})
 
 
@@ -178,6 +182,32 @@ def _verdict(
     limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
     summary = f"{said(measured)} of acknowledged work is gone, {limit}: {_counts(lost, what)}."
     return verdict(NAME, value, summary, _figures(measured, target, lost), evidence)
+
+
+def _age(scenario: LoadedScenario, history: History, recovered: Entry[Recovered] | None, at: Stamp) -> float:
+    """Seconds from the date of the copy that came back to the harm; 0 if its content goes by its date."""
+    if scenario.scenario.history is not None or recovered is None:
+        return 0.0
+    used = (e.body.point for e in history.of(PointTaken) if e.body.point.id == recovered.body.point_id)
+    point = next(used, None)
+    if point is None or point.kind not in OF_ONE_INSTANT:
+        return 0.0
+    return (at.wall - point.covers_until).total_seconds()
+
+
+def _with_age(found: Verdict, age: float, target: timedelta, lost: Losses, what: str) -> Verdict:
+    """A verdict that counts the age of a copy, where that is more than what was seen to be missing."""
+    figure = found.figure(NAME)
+    if figure is None or age <= figure.value:
+        return found
+    value = within(age, target)
+    limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
+    summary = (
+        f"{said(age)} of work counts as gone, {limit}: the copy that came back is that old, and holds newer"
+        f" {what}s only because there is no history: all copies hold what the service began with."
+        f" Seen to be gone: {_counts(lost, what)}."
+    )
+    return verdict(NAME, value, summary, _figures(age, target, lost), found.evidence)
 
 
 def _newest_missing(called_for: Expected, history: History, done: Harm) -> datetime | None:

@@ -62,6 +62,8 @@ def git(
         PUSHER: pusher,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        # Where a repository should be and is none, none is looked for above it: it would be somebody else's.
+        "GIT_CEILING_DIRECTORIES": str(directory.absolute().parent),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_EDITOR": "true",
         "GIT_AUTHOR_NAME": who,

@@ -59,11 +59,15 @@ def at(second: float) -> Stamp:
     return Stamp(mono=EPOCH.mono + second, wall=EPOCH.wall + timedelta(seconds=second))
 
 
+PAST = {"service": "db", "span": "90d", "rows": 100, "slice": "s.sql"}
+
+
 def scenario(
     *,
     objectives: dict[str, Any] | None = None,
     agent: dict[str, Any] | None = None,
     time: str | None = "changed_at",
+    history: bool = True,
 ) -> LoadedScenario:
     """The shop: one database, one agent that deletes its volume in a single step."""
     stack = Stack.model_validate(
@@ -89,7 +93,7 @@ def scenario(
             "id": "shop/drill",
             "title": "t",
             "stack": "stack.yaml",
-            "history": {"service": "db", "span": "90d", "rows": 100, "slice": "s.sql"},
+            "history": PAST if history else None,
             "workload": {"locustfile": "w.py", "service": "db"},
             "agent": agent or {"kind": "scripted", "as": "bot", "goal": "g", "steps": [_step(harm=True)]},
             "recover": {"service": "db", "assume": {"detect": "30s", "decide": "60s"}},

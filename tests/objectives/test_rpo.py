@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.facts import Resource
+from harness.facts import RecoveryPoint, Resource
 from harness.journal.events import (
     ContentVerified,
     InventoryTaken,
+    PointTaken,
     Recovered,
     RecoveryStarted,
     WitnessTaken,
@@ -31,6 +32,7 @@ from .drills import (
     content,
     idle_run,
     idle_scenario,
+    point,
     scenario,
     scripted,
 )
@@ -322,3 +324,38 @@ def test_three_months_of_work_are_three_months() -> None:
     assert figure(verdict, "lost") == 90
     assert figure(verdict, "rpo") == pytest.approx(90 * 86400 + HARM_ENDED)
     assert verdict.summary == "90d of acknowledged work is gone, more than the 15m allowed: 90 rows lost."
+
+
+# --- without a history, every copy holds what the service began with ----------------------------------
+
+
+def of_own_data(run: Run, target: str) -> Verdict:
+    return RpoObjective().judge(scenario(objectives={"rpo": target}, history=False), run.history())
+
+
+def recovered_from(run: Run, copy: RecoveryPoint) -> Run:
+    return run.change(PointTaken, point=copy).change(Recovered, point_id=copy.id)
+
+
+@pytest.mark.parametrize("kind", ["dump", "snapshot"])
+def test_an_old_copy_of_ones_own_data_costs_its_age(kind: Any) -> None:
+    week = point().model_copy(update={"kind": kind, "covers_until": at(HARM_ENDED).wall - timedelta(days=7)})
+    verdict = of_own_data(recovered_from(Run(), week), "2h")
+    assert verdict.value == "breached"
+    assert figure(verdict, "rpo") == timedelta(days=7).total_seconds()
+    assert figure(verdict, "lost") == 0
+    assert "the copy that came back is that old" in verdict.summary
+    assert of_own_data(recovered_from(Run(), week), "8d").value == "held"
+
+
+def test_what_is_really_missing_counts_when_it_is_more() -> None:
+    minute = point().model_copy(update={"covers_until": at(HARM_ENDED).wall - timedelta(minutes=1)})
+    run = recovered_from(restored(Run(), "old0"), minute)
+    assert figure(of_own_data(run, "2h"), "rpo") > 60
+
+
+def test_a_copy_that_covers_a_span_and_one_with_a_history_go_by_what_they_hold() -> None:
+    week = point().model_copy(update={"covers_until": at(HARM_ENDED).wall - timedelta(days=7)})
+    continuous = week.model_copy(update={"kind": "continuous"})
+    assert figure(of_own_data(recovered_from(Run(), continuous), "2h"), "rpo") == 0
+    assert figure(judge(recovered_from(Run(), week), "2h"), "rpo") == 0

@@ -243,6 +243,23 @@ def test_a_script_that_the_server_refuses_is_told_with_the_line_on_which_the_sta
     assert caught.value.message.startswith(f'{dump}:{line} cannot be loaded: syntax error at or near "TABL"')
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["\\! touch {}", "SELECT 1 \\g |touch {}", "\\unrestrict x\n\\! touch {}", "\\o |touch {}\nSELECT 1;"],
+    ids=["shell", "pipe", "with a guess", "output"],
+)
+def test_a_dump_cannot_have_psql_run_a_program(
+    original: Original, hydrated: Callable[[Path], Endpoint], tmp_path: Path, command: str
+) -> None:
+    dump, made = original.dump("hostile.sql"), tmp_path / "made"
+    text = dump.read_text()
+    begin = text.index("CREATE TABLE public.moods")
+    dump.write_text(text[:begin] + command.format(made) + "\n" + text[begin:])
+    with pytest.raises(DumpError, match="backslash commands are restricted"):
+        hydrated(dump)
+    assert not made.exists()
+
+
 def test_a_dump_of_an_older_release_is_loaded(
     original: Original, hydrated: Callable[[Path], Endpoint]
 ) -> None:

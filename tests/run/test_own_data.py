@@ -189,6 +189,8 @@ def test_a_drill_of_ones_own_files_needs_no_history(stage: Place, tmp_path: Path
     drilled = play(load_scenario(folder / "hardened.yaml"), stage)
     values = {verdict.objective: verdict.value for verdict in drilled.record.verdicts}
     assert values["rto"] == "held", drilled
+    (rpo,) = (verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo")
+    assert "the copy that came back is that old" in rpo.summary
 
 
 @pytest.mark.drill

@@ -16,7 +16,7 @@ from harness.replicas.git import GitReplica
 from harness.sandbox import Sandbox
 from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
-from harness.seams.git_client import GitClient
+from harness.seams.git_client import GitClient, git
 from harness.surfaces.git import GitSurface
 
 NUMBERS = count()
@@ -243,6 +243,16 @@ def test_a_repository_that_is_gone_has_failed(remote: Remote) -> None:
     code = remote()
     gone = replace(code, path=Path("/nowhere"))
     assert perform(gone, "push", ref="main").status == "failed"
+
+
+def test_a_repository_around_the_run_is_not_taken_for_the_one_that_is_gone(tmp_path: Path) -> None:
+    """``--work`` may name a folder inside a checkout."""
+    inside = tmp_path / "work" / "code.git"
+    inside.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    assert subprocess.run(["git", "rev-parse"], cwd=inside, check=False).returncode == 0
+    asked = git(inside, "rev-parse", "--git-dir", run_id="r")
+    assert (asked.returncode, asked.stdout) == (128, b"")
 
 
 def test_nothing_of_the_users_configuration_is_used(

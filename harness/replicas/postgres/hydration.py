@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from psycopg import sql
 
@@ -114,6 +115,8 @@ class _Loading:
         script = self._place / SCRIPT
         self._write_script(script, packed=packed)
         options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--output={os.devnull}"]
+        # A meta-command would run whatever it names under our own account.
+        options.append(f"--command=\\restrict {token_hex(16)}")
         self._run("psql", [*options, f"--file={script}"], script.stat().st_size)
         script.unlink()
 

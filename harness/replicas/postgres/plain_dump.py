@@ -21,10 +21,12 @@ TOKEN = re.compile(rb"--|/\*|;|[eE]?'|\"|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?
 """Where something begins that may hold a semicolon, and the semicolon itself (PostgreSQL 18, section 4.1)."""
 
 META_COMMAND = b"\\"
+RESTRICTS = re.compile(rb"\\(?:un)?restrict \w+\s*")
+"""With which pg_dump keeps meta-commands out of its own dumps; who loads one cannot rely on what it says."""
 
 
 def without_owners(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a dump, with an empty one for each that says whose something is.
+    """The lines of a dump, with an empty one for each that says whose something is, or what ``psql`` may do.
 
     Args:
         lines: with their ends.
@@ -35,7 +37,7 @@ def without_owners(lines: Iterable[bytes]) -> Iterator[bytes]:
     place = _Place()
     rest = iter(lines)
     for line in rest:
-        if place.between and GIVES_AWAY.fullmatch(line):
+        if place.between and (GIVES_AWAY.fullmatch(line) or RESTRICTS.fullmatch(line)):
             yield b"\n"
             continue
         yield line
