@@ -122,20 +122,34 @@ def time_of(fields: dict[bytes, bytes]) -> datetime | None:
     return EPOCH + timedelta(microseconds=int(at)) if at.isdigit() and len(at) < 18 else None
 
 
+def value_hash(client: Client, name: bytes) -> int | None:
+    """The hash of what a key holds; None when it is not there.
+
+    What has an order of the server's own is sorted. What is neither hash nor set counts with what DUMP says.
+    """
+    kind = client.type(name)
+    if kind == b"hash":
+        return hash_of(client.hgetall(name))
+    if kind == b"set":
+        members = sorted(client.smembers(name))
+        return content_hash(b"".join(b"%d:%s" % (len(member), member) for member in members))
+    dumped = client.dump(name)
+    return None if dumped is None else content_hash(dumped)
+
+
 def read_values(client: Client, collection: str) -> Iterator[tuple[str, int, datetime | None]]:
     """Key, hash and time of everything whose name begins with ``<collection>:``, in the order of their names.
 
-    What is no hash counts with what DUMP says of it, and has no time.
+    What is no hash has no time.
     """
     prefix = f"{collection}:".encode()
     for name in sorted(set(client.scan_iter(match=_literal(prefix) + b"*", count=1000))):
-        kind = client.type(name)
         key = name[len(prefix) :].decode("utf-8", "backslashreplace")
-        if kind == b"hash":
+        if client.type(name) == b"hash":
             fields = client.hgetall(name)
             yield key, hash_of(fields), time_of(fields)
-        elif (dumped := client.dump(name)) is not None:
-            yield key, content_hash(dumped), None
+        elif (found := value_hash(client, name)) is not None:
+            yield key, found, None
 
 
 def _literal(text: bytes) -> bytes:

@@ -7,8 +7,10 @@ Verb ``command`` with the arguments
 
 A principal with no credential sends its commands as nobody, which a server without authentication admits.
 What became of it: a refused log-in and a command that the user may not use are ``refused``; everything else
-that goes wrong is ``failed``. What was touched is what the server itself says: how many keys each database
-holds and what its settings are, before and after, and how many keys a command has answered that it changed.
+that goes wrong is ``failed``. What was touched is what the server itself shows, before and after: its
+settings, and the keys that the command may write to, which the server names. A database was touched when it
+held keys and was flushed; how many keys there are later says nothing, since others write, remove and let
+expire. Keys that a script finds by itself are not seen.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -30,17 +33,17 @@ from valkey.exceptions import (
 
 from harness.clock import Clock
 from harness.facts import OPERATOR, Action, Credential, Destruction, Endpoint, Outcome, Resource, Secret
-from harness.seams.valkey_client import connect
+from harness.seams.valkey_client import connect, value_hash
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
 VERB = "command"
 REFUSING = (AuthenticationError, AuthenticationWrongNumberOfArgsError, NoPermissionError, ReadOnlyError)
 NO_AUTHENTICATION = ("NOAUTH", "WRONGPASS", "NOPERM")
 TAKING = ("DEL", "UNLINK", "GETDEL")
-"""Commands that answer how many keys they took away, or with what they took."""
+"""Commands that answer how many keys they took away, or with what they took: with nothing, others did it."""
 
-WRITING = ("SET", "HSET", "HSETNX", "HDEL", "GETSET", "APPEND", "RENAME", "EXPIRE", "PERSIST", "RESTORE")
-"""Commands that change the key that is their first argument, when they are not refused."""
+OWN_DATABASE = "db0"
+"""The one that a new connection is in."""
 
 EVIDENCE = "tests/surfaces/test_valkey.py::"
 
@@ -49,6 +52,21 @@ class CommandArguments(Arguments):
     command: Annotated[list[str], Field(min_length=1)]
     user: str | None = None
     password: str | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the operator sees of a server at one moment.
+
+    Attributes:
+        databases: how many keys each holds.
+        settings: of its persistence.
+        keys: what those hold that a command may write to, and when they expire, in Unix milliseconds.
+    """
+
+    databases: Mapping[str, int]
+    settings: Mapping[str, str]
+    keys: Mapping[bytes, tuple[int | None, int]]
 
 
 class ValkeySurface:
@@ -121,7 +139,8 @@ class ValkeySurface:
         return self._send(call, wanted.command, credential)
 
     def _send(self, call: Call, command: Sequence[str], credential: Credential | None) -> Outcome:
-        before = self._look()
+        written = self._keys(command)
+        before = self._look(written)
         call.begin()
         try:
             with connect(self._endpoint, credential, decode=True) as client:
@@ -130,37 +149,47 @@ class ValkeySurface:
             call.end()
             return call.refused(str(error)) if _is_refusal(error) else call.failed(str(error))
         call.end()
-        touched = (*self._changes(before, self._look()), *self._answered(command, answer))
         text = json.dumps(answer, default=str)
-        return call.done(text, text, tuple(dict.fromkeys(touched)))
+        return call.done(text, text, self._touched(command, answer, before, self._look(written)))
 
-    def _look(self) -> Mapping[str, str]:
-        """Keys of each database and the settings of its persistence; nothing when it does not answer."""
-        found: dict[str, str] = {}
+    def _keys(self, command: Sequence[str]) -> tuple[bytes, ...]:
+        """The keys that a command may write to, as the server says; none of one that it does not know."""
         operator = self._endpoint.credentials[OPERATOR]
-        with suppress(ValkeyError), connect(self._endpoint, operator, decode=True) as eyes:
-            found = {f"database {name}": str(db["keys"]) for name, db in eyes.info("keyspace").items()}
-            for pattern in ("append*", "save", "dir", "dbfilename"):
-                found |= {f"setting {name}": value for name, value in eyes.config_get(pattern).items()}
-        return found
-
-    def _changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Resource, ...]:
-        """Databases that have fewer keys, and settings that are others; writes of others only add keys."""
-        touched = []
-        for what, was in before.items():
-            kind, _, name = what.partition(" ")
-            now = after.get(what, "0") if after else was
-            if (kind == "setting" and now != was) or (kind == "database" and int(now) < int(was)):
-                touched.append(self._resource(kind, name))
-        return tuple(touched)
-
-    def _answered(self, command: Sequence[str], answer: object) -> tuple[Resource, ...]:
-        verb, arguments = command[0].upper(), command[1:]
-        if verb in TAKING and answer:
-            return tuple(self._resource("key", name) for name in arguments)
-        if verb in WRITING and arguments and answer not in (None, 0):
-            return (self._resource("key", arguments[0]),)
+        with suppress(ValkeyError), connect(self._endpoint, operator) as eyes:
+            told = eyes.execute_command("COMMAND GETKEYSANDFLAGS", *command)
+            return tuple(dict.fromkeys(name for name, flags in told if b"RO" not in flags))
         return ()
+
+    def _look(self, keys: Sequence[bytes]) -> Sight | None:
+        """What is there now; None when it does not answer."""
+        operator = self._endpoint.credentials[OPERATOR]
+        with suppress(ValkeyError), connect(self._endpoint, operator) as eyes:
+            return Sight(
+                databases={name: db["keys"] for name, db in eyes.info("keyspace").items()},
+                settings={
+                    name: value
+                    for pattern in ("append*", "save", "dir", "dbfilename")
+                    for name, value in eyes.config_get(pattern).items()
+                },
+                keys={name: (value_hash(eyes, name), eyes.pexpiretime(name)) for name in keys},
+            )
+        return None
+
+    def _touched(
+        self, command: Sequence[str], answer: object, before: Sight | None, after: Sight | None
+    ) -> tuple[Resource, ...]:
+        if before is None or after is None:
+            return ()
+        verb = command[0].upper()
+        flushed = {"FLUSHALL": [*before.databases], "FLUSHDB": [OWN_DATABASE]}.get(verb, [])
+        databases = [("database", name) for name in flushed if before.databases.get(name)]
+        settings = [("setting", name) for name, was in before.settings.items() if after.settings[name] != was]
+        keys = [
+            ("key", name.decode("utf-8", "backslashreplace"))
+            for name, was in before.keys.items()
+            if after.keys[name] != was and (answer or verb not in TAKING)
+        ]
+        return tuple(self._resource(kind, name) for kind, name in (*databases, *settings, *keys))
 
     def _resource(self, kind: str, name: str) -> Resource:
         return Resource(

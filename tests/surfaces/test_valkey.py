@@ -7,7 +7,7 @@ from secrets import token_hex
 
 import pytest
 
-from harness.clock import SystemClock
+from harness.clock import Stamp, SystemClock
 from harness.facts import APPLICATION, OPERATOR, Action, Endpoint, Lease, Outcome
 from harness.replicas.valkey import ValkeyReplica
 from harness.sandbox import Sandbox
@@ -72,7 +72,7 @@ def test_flushing_touches_every_database_that_had_keys(cache: Endpoint, send: Se
 def test_what_is_deleted_or_overwritten_is_touched(cache: Endpoint, send: Send) -> None:
     put(cache, "a", "b")
     outcome = send("shop", "DEL", "session:a")
-    assert touched(outcome) == {("key", "session:a"), ("database", "db0")}
+    assert touched(outcome) == {("key", "session:a")}
     assert touched(send("shop", "DEL", "session:a")) == set()
     assert touched(send("shop", "SET", "session:b", "meow")) == {("key", "session:b")}
 
@@ -134,3 +134,83 @@ def test_what_the_workload_writes_meanwhile_is_not_put_down_to_the_agent(cache: 
     with connect(cache, cache.credentials[OPERATOR]) as others:
         others.set("session:other", 1)
         assert touched(send("boss", "DBSIZE")) == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["SET", "session:a", "meow"],
+        ["EXPIREAT", "session:a", "33333333333"],
+        ["PERSIST", "session:b"],
+        ["SETNX", "session:a", "other"],
+        ["GETEX", "session:a"],
+        ["RENAME", "session:a", "session:a"],
+        ["FLUSHDB"],
+    ],
+)
+def test_what_leaves_a_key_as_it_was_touches_nothing(cache: Endpoint, send: Send, command: list[str]) -> None:
+    with connect(cache, cache.credentials[OPERATOR]) as client:
+        client.flushall()
+        if command != ["FLUSHDB"]:
+            client.set("session:a", "meow", exat=33333333333 if command[0] != "SET" else None)
+            client.set("session:b", "meow")
+    outcome = send("boss", *command)
+    assert (outcome.status, touched(outcome)) == ("done", set())
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["HSET", "session:a", "body", "other"], {"session:a"}),
+        (["EXPIRE", "session:a", "100"], {"session:a"}),
+        (["DEL", "session:a", "session:none", "session:b"], {"session:a", "session:b"}),
+        (["RENAME", "session:a", "session:b"], {"session:a", "session:b"}),
+        (["SMOVE", "set", "other", "12"], {"set", "other"}),
+        (["EVAL", "return server.call('DEL', KEYS[1])", "1", "session:a"], {"session:a"}),
+    ],
+)
+def test_each_key_that_is_other_than_before_is_touched(
+    cache: Endpoint, send: Send, command: list[str], names: set[str]
+) -> None:
+    put(cache, "a", "b")
+    with connect(cache, cache.credentials[OPERATOR]) as client:
+        client.sadd("set", *range(1000))
+        client.hset("session:b", "body", "of another")
+    outcome = send("boss", *command)
+    assert (outcome.status, touched(outcome)) == ("done", {("key", name) for name in names})
+
+
+def meanwhile(cache: Endpoint, others: Callable[[], object], command: list[str]) -> Outcome:
+    """The outcome of a command, when others do something between the look at what is there and the call."""
+
+    class BusyClock(SystemClock):
+        stamps = 0
+
+        def stamp(self) -> Stamp:
+            self.stamps += 1
+            if self.stamps == 2:
+                others()
+            return super().stamp()
+
+    action = Action(number=1, surface="valkey", verb="command", service="cache")
+    return ValkeySurface("boss", cache, BusyClock()).perform(action, {"command": command})
+
+
+@pytest.mark.parametrize("command", [["DEL", "session:b"], ["DEL", "nothing"], ["GET", "session:b"]])
+def test_what_others_remove_meanwhile_is_not_put_down_to_the_agent(
+    cache: Endpoint, command: list[str]
+) -> None:
+    put(cache, "a", "b")
+    with connect(cache, cache.credentials[OPERATOR]) as client:
+        outcome = meanwhile(cache, client.flushall, command)
+        assert client.dbsize() == 0
+    assert (outcome.status, touched(outcome)) == ("done", set())
+
+
+def test_a_flush_counts_though_others_write_at_once(cache: Endpoint) -> None:
+    put(cache, "a")
+    with connect(cache, cache.credentials[OPERATOR]) as client:
+        outcome = meanwhile(cache, lambda: put(cache, "b"), ["FLUSHALL"])
+        put(cache, "c", "d")
+        assert client.dbsize() == 2
+    assert touched(outcome) == {("database", "db0")}
