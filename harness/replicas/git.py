@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import DatabaseError, ProvisionError, RestoreError
-from harness.facts import APPLICATION, OPERATOR, Credential, Endpoint, Fingerprint, Lease, Resource, Secret
+from harness.facts import APPLICATION, Endpoint, Fingerprint, Lease, Resource
+from harness.replicas.grants import mounts
 from harness.replicas.leases import note_place, reap
+from harness.replicas.spec import spec_of
 from harness.scenario.models import GitService, Stack
 from harness.seams.drivers import Row, Setting, Vessel
 from harness.seams.git_client import PUSHER, commands_of, dates_of, git, read_files
@@ -55,7 +57,7 @@ class GitReplica:
             ProvisionError: it cannot be made.
             MissingToolError: git is not on this machine.
         """
-        spec = _spec(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, GitService)
         path = lease.directory / REMOTE / REPOSITORY
         endpoint = Endpoint(
             lease=lease,
@@ -65,7 +67,7 @@ class GitReplica:
             name=REPOSITORY,
             environment=spec.environment,
             path=path,
-            credentials=_mint(setting.stack, lease.service),
+            credentials=mounts(setting.stack, lease.service, writing=MAY_PUSH, reading=MAY_FETCH),
         )
         try:
             path.mkdir(parents=True)
@@ -196,7 +198,7 @@ class GitReplica:
         if replace:
             note_place(lease, directory)
         directory.mkdir(parents=True)
-        return GitVessel(lease, directory, like, _spec(setting.stack, like.service))
+        return GitVessel(lease, directory, like, spec_of(setting.stack, like.service, GitService))
 
     def _open(self, endpoint: Endpoint) -> None:
         if not endpoint.path.is_dir() or _git(endpoint, "rev-parse", "--git-dir").returncode != 0:
@@ -290,21 +292,3 @@ def _git(endpoint: Endpoint, *arguments: str, stdin: bytes = b"") -> subprocess.
         raise DatabaseError(
             f"{endpoint.service}: git cannot be asked: {error}", hint="is the repository there?"
         ) from error
-
-
-def _mint(stack: Stack, service: str) -> dict[str, Credential]:
-    """What each principal may do; the transport knows who it is, so there is no secret to be found."""
-    rights = {OPERATOR: MAY_PUSH, APPLICATION: MAY_PUSH}
-    for name, principal in stack.principals.items():
-        if service in principal.grants:
-            rights[name] = MAY_PUSH if principal.grants[service] == "writer" else MAY_FETCH
-    return {name: Credential(name, "mount", right, Secret.mint()) for name, right in rights.items()}
-
-
-def _spec(stack: Stack, service: str) -> GitService:
-    spec = stack.services.get(service)
-    if isinstance(spec, GitService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind git in this stack", hint="see `services` in the stack file"
-    )

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import DatabaseError, ProvisionError
-from harness.facts import APPLICATION, OPERATOR, Credential, Endpoint, Fingerprint, Lease, Resource, Secret
+from harness.facts import Endpoint, Fingerprint, Lease, Resource
+from harness.replicas.grants import mounts
 from harness.replicas.leases import note_place, reap
+from harness.replicas.spec import spec_of
 from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Stack, VolumeService
 from harness.seams.drivers import Memory, Row, Setting, Vessel
@@ -46,7 +48,7 @@ class VolumeReplica:
         Raises:
             ProvisionError: it cannot be made.
         """
-        spec = _spec(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, VolumeService)
         mount = lease.directory / MOUNT
         root = mount / VOLUME
         try:
@@ -72,7 +74,7 @@ class VolumeReplica:
             name=VOLUME,
             environment=spec.environment,
             path=root,
-            credentials=_mint(setting.stack, lease.service),
+            credentials=mounts(setting.stack, lease.service, writing=READ_WRITE, reading=READ_ONLY),
         )
 
     def destroy(self, lease: Lease) -> None:
@@ -222,21 +224,3 @@ class VolumeVessel:
 
 def _mark(mount: Path, lease: Lease) -> None:
     (mount / MARKER_FILE).write_text(lease.marker, encoding="utf-8")
-
-
-def _mint(stack: Stack, service: str) -> dict[str, Credential]:
-    """How each principal has it mounted; there is no secret on a mount, so nobody can find one."""
-    mounts = {OPERATOR: READ_WRITE, APPLICATION: READ_WRITE}
-    for name, principal in stack.principals.items():
-        if service in principal.grants:
-            mounts[name] = READ_WRITE if principal.grants[service] == "writer" else READ_ONLY
-    return {name: Credential(name, "mount", how, Secret.mint()) for name, how in mounts.items()}
-
-
-def _spec(stack: Stack, service: str) -> VolumeService:
-    spec = stack.services.get(service)
-    if isinstance(spec, VolumeService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind volume in this stack", hint="see `services` in the stack file"
-    )

@@ -25,6 +25,7 @@ from harness.facts import (
 from harness.replicas.containers import engine
 from harness.replicas.containers.engine import PortTakenError, Recipe, Started, containers_of, host_name
 from harness.replicas.leases import reap
+from harness.replicas.spec import spec_of
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import ContainerService, Stack, WaitFor
 from harness.seams.container_engine import RUN_LABEL, SERVICE_LABEL
@@ -60,7 +61,7 @@ class ContainerReplica:
             ProvisionError: it does not start, is not ready in time, or its seed fails; with what it said.
             MissingToolError: no engine answers, or the image is not to be had.
         """
-        spec = _spec(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, ContainerService)
         self._specs[lease.service] = spec
         volumes = {
             engine.make_volume(lease, name, environment=spec.environment): path
@@ -284,16 +285,6 @@ def _mint(stack: Stack, service: str) -> dict[str, Credential]:
     """Who may speak to the engine; nobody has to show anything, as with its socket."""
     admins = [name for name, model in stack.principals.items() if model.grants.get(service) == ADMIN]
     return {name: Credential(name, "socket", name, Secret.mint()) for name in (OPERATOR, *admins)}
-
-
-def _spec(stack: Stack, service: str) -> ContainerService:
-    spec = stack.services.get(service)
-    if isinstance(spec, ContainerService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind container in this stack",
-        hint="see `services` in the stack file",
-    )
 
 
 def _last(said: str) -> str:

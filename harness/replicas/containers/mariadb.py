@@ -21,9 +21,11 @@ from harness.replicas.containers import engine
 from harness.replicas.containers.engine import Recipe, declared_volumes, image_id, run_alone
 from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
 from harness.replicas.containers.postgres.cluster import user_of
-from harness.replicas.mariadb.replica import MariadbReplica, MariadbVessel, spec_of
+from harness.replicas.mariadb.replica import MariadbReplica, MariadbVessel
 from harness.replicas.mariadb.server import FORGET, SMALL, Server
 from harness.replicas.running import Running
+from harness.replicas.spec import spec_of
+from harness.scenario.models import MariadbService
 from harness.seams.container_engine import NAMESPACE
 from harness.seams.drivers import Setting, Vessel
 
@@ -77,7 +79,7 @@ class ContainerMariadbReplica(MariadbReplica):
 
     def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place, or on a volume of its own."""
-        spec = spec_of(setting.stack, place.service)
+        spec = spec_of(setting.stack, place.service, MariadbService)
         housing = house(place, spec.image or IMAGE, setting.sandbox, self.stand_in)
         return ContainerServer(place.lease, housing.data, setting.sandbox, setting.clock, housing=housing)
 
@@ -116,7 +118,7 @@ class ContainerMariadbReplica(MariadbReplica):
 
     def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
         """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
-        image = spec_of(setting.stack, endpoint.service).image or IMAGE
+        image = spec_of(setting.stack, endpoint.service, MariadbService).image or IMAGE
         read_volume(endpoint.lease, image, setting.sandbox, pattern, into)
 
 

@@ -11,7 +11,8 @@ from harness.facts import Endpoint, Lease
 from harness.replicas.containers import engine
 from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
 from harness.replicas.running import Running
-from harness.replicas.valkey.replica import ValkeyReplica, ValkeyVessel, asking, spec_of
+from harness.replicas.spec import spec_of
+from harness.replicas.valkey.replica import ValkeyReplica, ValkeyVessel, asking
 from harness.replicas.valkey.server import ACL_FILE, DUMP_FILE, Server
 from harness.scenario.models import ValkeyService
 from harness.seams.container_engine import NAMESPACE
@@ -108,7 +109,7 @@ class ContainerValkeyReplica(ValkeyReplica):
 
     def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
         """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
-        image = spec_of(setting.stack, endpoint.service).image or IMAGE
+        image = spec_of(setting.stack, endpoint.service, ValkeyService).image or IMAGE
         read_volume(endpoint.lease, image, setting.sandbox, pattern, into)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha1
-from typing import Literal, get_args
+from typing import Literal
 
-from harness.errors import ProvisionError
-from harness.facts import APPLICATION, OPERATOR, Credential, Secret
+from harness.facts import Credential, Secret
+from harness.replicas.grants import grants_on
 from harness.scenario.models import Stack
 from harness.seams.mariadb_client import quoted
 
@@ -23,28 +23,8 @@ PRIVILEGES: Mapping[MariadbGrant, str] = {
 
 
 def grants(stack: Stack, service: str) -> dict[str, MariadbGrant]:
-    """The grant of every principal that has one on ``service``, and of the harness's own identities.
-
-    Raises:
-        ProvisionError: a grant that MariaDB does not know.
-    """
-    found: dict[str, MariadbGrant] = {OPERATOR: "admin", APPLICATION: "writer"}
-    for name, principal in stack.principals.items():
-        grant = principal.grants.get(service)
-        if grant is None:
-            continue
-        if not isinstance(grant, str):
-            raise ProvisionError(
-                f"{name} cannot have the grant {grant!r} on the mariadb service {service}",
-                hint=f"it knows the grants {', '.join(get_args(MariadbGrant))}",
-            )
-        found[name] = grant
-    return found
-
-
-def mint(granted: Mapping[str, MariadbGrant]) -> dict[str, Credential]:
-    """A password for each of them."""
-    return {name: Credential(name, "password", name, Secret.mint()) for name in granted}
+    """As ``grants_on`` says; the operator may do everything, the application reads and writes."""
+    return grants_on(stack, service, PRIVILEGES, operator="admin", application="writer")
 
 
 def set_up(

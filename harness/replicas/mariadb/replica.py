@@ -12,6 +12,7 @@ from pymysql.cursors import Cursor, SSCursor
 from harness.errors import DatabaseError, ProvisionError, RestoreError, ScenarioFileError, StatementError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource, TableFingerprint
 from harness.journal.witness import table_digest
+from harness.replicas.grants import passwords
 from harness.replicas.leases import reap, stop
 from harness.replicas.mariadb import access
 from harness.replicas.mariadb.hydration import hydrate
@@ -19,6 +20,7 @@ from harness.replicas.mariadb.script import first_lines, render
 from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server
 from harness.replicas.mariadb.session import session
 from harness.replicas.running import Running
+from harness.replicas.spec import spec_of
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import MariadbService, Stack
 from harness.seams.drivers import Row, Setting, Vessel
@@ -94,7 +96,7 @@ class MariadbReplica:
             DumpError: a backup file that it does not take.
             MissingToolError: there is no MariaDB on this machine.
         """
-        spec = spec_of(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, MariadbService)
         place = Endpoint(
             lease=lease,
             kind=spec.kind,
@@ -103,7 +105,7 @@ class MariadbReplica:
             name=lease.service.replace("-", "_"),
             environment=spec.environment,
             path=lease.directory / DATA,
-            credentials=access.mint(access.grants(setting.stack, lease.service)),
+            credentials=passwords(access.grants(setting.stack, lease.service)),
         )
         _make_place(place, setting)
         try:
@@ -395,17 +397,3 @@ def _make_place(place: Endpoint, setting: Setting) -> None:
     place.path.mkdir(parents=True, mode=0o700)
     place.lease.directory.chmod(0o711)
     setting.sandbox.give(place.path)
-
-
-def spec_of(stack: Stack, service: str) -> MariadbService:
-    """What the stack says of a service.
-
-    Raises:
-        ProvisionError: it is none of this kind.
-    """
-    spec = stack.services.get(service)
-    if isinstance(spec, MariadbService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind mariadb in this stack", hint="see `services` in the stack file"
-    )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg import Cursor
 
-from harness.errors import DatabaseError, ProvisionError
+from harness.errors import DatabaseError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.leases import MARKER_SETTING, reap, stop
 from harness.replicas.postgres import schema
@@ -21,6 +21,7 @@ from harness.replicas.postgres.server import Server
 from harness.replicas.postgres.session import answer_within, session
 from harness.replicas.postgres.vessel import PostgresVessel
 from harness.replicas.running import Running
+from harness.replicas.spec import spec_of
 from harness.sandbox import free_port
 from harness.scenario.models import PostgresService, Stack
 from harness.seams.drivers import Memory, Row, Setting, Vessel
@@ -56,7 +57,7 @@ class PostgresReplica:
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """The service whose volume the data lies on, if it says so."""
-        volume = spec_of(stack, service).volume
+        volume = spec_of(stack, service, PostgresService).volume
         return (volume.partition("/")[0],) if volume else ()
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
@@ -68,7 +69,7 @@ class PostgresReplica:
             DumpError: a backup file that brings nothing back.
             MissingToolError: the wheel with the server is not installed.
         """
-        spec = spec_of(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, PostgresService)
         serving = Provisioning(lease, spec, setting, self.choose_port).run()
         self._processes[lease] = serving.process
         return serving.endpoint
@@ -197,7 +198,7 @@ class PostgresReplica:
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Database``."""
-        spec = spec_of(setting.stack, like.service)
+        spec = spec_of(setting.stack, like.service, PostgresService)
         choose_port = (lambda: like.port) if replace else self.choose_port
         return PostgresVessel(lease, like, setting, spec.fsync, choose_port)
 
@@ -208,7 +209,7 @@ class PostgresReplica:
             ProvisionError: there is no room, or the server does not come back.
             DatabaseError: it does not answer.
         """
-        spec = spec_of(setting.stack, endpoint.service)
+        spec = spec_of(setting.stack, endpoint.service, PostgresService)
         server = Server(endpoint.lease, endpoint.path, spec.fsync, setting.sandbox, setting.clock)
         return PostgresMemory(endpoint, server, self._processes)
 
@@ -216,21 +217,6 @@ class PostgresReplica:
         process = self._processes.pop(lease, None)
         if process is not None:
             process.poll()
-
-
-def spec_of(stack: Stack, service: str) -> PostgresService:
-    """The service as the stack has it.
-
-    Raises:
-        ProvisionError: it is of another kind.
-    """
-    spec = stack.services.get(service)
-    if isinstance(spec, PostgresService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind postgres in this stack",
-        hint="see `services` in the stack file",
-    )
 
 
 def _run(connection: Connection, script: str, values: Mapping[str, object]) -> Cursor[Record]:

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from harness.errors import ProvisionError
 from harness.facts import APPLICATION, OPERATOR, Credential, Secret
+from harness.replicas.grants import passwords
 from harness.scenario.models import Stack
 
 OWNER, WRITER, READER = "data_owner", "data_writer", "data_reader"
@@ -82,10 +83,7 @@ def grants_on(stack: Stack, service: str) -> Mapping[str, str]:
 
 def mint_credentials(grants: Mapping[str, str]) -> Mapping[str, Credential]:
     """A password for the operator and for everybody with a grant."""
-    return {
-        principal: Credential(principal, "password", principal, Secret.mint())
-        for principal in (OPERATOR, *grants)
-    }
+    return passwords((OPERATOR, *grants))
 
 
 def setup_statements(

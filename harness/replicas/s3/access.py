@@ -6,10 +6,10 @@ import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from harness.errors import ProvisionError
-from harness.facts import APPLICATION, BACK_DOOR, OPERATOR, Credential, Secret
+from harness.facts import BACK_DOOR, Credential, Secret
+from harness.replicas.grants import grants_on
 from harness.scenario.models import Stack
 
 S3Grant = Literal["admin", "writer", "reader"]
@@ -23,23 +23,8 @@ ACTIONS: dict[S3Grant, tuple[str, ...]] = {
 
 
 def grants(stack: Stack, service: str) -> dict[str, S3Grant]:
-    """The grant of every principal that has one on ``service``, and of the harness's own identities.
-
-    Raises:
-        ProvisionError: a grant that an S3 service does not know.
-    """
-    found: dict[str, S3Grant] = {OPERATOR: "admin", APPLICATION: "writer"}
-    for name, principal in stack.principals.items():
-        grant = principal.grants.get(service)
-        if grant is None:
-            continue
-        if not isinstance(grant, str) or grant == "owner":
-            raise ProvisionError(
-                f"{name} cannot have the grant {grant!r} on the S3 service {service}",
-                hint=f"an S3 service knows the grants {', '.join(get_args(S3Grant))}",
-            )
-        found[name] = grant
-    return found
+    """As ``grants_on`` says; the operator may do everything, the application reads and writes."""
+    return grants_on(stack, service, ACTIONS, operator="admin", application="writer")
 
 
 def mint(granted: Mapping[str, S3Grant]) -> dict[str, Credential]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Literal, get_args
+from typing import Literal
 
-from harness.errors import ProvisionError
-from harness.facts import APPLICATION, OPERATOR, Credential, Secret
+from harness.facts import OPERATOR, Credential
+from harness.replicas.grants import grants_on
 from harness.scenario.models import Stack, ValkeyService
 
 ValkeyGrant = Literal["owner", "writer", "reader"]
@@ -23,28 +23,8 @@ EVERYTHING = "~* &*"
 
 
 def grants(stack: Stack, service: str) -> dict[str, ValkeyGrant]:
-    """The grant of every principal that has one on ``service``, and of the harness's own identities.
-
-    Raises:
-        ProvisionError: a grant that Valkey does not know.
-    """
-    found: dict[str, ValkeyGrant] = {OPERATOR: "owner", APPLICATION: "writer"}
-    for name, principal in stack.principals.items():
-        grant = principal.grants.get(service)
-        if grant is None:
-            continue
-        if not isinstance(grant, str) or grant == "admin":
-            raise ProvisionError(
-                f"{name} cannot have the grant {grant!r} on the valkey service {service}",
-                hint=f"it knows the grants {', '.join(get_args(ValkeyGrant))}",
-            )
-        found[name] = grant
-    return found
-
-
-def mint(granted: Mapping[str, ValkeyGrant]) -> dict[str, Credential]:
-    """A password for each of them."""
-    return {name: Credential(name, "password", name, Secret.mint()) for name in granted}
+    """As ``grants_on`` says; the operator may do everything, the application reads and writes."""
+    return grants_on(stack, service, RULES, operator="owner", application="writer")
 
 
 def acl_lines(

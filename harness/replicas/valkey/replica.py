@@ -12,8 +12,10 @@ from valkey.exceptions import ValkeyError
 
 from harness.errors import DatabaseError, DumpError, ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource
+from harness.replicas.grants import passwords
 from harness.replicas.leases import reap, stop
 from harness.replicas.running import Running
+from harness.replicas.spec import spec_of
 from harness.replicas.valkey import access
 from harness.replicas.valkey.server import (
     ACL_FILE,
@@ -59,7 +61,7 @@ class ValkeyReplica:
             ProvisionError: no port, or a grant that Valkey does not have.
             MissingToolError: the wheel with the server is not installed.
         """
-        spec = spec_of(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, ValkeyService)
         granted = access.grants(setting.stack, lease.service)
         place = Endpoint(
             lease=lease,
@@ -69,7 +71,7 @@ class ValkeyReplica:
             name="0",
             environment=spec.environment,
             path=lease.directory / DATA,
-            credentials=access.mint(granted),
+            credentials=passwords(granted),
         )
         _lay_out(place, spec, setting)
         if spec.data is not None:
@@ -217,7 +219,7 @@ class ValkeyReplica:
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        spec = spec_of(setting.stack, like.service)
+        spec = spec_of(setting.stack, like.service, ValkeyService)
         directory = lease.directory / DATA
         _lay_out(_moved(like, lease, directory), spec, setting)
         choose_port = (lambda: like.port) if replace else self.choose_port
@@ -294,17 +296,3 @@ def asking(endpoint: Endpoint, seconds: float = 10.0) -> Iterator[Client]:
         ) from error
     finally:
         client.close()
-
-
-def spec_of(stack: Stack, service: str) -> ValkeyService:
-    """What the stack says of a service.
-
-    Raises:
-        ProvisionError: it is none of this kind.
-    """
-    spec = stack.services.get(service)
-    if isinstance(spec, ValkeyService):
-        return spec
-    raise ProvisionError(
-        f"{service!r} is not a service of kind valkey in this stack", hint="see `services` in the stack file"
-    )

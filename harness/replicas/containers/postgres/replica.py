@@ -14,9 +14,11 @@ from harness.replicas.containers.engine import Recipe, declared_volumes, host_na
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.containers.postgres.server import PORT, ContainerServer
 from harness.replicas.postgres.provisioning import DATA, Provisioning, refuse_files
-from harness.replicas.postgres.replica import PostgresReplica, spec_of
+from harness.replicas.postgres.replica import PostgresReplica
 from harness.replicas.postgres.roles import grants_on
 from harness.replicas.postgres.vessel import PostgresVessel
+from harness.replicas.spec import spec_of
+from harness.scenario.models import PostgresService
 from harness.seams.container_engine import NAMESPACE
 from harness.seams.drivers import Setting, Vessel
 
@@ -44,7 +46,7 @@ class ContainerPostgresReplica(PostgresReplica):
             DumpError: a backup file that brings nothing back.
             MissingToolError: no engine answers, or the image is not to be had.
         """
-        spec = spec_of(setting.stack, lease.service)
+        spec = spec_of(setting.stack, lease.service, PostgresService)
         serving = ContainerProvisioning(lease, spec, setting, self.choose_port).run()
         self._processes[lease] = serving.process
         # What the engine keeps has no path on this machine that we may count on.
@@ -82,7 +84,7 @@ class ContainerPostgresReplica(PostgresReplica):
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        spec = spec_of(setting.stack, like.service)
+        spec = spec_of(setting.stack, like.service, PostgresService)
         choose_port = (lambda: like.port) if replace else self.choose_port
         return ContainerVessel(lease, like, setting, spec.fsync, choose_port, spec.image or IMAGE, replace)
 
