@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.errors import HarnessError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
 from harness.seams.aws_client import open_aws_client
+from harness.seams.http_client import open_http
 
-TIMEOUT = httpx.Timeout(300.0, connect=3.0)
+TIMEOUT = 300.0
 
 
 class AwsError(HarnessError):
@@ -41,7 +42,7 @@ class AwsControlPlane:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._http = httpx.Client(base_url=endpoint.url, trust_env=False, timeout=TIMEOUT)
+        self._http = open_http(TIMEOUT, endpoint.url)
 
     def ask(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """Make a call, and return its answer.

@@ -13,9 +13,10 @@ import httpx
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
+from harness.seams.http_client import open_http
 
 API = "/graphql/v2"
-TIMEOUT = httpx.Timeout(300.0, connect=3.0)
+TIMEOUT = 300.0
 LONGEST_WAIT = 10.0
 TOO_MANY = 429
 
@@ -80,7 +81,7 @@ class RailwayControlPlane:
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._http = httpx.Client(base_url=endpoint.url, trust_env=False, timeout=TIMEOUT)
+        self._http = open_http(TIMEOUT, endpoint.url)
 
     def ask(self, document: str, **variables: Any) -> Any:
         """The ``data`` of a GraphQL document's answer."""

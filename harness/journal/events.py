@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from harness.clock import Stamp
 from harness.errors import USERS_MISTAKES
@@ -384,7 +384,6 @@ Event = Annotated[
     | RunEnded,
     Field(discriminator="event"),
 ]
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class Line(Fact):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable
 
 import httpx
@@ -11,7 +10,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, Endpoint, Resource
 
 AUDIT_PATH = "/_replica/audit"
-TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+TIMEOUT = 30.0
+"""Seconds that a control plane gets for an answer."""
 
 
 class AuditedResource(BaseModel):
@@ -87,18 +87,3 @@ class AuditLog:
         except (httpx.HTTPError, ValidationError):
             # A service that is gone, or has no such log, says nothing of what was changed.
             return None
-
-
-def deaf_client() -> httpx.Client:
-    """A client that hears nothing of proxies, ``.netrc`` or certificates in the environment.
-
-    Replicas speak plain HTTP, so it trusts no certificate at all; loading the usual ones takes longer than
-    most calls. Each request gets a connection of its own: a service may be gone at any moment.
-    """
-    return httpx.Client(
-        trust_env=False,
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        follow_redirects=False,
-        timeout=TIMEOUT,
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )

@@ -28,7 +28,8 @@ from pydantic import Field, JsonValue, model_validator
 
 from harness.clock import Clock
 from harness.facts import Action, Credential, Endpoint, Outcome
-from harness.surfaces.audit import AuditEntry, AuditLog, deaf_client
+from harness.seams.http_client import open_http
+from harness.surfaces.audit import TIMEOUT, AuditEntry, AuditLog
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.railway_destruction import RAILWAY_DESTRUCTION
 
@@ -66,7 +67,7 @@ class HttpSurface:
         self._endpoint = endpoint
         self._clock = clock
         self._credential = endpoint.credentials.get(principal)
-        self._client = deaf_client()
+        self._client = open_http(TIMEOUT)
         self._audit = AuditLog(endpoint, self._client)
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:

