@@ -171,10 +171,12 @@ class FilesSurface:
             raise UnmakeableCallError("no such file or folder")
         before = tuple(self._files(source)) if source.is_dir() and not source.is_symlink() else (source,)
         moved = tuple(target / path.relative_to(source) for path in before)
+        was = {path: _identity(path) for path in (*before, *moved)}
+        if _identity(source) == _identity(target):
+            raise UnmakeableCallError("both are the same file")
         os.replace(source, target)  # noqa: PTH105 - overwrites, which is the point
-        return call.done(
-            f"moved {len(before)} files", touched=tuple(self._resource(path) for path in (*before, *moved))
-        )
+        touched = tuple(self._resource(path) for path, file in was.items() if _identity(path) != file)
+        return call.done(f"moved {len(before)} files", touched=touched)
 
     def _delete(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         given = read_arguments(PathArguments, arguments).path
@@ -222,6 +224,15 @@ class FilesSurface:
             name=self._name(path),
             environment=self._endpoint.environment,
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, links not followed; None when there is none. Renaming changes no content."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _mounted(principal: str, endpoint: Endpoint) -> str | None:

@@ -201,6 +201,25 @@ def test_a_move_from_or_to_what_is_not_in_the_workspace_fails(
 
 
 @pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        ("README.md", "."),
+        ("README.md", "README.md"),
+        ("README.md", "scripts/../README.md"),
+        ("README.md", "again"),
+        ("scripts", "."),
+    ],
+)
+def test_a_move_onto_itself_changes_nothing_and_fails(
+    perform: Perform, workspace: Path, path: str, to: str
+) -> None:
+    (workspace / "again").hardlink_to(workspace / "README.md")
+    outcome = perform("move", path=path, to=to)
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert outcome.detail == "both are the same file"
+
+
+@pytest.mark.parametrize(
     ("principal", "reading", "writing"),
     [("cli", "done", "done"), ("guest", "done", "refused"), ("stranger", "refused", "refused")],
 )
