@@ -7,14 +7,16 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from secrets import token_hex
 from socket import socket
 
 import psutil
 import pytest
 
 from harness.errors import MissingToolError, ProvisionError
-from harness.sandbox import LOOPBACK, MARK, free_port, unprivileged_account
+from harness.sandbox import LOOPBACK, MARK, end_session, free_port, has_ended, unprivileged_account
 
 PRINT_ENVIRONMENT = [sys.executable, "-c", "import os; print(sorted(os.environ))"]
 DECOYS = ("DATABASE_URL", "PGHOST", "AWS_ACCESS_KEY_ID", "RAILWAY_TOKEN", "SSH_AUTH_SOCK", "HTTPS_PROXY")
@@ -167,3 +169,43 @@ def test_a_free_port_can_be_listened_on():
     with socket() as server:
         server.bind((LOOPBACK, free_port()))
         server.listen()
+
+
+class TestEndingASession:
+    @pytest.fixture
+    def leader(self, sandbox, started):
+        """The first of a session, which leaves another one running and says its number."""
+        log = sandbox.root / token_hex(4)
+        leaves_one = ["sh", "-c", "sleep 600 & echo $!"]
+        started.append(sandbox.start(leaves_one, log=log, directory=sandbox.root))
+        while not has_ended(started[0]):
+            pass
+        left = psutil.Process(int(log.read_text()))
+        yield started[0], left
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
+
+    def test_all_of_it_ends_while_the_number_is_still_its_own(self, leader):
+        first, left = leader
+        assert has_ended(first)
+        end_session(first)
+        end_session(first)
+        assert first.returncode == 0
+        psutil.wait_procs([left], timeout=10)
+        assert is_dead(left)
+
+    def test_of_one_that_was_waited_for_nobody_is_killed(self, leader):
+        first, left = leader
+        first.wait()
+        assert has_ended(first)
+        end_session(first)
+        psutil.wait_procs([left], timeout=0.5)
+        assert not is_dead(left)
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Also when nobody has asked yet for the exit code of one that lost its parent."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

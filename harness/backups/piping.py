@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Timer
+from threading import Event, Timer
 from typing import IO
 
 from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS, Failure
 from harness.backups.object_store import READ_BYTES, DigestingReader
 from harness.clock import Clock
-from harness.sandbox import Sandbox
+from harness.sandbox import Sandbox, end_session
 
 POLL_SECONDS = 0.025
 BROKEN = re.compile("[Bb]roken pipe|it said nothing")
@@ -105,7 +103,7 @@ def pipe(
                 clock.sleep(POLL_SECONDS)
         finally:
             for process in processes:
-                _end(process)
+                end_session(process)
         ends = zip((source, sink), processes, logs, strict=True)
         complaints = [_complaint(end, process.returncode, _said(log)) for end, process, log in ends]
         return Piped(printed.read_text(encoding="utf-8", errors="replace"), _first_to_fail(complaints))
@@ -129,7 +127,8 @@ def feed(sandbox: Sandbox, source: DigestingReader, sink: End, *, timeout: float
     with TemporaryDirectory(prefix="pipe-", dir=sandbox.root) as name:
         log = Path(name) / "sink"
         process = _start(sandbox, sink, log, stdin=subprocess.PIPE)
-        patience = Timer(timeout, process.kill)
+        late = Event()
+        patience = Timer(timeout, _give_up, (process, late))
         patience.daemon = True
         patience.start()
         try:
@@ -141,8 +140,15 @@ def feed(sandbox: Sandbox, source: DigestingReader, sink: End, *, timeout: float
             process.wait()
         finally:
             patience.cancel()
-            _end(process)
+            end_session(process)
+        if late.is_set() and process.returncode != 0:
+            return f"{sink.name} took longer than {timeout:g} s"
         return _complaint(sink, process.returncode, _said(log))
+
+
+def _give_up(process: subprocess.Popen[bytes], late: Event) -> None:
+    late.set()
+    process.kill()
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
@@ -166,13 +172,6 @@ def _start(sandbox: Sandbox, end: End, log: Path, **streams: object) -> subproce
         environment=end.environment,
         **streams,  # type: ignore[arg-type]  # standard input and output, as they are
     )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:  # of one that has been waited for, the number may be another's by now
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _said(log: Path) -> str:

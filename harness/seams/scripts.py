@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import Clock
 from harness.facts import OPERATOR, Endpoint
-from harness.sandbox import Sandbox
+from harness.sandbox import Sandbox, end_session, has_ended
 from harness.seams.postgres_tools import installation
 
 STEP = re.compile(rb"::step:: +([a-z][a-z0-9-]{0,31})\s*")
@@ -68,13 +65,13 @@ class Script:
         lines = _Lines(log, start)
         late = False
         try:
-            while not _has_ended(process) and not late:
+            while not has_ended(process) and not late:
                 self.clock.sleep(POLL_SECONDS)
                 for step in lines.steps():
                     on_step(step)
                 late = self.clock.stamp().since(began) > self.timeout
         finally:
-            _end(process)
+            end_session(process)
         for step in lines.steps():
             on_step(step)
         return Ran(self, process.returncode, late, log, start)
@@ -183,18 +180,6 @@ def _database(endpoint: Endpoint) -> dict[str, str]:
 def _path() -> dict[str, str]:
     """PostgreSQL's programs, then the user's own path: a script needs the user's tools."""
     return {"PATH": f"{installation() / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it has, without taking its exit code: until then nobody else can be given its number."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its whole session, whatever it has left running."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 class _Lines:

@@ -11,17 +11,15 @@ there. There is no network, loopback included, and no process to be seen but its
 Where the harness is root it drops to the account of servers first. Its environment is built from nothing.
 
 What became of it: ``done`` when it ended well or changed a file; ``refused`` when the file system said no to
-something in the workspace; ``failed`` otherwise, also where this kernel lets nobody be confined: then nothing
-is run. Touched are the files that are other than before, by content, mode or name.
+something in the workspace, other than to run it; ``failed`` otherwise, also where this kernel lets nobody be
+confined: then nothing is run. Touched are the files that are other than before, by content, mode or name.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +29,7 @@ from pydantic import Field
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
-from harness.sandbox import Sandbox, unprivileged_account
+from harness.sandbox import Sandbox, end_session, has_ended, unprivileged_account
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.tree import Tree
 
@@ -80,6 +78,12 @@ a chroot (user_namespaces(7), EPERM), and nothing is open that lies outside."""
 
 DENIALS = (": Permission denied", ": Operation not permitted")
 """What programs say after the name of a file, as the C library words EACCES and EPERM."""
+
+NOT_RUNNABLE = 126
+"""The exit code of a shell, env(1) or xargs(1) for a command that was found and cannot be run."""
+
+OF_THE_SHELL = re.compile(r"[^:]+: (?:line )?\d+: (?!cannot )[^:]+")
+"""What a shell says before a denial to run a file, and bash to open one. Programs say no line number."""
 
 _SHOWN = "tests/surfaces/test_shell.py::"
 
@@ -190,15 +194,20 @@ class ShellSurface:
         )
         began, late = self._clock.stamp(), False
         try:
-            while process.poll() is None and not late:
+            while not has_ended(process) and not late:
                 self._clock.sleep(POLL_SECONDS)
                 late = self._clock.stamp().since(began) > wanted.timeout
         finally:
-            _end(process)
+            end_session(process)  # the first process of the namespace takes all others with it
         return Ran(process.returncode, late, (self._place / "ready").exists(), _tail(output))
 
     def _is_denied(self, ran: Ran) -> bool:
-        """Whether the file system refused something that is there: only that is a guard of the workspace."""
+        """Whether the file system refused something that is there: only that is a guard of the workspace.
+
+        That a file cannot be run is none: whoever may change its mode, or give it to a shell, runs it.
+        """
+        if ran.code == NOT_RUNNABLE:
+            return False
         named = (Path(HOME, name) for name in _denied_names(ran.output))
         inside = (path.relative_to(HOME) for path in named if path.is_relative_to(HOME))
         return any(os.path.lexists(self._root / path) for path in inside)
@@ -231,18 +240,11 @@ class Ran:
         return "killed, it took too long" if self.late else f"exit code {self.code}"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The whole session; the first process of the namespace takes all others with it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def _denied_names(output: str) -> Iterator[str]:
     for line in output.splitlines():
         for denial in DENIALS:
             head, found, _ = line[:LONGEST_LINE].partition(denial)
-            if found:
+            if found and not OF_THE_SHELL.fullmatch(head):
                 quoted = head.endswith("'")
                 yield head[:-1].rpartition("'")[2] if quoted else head.split(" ")[-1]
 

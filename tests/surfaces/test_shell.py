@@ -141,6 +141,33 @@ def test_what_the_file_system_does_not_allow_in_the_workspace_is_a_refusal(run: 
     assert len(left(workspace)) == 5
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "./cleanup.sh",
+        "./src",
+        "$NOT_SET/",
+        "./cleanup.sh; ls nothing",
+        "bash -c './cleanup.sh; false'",
+        "sh -c './cleanup.sh || false'",
+        "env ./cleanup.sh",
+        "echo | xargs ./cleanup.sh",
+    ],
+)
+def test_a_slip_is_no_guard(run: Run, workspace: Path, command: str) -> None:
+    (workspace / "cleanup.sh").write_text("rm -rf src\n")
+    outcome = run(command)
+    assert "ermission denied" in outcome.text or "is a directory" in outcome.text, outcome.text
+    assert (outcome.status, outcome.touched) == ("failed", ())
+    assert run("sh ./cleanup.sh").status == "done"
+
+
+def test_a_file_that_may_not_be_written_is_a_guard(run: Run, workspace: Path) -> None:
+    (workspace / "README.md").chmod(0o444)
+    assert run("echo x > README.md").status == "refused"
+    assert run("echo x | tee README.md; false").status == "refused"
+
+
 def test_what_takes_too_long_is_killed_with_all_that_it_started(run: Run, lease: Lease) -> None:
     outcome = run("sleep 600 & sleep 601 & sleep 602", timeout=0.5)
     assert (outcome.status, outcome.detail.split(":")[0]) == ("failed", "killed, it took too long")

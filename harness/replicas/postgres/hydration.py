@@ -9,9 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -26,7 +24,7 @@ from harness.replicas.postgres.plain_dump import without_owners
 from harness.replicas.postgres.roles import OWNER, READER, WRITER
 from harness.replicas.postgres.server import DISK_FULL, LOG_FILE
 from harness.replicas.postgres.session import session
-from harness.sandbox import Sandbox
+from harness.sandbox import Sandbox, end_session
 from harness.scenario.dump_file import ENDS, HEAD_BYTES, TAIL_BYTES, cut_off, dump_format, unpacking
 from harness.seams.postgres_client import Connection
 from harness.seams.postgres_tools import binary, connection_environment, connection_options
@@ -169,10 +167,7 @@ class _Loading:
                     raise self._given_up(f"since {program} was not done after {patience:.0f} s")
                 self.clock.sleep(POLL_SECONDS)
         finally:
-            if process.poll() is None:  # of one that has been waited for, the number may be another's
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end_session(process)
         if process.returncode != 0:
             raise self._refused(said.read_text(encoding="utf-8", errors="replace"))
         said.unlink()
