@@ -21,9 +21,10 @@ from harness.replicas.containers import engine
 from harness.replicas.containers.engine import Recipe, declared_volumes, image_id, run_alone
 from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
 from harness.replicas.containers.postgres.cluster import user_of
-from harness.replicas.mariadb.replica import MariadbReplica, MariadbVessel
+from harness.replicas.mariadb.replica import MariadbReplica
 from harness.replicas.mariadb.server import FORGET, SMALL, Server
 from harness.replicas.running import Running
+from harness.replicas.serving import FilesVessel
 from harness.replicas.spec import spec_of
 from harness.scenario.models import MariadbService
 from harness.seams.container_engine import NAMESPACE
@@ -112,7 +113,7 @@ class ContainerMariadbReplica(MariadbReplica):
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
         made = super().vessel(lease, like, setting, replace=replace)
-        assert isinstance(made, MariadbVessel)
+        assert isinstance(made, FilesVessel)
         replica = ContainerMariadbReplica(stand_in=StandIn(like.service if replace else ""))
         return dataclasses.replace(made, replica=replica)
 

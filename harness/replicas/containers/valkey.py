@@ -11,8 +11,9 @@ from harness.facts import Endpoint, Lease
 from harness.replicas.containers import engine
 from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
 from harness.replicas.running import Running
+from harness.replicas.serving import FilesVessel
 from harness.replicas.spec import spec_of
-from harness.replicas.valkey.replica import ValkeyReplica, ValkeyVessel, asking
+from harness.replicas.valkey.replica import ValkeyReplica, asking
 from harness.replicas.valkey.server import ACL_FILE, DUMP_FILE, Server
 from harness.scenario.models import ValkeyService
 from harness.seams.container_engine import NAMESPACE
@@ -49,11 +50,12 @@ class ContainerValkeyReplica(ValkeyReplica):
         # What the engine keeps has no path on this machine that we may count on.
         return dataclasses.replace(endpoint, path=lease.directory)
 
-    def server(self, place: Endpoint, spec: ValkeyService, setting: Setting) -> Server:
+    def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place, or on a volume that it is copied to."""
+        spec = spec_of(setting.stack, place.service, ValkeyService)
         housing = house(place, spec.image or IMAGE, setting.sandbox, self.stand_in)
         return ContainerServer(
-            place.lease, place.path, spec.persistence, setting.sandbox, setting.clock, housing=housing
+            place.lease, place.path, setting.sandbox, setting.clock, spec.persistence, housing=housing
         )
 
     def read_marker(self, endpoint: Endpoint) -> str:
@@ -103,7 +105,7 @@ class ContainerValkeyReplica(ValkeyReplica):
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
         made = super().vessel(lease, like, setting, replace=replace)
-        assert isinstance(made, ValkeyVessel)
+        assert isinstance(made, FilesVessel)
         replica = ContainerValkeyReplica(stand_in=StandIn(like.service if replace else ""))
         return dataclasses.replace(made, replica=replica)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,17 +13,16 @@ from harness.errors import DatabaseError, ProvisionError, RestoreError, Scenario
 from harness.facts import Endpoint, Fingerprint, Lease, Resource, TableFingerprint
 from harness.journal.witness import table_digest
 from harness.replicas.grants import passwords
-from harness.replicas.leases import reap, stop
 from harness.replicas.mariadb import access
 from harness.replicas.mariadb.hydration import hydrate
 from harness.replicas.mariadb.script import first_lines, render
 from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server
 from harness.replicas.mariadb.session import session
-from harness.replicas.running import Running
+from harness.replicas.serving import DATA, FilesReplica
 from harness.replicas.spec import spec_of
-from harness.sandbox import LOOPBACK, free_port
-from harness.scenario.models import MariadbService, Stack
-from harness.seams.drivers import Row, Setting, Vessel
+from harness.sandbox import LOOPBACK
+from harness.scenario.models import MariadbService
+from harness.seams.drivers import Row, Setting
 from harness.seams.mariadb_client import (
     Column,
     Connection,
@@ -36,7 +35,6 @@ from harness.seams.mariadb_client import (
     signed,
 )
 
-DATA = "data"
 START_SECONDS = 120.0
 PROBE_SECONDS = 1.0
 OWN_DATABASES = ("information_schema", "mysql", "performance_schema", "sys")
@@ -72,20 +70,8 @@ TABLES = """
 
 
 @dataclass
-class MariadbReplica:
-    """Replicas of kind ``mariadb``.
-
-    Attributes:
-        choose_port: gives a port to try; a server that finds it taken is given another.
-    """
-
-    choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
-
-    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
-        """Nothing else must be there first."""
-        del stack, service
-        return ()
+class MariadbReplica(FilesReplica):
+    """Replicas of kind ``mariadb``."""
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Bring up a server with the service's accounts, database and schema.
@@ -107,7 +93,7 @@ class MariadbReplica:
             path=lease.directory / DATA,
             credentials=passwords(access.grants(setting.stack, lease.service)),
         )
-        _make_place(place, setting)
+        self.lay_out(place, setting)
         try:
             endpoint = self.serve(place, setting, self.choose_port, START_SECONDS)
         except RestoreError as error:
@@ -126,26 +112,14 @@ class MariadbReplica:
         Raises:
             RestoreError: it does not start from that.
         """
-        server = self.server(place, setting)
         if not any(place.path.iterdir()):
-            granted = access.grants(setting.stack, place.service)
+            server, granted = self.server(place, setting), access.grants(setting.stack, place.service)
             server.lay_out(access.set_up(place.name, granted, place.credentials, server.clients))
-        setting.sandbox.give(place.path)
-        endpoint, self._processes[place.lease] = server.serve(place, choose_port, timeout=timeout)
-        return endpoint
+        return super().serve(place, setting, choose_port, timeout)
 
     def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place."""
         return Server(place.lease, place.path, setting.sandbox, setting.clock)
-
-    def destroy(self, lease: Lease) -> None:
-        """Leave no process and no file. Idempotent; works from the lease alone.
-
-        Raises:
-            LeftoverError: a process does not die, or a file cannot be removed.
-        """
-        reap(lease)
-        self._bury(lease)
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, as the server itself tells it.
@@ -194,14 +168,6 @@ class MariadbReplica:
         """
         with session(endpoint, seconds=PROBE_SECONDS) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW TABLES")
-
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether ``probe`` gets an answer."""
-        try:
-            self.probe(endpoint)
-        except DatabaseError:
-            return False
-        return True
 
     def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
         """Run a SQL file as the operator, in one transaction as far as its statements let it.
@@ -300,22 +266,6 @@ class MariadbReplica:
             row = cursor.fetchone()
         return instant(row[0]) if row else None
 
-    def fence(self, endpoint: Endpoint) -> None:
-        """Stop the server, so that it acknowledges nothing more; its files stay. Idempotent.
-
-        Raises:
-            LeftoverError: it does not die.
-        """
-        stop(endpoint.lease)
-        self._bury(endpoint.lease)
-
-    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
-        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        place = _moved(like, lease)
-        _make_place(place, setting)
-        choose_port = (lambda: like.port) if replace else self.choose_port
-        return MariadbVessel(self, lease, place.path, like, setting, choose_port)
-
     def _create_schema(self, endpoint: Endpoint, file: Path) -> None:
         try:
             self.execute(endpoint, file.read_text(encoding="utf-8"), {})
@@ -325,41 +275,6 @@ class MariadbReplica:
                 f"{file}{line}: the database refuses the schema of {endpoint.service}: {error.reason}",
                 hint="it must be plain SQL for MariaDB; no commands of its client",
             ) from error
-
-    def _bury(self, lease: Lease) -> None:
-        process = self._processes.pop(lease, None)
-        if process is not None:
-            process.poll()
-
-
-@dataclass(frozen=True)
-class MariadbVessel:
-    """A data directory, and the server that is started on what a restore puts there.
-
-    Attributes:
-        replica: starts it.
-        lease: of the new replica.
-        directory: empty; the account that the server runs as owns it.
-        like: the endpoint whose database and accounts it takes on.
-        setting: what it is provisioned into.
-        choose_port: gives its port.
-    """
-
-    replica: MariadbReplica
-    lease: Lease
-    directory: Path
-    like: Endpoint
-    setting: Setting
-    choose_port: Callable[[], int]
-
-    def start(self, settings: Mapping[str, str] | None = None, *, timeout: float = 600.0) -> Endpoint:
-        """Start a server on what lies there; see ``harness.seams.drivers.Vessel``."""
-        del settings
-        return self.replica.serve(_moved(self.like, self.lease), self.setting, self.choose_port, timeout)
-
-    def discard(self) -> None:
-        """Stop it and remove everything. Idempotent."""
-        self.replica.destroy(self.lease)
 
 
 def _named(endpoint: Endpoint, schema: str, table: str) -> str:
@@ -387,13 +302,3 @@ def _fingerprint_table(endpoint: Endpoint, connection: Connection[Cursor], table
             hint="leave the table out of those that are tracked",
         )
     return TableFingerprint(table=table, rows=rows, digest=table_digest(rows, int(total)))
-
-
-def _moved(like: Endpoint, lease: Lease) -> Endpoint:
-    return replace(like, lease=lease, path=lease.directory / DATA)
-
-
-def _make_place(place: Endpoint, setting: Setting) -> None:
-    place.path.mkdir(parents=True, mode=0o700)
-    place.lease.directory.chmod(0o711)
-    setting.sandbox.give(place.path)

