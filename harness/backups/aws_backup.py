@@ -65,9 +65,8 @@ class AwsBackupTool:
         """Take a recovery point of that date."""
         try:
             resource, source = self._find_resource()
-            days = (self._protection.every * (self._protection.keep + 1)).days or 1
             arn = self._vaults.take_into_vault(
-                self._protection.vault, resource, source, due.at, days, self._lodging.environment
+                self._protection.vault, resource, source, due.at, self._days, self._lodging.environment
             )
             return next(point for point in self._list() if point.location == arn)
         except AwsError as error:
@@ -144,7 +143,7 @@ class AwsBackupTool:
 
     def _point(self, point: Mapping[str, Any], known: Mapping[str, Any]) -> RecoveryPoint:
         arn, taken = point["RecoveryPointArn"], point["CreationDate"].astimezone(UTC)
-        until = known["locked_until"]
+        until, days = known["locked_until"], point.get("Lifecycle", {}).get("DeleteAfterDays")
         return RecoveryPoint(
             id=f"{self._name}/{arn.rpartition(':')[2]}",
             protection=self._name,
@@ -156,4 +155,10 @@ class AwsBackupTool:
             location=arn,
             size=known["size"],
             locked_until=datetime.fromisoformat(until) if until else None,
+            doomed_at=taken + timedelta(days=days) if days is not None and days < self._days else None,
         )
+
+    @property
+    def _days(self) -> int:
+        """For how long its own schedule has a copy kept."""
+        return (self._protection.every * (self._protection.keep + 1)).days or 1

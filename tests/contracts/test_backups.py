@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from harness.contracts import MARIADB, POSTGRES, THINGS, BackupContract, Bench, 
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, RecoveryPoint
 from harness.seams.aws_client import open_aws_client
+from harness.seams.drivers import BackupTool
 from harness.seams.s3_client import open_client
 from tests.backups.test_command import BACKUP, LIST, RESTORE
 
@@ -343,6 +345,17 @@ class TestAwsBackup(OnAws):
         endpoint = bench.endpoints["cloud"]
         client = open_aws_client("backup", endpoint, endpoint.credentials[OPERATOR])
         client.delete_recovery_point(BackupVaultName="kept", RecoveryPointArn=point.location)
+
+    def test_a_copy_whose_life_somebody_shortened_is_doomed(self, bench: Bench, tool: BackupTool) -> None:
+        point = self.take(bench, tool)
+        assert point.doomed_at is None, "what its own schedule retires is not meant"
+        endpoint = bench.endpoints["cloud"]
+        client = open_aws_client("backup", endpoint, endpoint.credentials[OPERATOR])
+        client.update_recovery_point_lifecycle(
+            BackupVaultName="kept", RecoveryPointArn=point.location, Lifecycle={"DeleteAfterDays": 2}
+        )
+        (doomed,) = (each for each in tool.points() if each.id == point.id)
+        assert doomed.doomed_at == point.taken + timedelta(days=2)
 
 
 class TestAwsBackupOfVolumeInAnotherAccount(OnAws):

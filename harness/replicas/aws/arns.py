@@ -12,6 +12,26 @@ from typing import Any
 
 from harness.replicas.aws.wire import ApiCall
 
+SNAPSHOT = "arn:aws:ec2:{region}::snapshot/{}"
+"""EBS snapshots are the one resource here whose ARN names no account."""
+
+TAGGED = ""
+"""A resource of any type, which its own id tells."""
+
+TYPES = {
+    "vol": "volume/{}",
+    "snap": SNAPSHOT,
+    "i": "instance/{}",
+    "vpc": "vpc/{}",
+    "subnet": "subnet/{}",
+    "sg": "security-group/{}",
+    "igw": "internet-gateway/{}",
+    "rtb": "route-table/{}",
+}
+"""What the ids of EC2's resources begin with."""
+
+DEFAULT_CLUSTER = "default"
+
 PATTERNS: Mapping[str, Mapping[str, str]] = {
     "rds": {
         "DBInstanceIdentifier": "db:{}",
@@ -26,8 +46,8 @@ PATTERNS: Mapping[str, Mapping[str, str]] = {
     },
     "ec2": {
         "VolumeId": "volume/{}",
-        "SnapshotId": "snapshot/{}",
-        "SourceSnapshotId": "snapshot/{}",
+        "SnapshotId": SNAPSHOT,
+        "SourceSnapshotId": SNAPSHOT,
         "VpcId": "vpc/{}",
         "SubnetId": "subnet/{}",
         "GroupId": "security-group/{}",
@@ -35,9 +55,9 @@ PATTERNS: Mapping[str, Mapping[str, str]] = {
         "RouteTableId": "route-table/{}",
         "InstanceIds": "instance/{}",
         "InstanceId": "instance/{}",
-        "Resources": "*/{}",
+        "Resources": TAGGED,
     },
-    "ecs": {"cluster": "cluster/{}", "service": "service/{}", "clusterName": "cluster/{}"},
+    "ecs": {"cluster": "cluster/{}", "service": "service/{cluster}/{}", "clusterName": "cluster/{}"},
     "elasticloadbalancing": {"LoadBalancerArn": "{}", "TargetGroupArn": "{}", "ListenerArn": "{}"},
     "backup": {
         "RecoveryPointArn": "{}",
@@ -74,6 +94,9 @@ INSTEAD: Mapping[str, tuple[str, ...]] = {
     "backup.CreateBackupPlan": (),
     "rds.CreateDBInstance": ("DBInstanceIdentifier",),
     "rds.ModifyDBInstance": ("DBInstanceIdentifier",),
+    # The cluster of these is a condition key, and no resource.
+    "ecs.DeleteService": ("service",),
+    "ecs.UpdateService": ("service",),
 }
 """Operations of which only these parameters count."""
 
@@ -85,15 +108,21 @@ def resources_of(call: ApiCall, account: str) -> tuple[str, ...]:
     """The ARNs that a call is about; ``*`` when it names none."""
     patterns = PATTERNS.get(call.service, {})
     counted = INSTEAD.get(call.name, tuple(patterns))
-    region = "" if call.service in GLOBAL else call.region
-    prefix = f"arn:aws:{call.service}:{region}:{account}:"
     found = tuple(
-        value if value.startswith("arn:") else prefix + patterns[name].format(value)
+        value if value.startswith("arn:") else _arn(call, account, patterns[name], value)
         for name in counted
         for value in _texts(call.parameters.get(name))
     )
     listed = LISTED.get(call.service, {}).get(call.operation)
-    return found or ((prefix + listed,) if listed else ("*",))
+    return found or ((_arn(call, account, listed, ""),) if listed else ("*",))
+
+
+def _arn(call: ApiCall, account: str, pattern: str, value: str) -> str:
+    pattern = pattern or TYPES.get(value.partition("-")[0], "*/{}")
+    region = "" if call.service in GLOBAL else call.region
+    cluster = str(call.get("cluster") or DEFAULT_CLUSTER).rpartition("/")[2]
+    named = pattern.format(value, region=region, cluster=cluster)
+    return named if named.startswith("arn:") else f"arn:aws:{call.service}:{region}:{account}:{named}"
 
 
 def _texts(value: Any) -> Iterator[str]:

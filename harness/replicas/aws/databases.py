@@ -234,7 +234,6 @@ class Databases:
             raise ApiError(
                 "InvalidParameterCombination",
                 "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
-                refused=True,
             )
         if final and final in self._rds.database_snapshots:
             raise ApiError("DBSnapshotAlreadyExists", f"Cannot create the snapshot {final}: it exists.")
@@ -253,7 +252,6 @@ class Databases:
             raise ApiError(
                 "InvalidDBSnapshotState",
                 f"Cannot delete the snapshot {snapshot.db_snapshot_identifier}: it is not a manual one.",
-                refused=True,
             )
 
     def _look_up_ports(self, call: ApiCall) -> None:
@@ -284,7 +282,6 @@ class Databases:
             raise ApiError(
                 "InvalidDBInstanceAutomatedBackupState",
                 "Automated backups of an instance that is there cannot be deleted by this call.",
-                refused=True,
             )
         for snapshot in doomed:
             self._rds.delete_db_snapshot(snapshot.db_snapshot_identifier)

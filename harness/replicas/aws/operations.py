@@ -1,8 +1,8 @@
 """Every operation that the control plane carries out, and how far it behaves as AWS does.
 
 An operation that is not in the table is answered ``NotImplemented``: a call that only seems to work would be
-worse. ``observed`` is what AWS's documentation says; ``modelled`` is what it does not say, or what is simpler
-here. Nothing was compared with an account at AWS.
+worse. ``documented`` is what AWS's documentation says; ``modelled`` is what it does not say, or what is
+simpler here. Nothing was compared with an account at AWS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Grade = Literal["observed", "modelled"]
+Grade = Literal["documented", "modelled"]
 
 READS = ("Describe", "List", "Get")
 """How the names of operations begin that change nothing."""
@@ -39,7 +39,7 @@ class Operation:
         return self.name.partition(".")[2].startswith(READS)
 
 
-def _rds(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+def _rds(name: str, does: str, grade: Grade = "documented", page: str = "") -> Operation:
     return Operation(f"rds.{name}", does, grade, page or f"Amazon RDS API Reference, {name}")
 
 
@@ -106,7 +106,7 @@ RDS = (
 )
 
 
-def _ebs(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+def _ebs(name: str, does: str, grade: Grade = "documented", page: str = "") -> Operation:
     return Operation(f"ec2.{name}", does, grade, page or f"Amazon EC2 API Reference, {name}")
 
 
@@ -156,7 +156,7 @@ EBS = (
     _ebs("DescribeInstances", "tells the record"),
 )
 RBIN = tuple(
-    Operation(f"rbin.{name}", does, "observed", page)
+    Operation(f"rbin.{name}", does, "documented", page)
     for name, does, page in (
         ("CreateRule", "from now on what it covers is kept when it is deleted", _BIN),
         ("GetRule", "tells the rule", _BIN),
@@ -175,7 +175,7 @@ RBIN = tuple(
 _VAULT_LOCK = "AWS Backup Developer Guide, AWS Backup Vault Lock"
 
 
-def _backup(name: str, does: str, grade: Grade = "observed", page: str = "") -> Operation:
+def _backup(name: str, does: str, grade: Grade = "documented", page: str = "") -> Operation:
     return Operation(f"backup.{name}", does, grade, page or f"AWS Backup API Reference, {name}")
 
 
@@ -267,13 +267,13 @@ OTHERS = (
         "DescribeLoadBalancers",
     ),
     Operation(
-        "sts.GetCallerIdentity", "tells who signed", "observed", "AWS STS API Reference, GetCallerIdentity"
+        "sts.GetCallerIdentity", "tells who signed", "documented", "AWS STS API Reference, GetCallerIdentity"
     ),
 )
 
 IAM_BOOK = "IAM API Reference"
 IAM = tuple(
-    Operation(f"iam.{name}", does, "observed", f"{IAM_BOOK}, {name}")
+    Operation(f"iam.{name}", does, "documented", f"{IAM_BOOK}, {name}")
     for name, does in {
         "CreateUser": "makes a user without keys and policies",
         "DeleteUser": "removes a user; its keys open nothing any more",

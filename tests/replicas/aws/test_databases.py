@@ -68,6 +68,7 @@ def test_the_command_deletes_with_a_final_snapshot_and_keeps_automated_ones_when
         refused = fresh.command("rds", "delete-db-instance", "--db-instance-identifier", "courses")
         assert refused.returncode != 0
         assert "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot" in refused.stderr
+        assert fresh.last_entry()["outcome"] == "failed", "one more flag, and it is gone: no guard said no"
         assert replica.alive(endpoint)
         both = fresh.command(
             "rds", "delete-db-instance", "--db-instance-identifier", "courses", "--skip-final-snapshot",

@@ -27,6 +27,10 @@ BODY = "Action=DescribeDBInstances&Version=2014-10-31"
 POLICIES: dict[str, Any] = {
     "reader": [{"Effect": "Allow", "Action": "rds:Describe*"}],
     "admin": [{"Effect": "Allow", "Action": "*"}],
+    "over-tls": [
+        {"Effect": "Allow", "Action": "*"},
+        {"Effect": "Deny", "Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+    ],
     "tagged": [
         {"Effect": "Allow", "Action": "rds:Describe*"},
         {
@@ -70,6 +74,10 @@ def send(made: Account, body: str = BODY, **changed: Any) -> httpx.Response:
 
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+def test_a_policy_that_asks_for_tls_refuses_no_real_client(made: Account) -> None:
+    assert made.client("rds", "over-tls").describe_db_instances()["DBInstances"]
 
 
 def test_it_tells_its_marker_what_it_is_and_what_can_be_deleted(made: Account) -> None:
