@@ -146,7 +146,7 @@ def _defect(folder: Path, named: Named) -> tuple[str, str] | None:
     if not inside:
         return f"{named.file} leads out of the scenario's folder", "put the file itself there, not a link"
     if named.sort in ("folder", "tree") or (named.sort == "dump" and stat.S_ISDIR(mode)):
-        return _defect_of_folder(target, mode, named.file)
+        return _defect_of_folder(target, mode, named)
     if not stat.S_ISREG(mode):
         return (
             f"{named.file} is not a regular file",
@@ -174,12 +174,13 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _defect_of_folder(folder: Path, mode: int, name: str) -> tuple[str, str] | None:
+def _defect_of_folder(folder: Path, mode: int, named: Named) -> tuple[str, str] | None:
+    name = named.file
     if not stat.S_ISDIR(mode):
         return f"{name} is not a folder", "name the folder that holds the agent's files"
     try:
         for count, entry in enumerate(_entries(folder)):
-            if count >= MOST_FILES:
+            if count >= MOST_FILES and named.sort not in ANY_SIZE:
                 return f"{name} holds more than {MOST_FILES} files", "keep in it what is needed"
             defect = _defect_of_entry(entry, folder.resolve())
             if defect:

@@ -13,7 +13,7 @@ from harness.errors import DatabaseError, ProvisionError
 from harness.facts import APPLICATION, Endpoint, Lease
 from harness.replicas.volume import VolumeReplica
 from harness.sandbox import Sandbox
-from harness.scenario.models import Stack
+from harness.scenario.models import Stack, VolumeData
 from harness.seams.drivers import ItemStore, Setting
 from harness.seams.items import Item, ItemRefusedError
 from harness.seams.volume_client import VolumeClient
@@ -158,3 +158,18 @@ def test_another_kind_of_service_is_an_error(replica: VolumeReplica, lease: Leas
     other = lease.model_copy(update={"service": "shop"})
     with pytest.raises(ProvisionError, match="'shop' is not a service of kind volume"):
         replica.provision(other, setting)
+
+
+def test_a_tree_that_leads_out_is_refused_when_it_is_copied(
+    replica: VolumeReplica, lease: Lease, setting: Setting, tmp_path: Path
+) -> None:
+    """The loader refuses it too; but a tree is the user's own, and may change after that."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine" / "notes").symlink_to(tmp_path / "elsewhere")
+    service = setting.stack.services["files"].model_copy(update={"data": VolumeData(tree="mine")})
+    stack = setting.stack.model_copy(update={"services": {"files": service}})
+    with pytest.raises(ProvisionError, match="the link notes in the tree of files leads out of it"):
+        replica.provision(lease, replace(setting, stack=stack, folder=tmp_path))
+    replica.destroy(lease)
+    assert list((tmp_path / "elsewhere").iterdir()) == []

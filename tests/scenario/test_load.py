@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import ScenarioError
 from harness.scenario.discover import find_scenarios
-from harness.scenario.files import FILE_LIMIT
+from harness.scenario.files import FILE_LIMIT, MOST_FILES, Named, missing_files
 from harness.scenario.load import load_scenario, restore_scenario
 from harness.scenario.models import (
     IdleAgent,
@@ -380,3 +380,13 @@ def test_a_locustfile_that_is_not_python_is_told_with_its_line_before_anything_i
     assert problem.message == "workload.py:3: not Python: invalid syntax"
     locustfile.write_bytes(b"\0")
     assert "null bytes" in problems_of(drill)[0].message
+
+
+def test_a_tree_may_have_any_number_of_files_and_a_workspace_may_not(tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(MOST_FILES + 1):
+        (tmp_path / "many" / str(number)).touch()
+    tree, workspace = (Named(("x",), "many", sort) for sort in ("tree", "folder"))
+    assert list(missing_files([tree], tmp_path)) == []
+    (finding,) = missing_files([workspace], tmp_path)
+    assert finding.message == f"many holds more than {MOST_FILES} files"
