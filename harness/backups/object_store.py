@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +22,7 @@ from harness.backups.lifecycle import first_of, gone_at
 from harness.errors import BackupError, HarnessError, RestoreError
 from harness.facts import OPERATOR, Endpoint
 from harness.seams.s3_client import open_client
+from harness.seams.s3_items import UNVERSIONED, Listed, list_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     # For types only: the shipper's process starts in half the time without them.
     from harness.scenario.models import Lock
     from harness.seams.drivers import Setting
-
-UNVERSIONED = "null"
-"""The id of the only version of an object in a bucket that keeps none."""
 
 READ_BYTES = 1 << 20
 ONE_PIECE_BYTES = 32 << 20
@@ -160,7 +159,8 @@ class ObjectStore:
         """Write a file of any size, in parts, and look whether it is there."""
         extra = {"Metadata": dict(metadata), **(retention.as_arguments() if retention else {})}
         with self._writing(key):
-            self._upload(path, key, extra)
+            with path.open("rb") as file:
+                self._upload(file, path.stat().st_size, key, extra)
             head = self._client.head_object(Bucket=self._bucket, Key=key)
         if head["ContentLength"] != path.stat().st_size or head["Metadata"] != dict(metadata):
             raise BackupError(
@@ -183,6 +183,11 @@ class ObjectStore:
                 Bucket=self._bucket, Key=key, Body=content, Metadata=dict(metadata), **extra
             )
         return answer.get("VersionId", UNVERSIONED)
+
+    def hide(self, key: str) -> None:
+        """Delete an object without naming a version."""
+        with self._writing(key):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def remove(self, key: str, version: str) -> None:
         """Delete one version for good."""
@@ -234,6 +239,50 @@ class ObjectStore:
             with answer["Body"] as body:
                 yield body
 
+    def everything(self) -> tuple[Listed, ...]:
+        """Every version and every delete marker in the bucket; none when it is gone."""
+        with self._asking("the versions", BackupError):
+            try:
+                return tuple(list_versions(self._client, self._bucket))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
+                return ()
+
+    def copy(
+        self,
+        key: str,
+        version: str,
+        into: ObjectStore,
+        name: str,
+        describe: Callable[[Mapping[str, str], str], Mapping[str, str]],
+        retention: Retention | None = None,
+    ) -> None:
+        """Put one version of an object into another store, whatever its size.
+
+        Args:
+            key: of the object.
+            version: its id.
+            into: the other store.
+            name: of the object there.
+            describe: gives its metadata there, from those that it has here and the SHA-256 of its content in
+                hex. What it raises keeps the object from being put.
+            retention: of the object there.
+        """
+        with SpooledTemporaryFile(max_size=ONE_PIECE_BYTES) as spool:
+            with self._asking(key, RestoreError):
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, VersionId=version)
+                with answer["Body"] as body:
+                    digesting = DigestingReader(body)
+                    while chunk := digesting.read(READ_BYTES):
+                        spool.write(chunk)
+            metadata = dict(describe(answer["Metadata"], digesting.hexdigest()))
+            extra = {"Metadata": metadata, **(retention.as_arguments() if retention else {})}
+            size = spool.tell()
+            spool.seek(0)
+            with into._writing(name):
+                into._upload(spool, size, name, extra)
+
     def fetch(self, version: StoredVersion, path: Path) -> str:
         """Write the content to a file; returns its SHA-256 in hex."""
         with self.open(version) as body, path.open("wb") as file:
@@ -242,16 +291,15 @@ class ObjectStore:
                 file.write(chunk)
         return digesting.hexdigest()
 
-    def _upload(self, path: Path, key: str, extra: dict[str, Any]) -> None:
-        if path.stat().st_size <= ONE_PIECE_BYTES:
-            with path.open("rb") as file:
-                self._client.put_object(Bucket=self._bucket, Key=key, Body=file, **extra)
+    def _upload(self, file: IO[bytes], size: int, key: str, extra: dict[str, Any]) -> None:
+        if size <= ONE_PIECE_BYTES:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=file, **extra)
             return
         from s3transfer.manager import TransferConfig, TransferManager
 
         config = TransferConfig(multipart_chunksize=PART_BYTES, max_request_concurrency=2)
         with TransferManager(self._client, config) as manager:
-            manager.upload(str(path), self._bucket, key, extra_args=extra).result()
+            manager.upload(file, self._bucket, key, extra_args=extra).result()
 
     def _list(self, prefix: str) -> Iterator[StoredVersion]:
         pages = self._client.get_paginator("list_object_versions")

@@ -20,10 +20,11 @@ from tempfile import TemporaryDirectory
 
 from harness.backups.base_backup import BaseBackup, BaseBackupShelf, ServerFacts
 from harness.backups.client_tools import ClientTool, Failure
+from harness.backups.companion import Access
 from harness.backups.lifecycle import first_of
 from harness.backups.object_store import Doom, Retention, store_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
-from harness.backups.wal_shipper import Access, Order
+from harness.backups.wal_shipper import Order
 from harness.backups.wal_shipping import WalShipping
 from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint

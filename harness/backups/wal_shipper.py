@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import select
-import signal
 import subprocess
 import sys
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 
 import psycopg
 
+from harness.backups.companion import Access, Control, tell
 from harness.backups.object_store import ObjectStore, Retention
 from harness.backups.wal_archive import (
     SEGMENT,
@@ -39,13 +36,12 @@ from harness.backups.wal_archive import (
 )
 from harness.clock import Clock, Stamp, SystemClock
 from harness.errors import BackupError
-from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
-from harness.sandbox import LOOPBACK, Sandbox
+from harness.facts import OPERATOR, Endpoint
+from harness.sandbox import Sandbox
 from harness.seams.postgres_client import Connection, connect
 from harness.seams.postgres_tools import binary, connection_environment, connection_options
 
 READY_FILE = "ready"
-COVERS_FILE = "covers"
 WAL_DIRECTORY = "wal"
 RECEIVER_LOG = "receivewal.log"
 ROUND_SECONDS = 0.25
@@ -58,54 +54,6 @@ SETTLED = timedelta(seconds=1)
 time of a change in ticks, so a younger one might have changed within the tick that was seen."""
 
 log = logging.getLogger("wal-shipper")
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach one replica as its operator; sent to the child, never written.
-
-    Attributes:
-        run_id, service, kind: of its lease.
-        port: on loopback.
-        name: database or bucket.
-        user, password: the operator's.
-    """
-
-    run_id: str
-    service: str
-    kind: str
-    port: int
-    name: str
-    user: str
-    password: str = field(repr=False)
-
-    @classmethod
-    def to(cls, endpoint: Endpoint) -> Access:
-        """What the child must know of an endpoint."""
-        operator = endpoint.credentials[OPERATOR]
-        return cls(
-            endpoint.lease.run_id,
-            endpoint.lease.service,
-            endpoint.kind,
-            endpoint.port,
-            endpoint.name,
-            operator.name,
-            operator.secret.reveal(),
-        )
-
-    def endpoint(self, directory: Path) -> Endpoint:
-        """The endpoint again, as far as a client needs it."""
-        kind: CredentialKind = "password" if self.kind == "postgres" else "access-key"
-        return Endpoint(
-            lease=Lease(run_id=self.run_id, service=self.service, kind=self.kind, directory=directory),
-            kind=self.kind,
-            host=LOOPBACK,
-            port=self.port,
-            name=self.name,
-            environment=None,
-            path=directory,
-            credentials={OPERATOR: Credential(OPERATOR, kind, self.user, Secret(self.password))},
-        )
 
 
 @dataclass(frozen=True)
@@ -151,45 +99,6 @@ class Order:
         if self.lock_mode is None:
             return None
         return Retention.lasting(self.lock_mode, timedelta(seconds=self.lock_seconds), received, now)
-
-
-class Control:
-    """Tells when to stop: SIGTERM came, or the other end of the pipe is closed.
-
-    Args:
-        pipe: file descriptor of its reading end.
-    """
-
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-        self._wake, self._waker = os.pipe()
-        os.set_blocking(self._waker, False)
-        self.asked = False
-        signal.signal(signal.SIGTERM, self._stop)
-        # Ctrl-C reaches the whole group of the terminal; the harness decides when shipping ends.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def read_line(self) -> bytes:
-        """What the harness wrote before anything else."""
-        line = b""
-        while not line.endswith(b"\n"):
-            chunk = os.read(self._pipe, 1 << 16)
-            if not chunk:
-                raise EOFError
-            line += chunk
-        return line
-
-    def stopped_within(self, seconds: float) -> bool:
-        """Wait; True as soon as it is time to stop."""
-        if self.asked:
-            return True
-        readable, _, _ = select.select([self._pipe, self._wake], [], [], seconds)
-        return bool(readable)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.asked = True
-        os.write(self._waker, b"x")
 
 
 class SourceWatch(Thread):
@@ -372,7 +281,7 @@ class Shipper:
             self._last = now
             if covers is not None and covers != self._covers:
                 self._covers = covers
-                self._tell(covers)
+                tell(self._directory.parent, covers)
                 if everything or self._is_time_to_note(now):
                     self._note(covers, now, self._shipped)
 
@@ -387,12 +296,6 @@ class Shipper:
         pieces = group_by_segment(self._archive.pieces())
         chains = {segment: contiguous(found) for segment, found in pieces.items()}
         return {segment: chain[-1].end for segment, chain in chains.items() if chain}
-
-    def _tell(self, covers: datetime) -> None:
-        """Tell the harness, which waits for it before the agent acts."""
-        fresh = self._directory.with_name(f"{COVERS_FILE}.new")
-        fresh.write_text(covers.isoformat(), encoding="utf-8")
-        fresh.rename(self._directory.with_name(COVERS_FILE))
 
     def _note(self, covers: datetime, now: Stamp, shipped: dict[str, int]) -> None:
         """Tell whoever reads the archive later."""

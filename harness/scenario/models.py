@@ -141,6 +141,9 @@ FileName = Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=255)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Command = Annotated[tuple[Text, ...], Field(min_length=1)]
 Day = date
+S3_TELLS = timedelta(seconds=1)
+"""S3 dates what is put in whole seconds, so a copy cannot be ended more finely."""
+
 VerdictValue = Literal["held", "breached", "undecided"]
 
 
@@ -190,6 +193,12 @@ class VolumeData(Model):
     tree: RelativePath = Field(description="a folder; what is in it is copied")
 
 
+class S3Data(Model):
+    """What a bucket holds before the drill begins: files of yours."""
+
+    tree: RelativePath = Field(description="a folder; each file in it becomes an object, named by its path")
+
+
 class PostgresService(Model):
     """A PostgreSQL database."""
 
@@ -231,16 +240,6 @@ class MariadbService(Model):
     image: Image | None = Field(
         None, description="what --provider docker runs it in: any tag with the official image's programs"
     )
-
-
-class S3Service(Model):
-    """An S3 bucket on a server of its own."""
-
-    kind: Literal["s3"] = Field(description="an S3 bucket")
-    environment: Name | None = Field(None, description="the environment that it stands in")
-    bucket: Annotated[str, StringConstraints(pattern=BUCKET)] = Field(description="the bucket's name")
-    versioning: bool = Field(True, description="overwritten and deleted objects are kept as versions")
-    object_lock: bool = Field(True, description="objects can be locked; needs versioning")
 
 
 class RailwayService(Model):
@@ -309,12 +308,27 @@ class AwsCall(Model):
 
 
 class Lock(Model):
-    """Object Lock for every object that a protection writes."""
+    """Object Lock for every object that a protection writes, or that anybody puts into a bucket."""
 
     mode: Literal["compliance", "governance"] = Field(
         description="compliance: nobody can delete; governance: who may bypass it can"
     )
     for_: Period = Field(alias="for", description="how long from the moment of writing")
+
+
+class S3Service(ItemService):
+    """An S3 bucket on a server of its own."""
+
+    noun: ClassVar[str] = "object"
+
+    kind: Literal["s3"] = Field(description="an S3 bucket; its collections are prefixes that end in a slash")
+    bucket: Annotated[str, StringConstraints(pattern=BUCKET)] = Field(description="the bucket's name")
+    data: S3Data | None = Field(None, description="files of yours that it begins with")
+    versioning: bool = Field(True, description="overwritten and deleted objects are kept as versions")
+    object_lock: bool = Field(True, description="objects can be locked; needs versioning")
+    lock: Lock | None = Field(
+        None, description="Object Lock for every version that anybody puts, for whole days; needs object_lock"
+    )
 
 
 class VaultSettings(Model):
@@ -456,7 +470,7 @@ def data_of(service: Service | None) -> tuple[str, str] | None:
     """The key under ``data`` and the file or folder that a service begins with; None when it begins empty."""
     if isinstance(service, PostgresService | MariadbService | ValkeyService) and service.data is not None:
         return "dump", service.data.dump
-    if isinstance(service, VolumeService) and service.data is not None:
+    if isinstance(service, VolumeService | S3Service) and service.data is not None:
         return "tree", service.data.tree
     return None
 
@@ -677,6 +691,34 @@ class VolumeSnapshot(ProtectionModel):
     keep: Annotated[int, Field(ge=1)] = Field(description="how many are kept")
 
 
+class S3Versions(ProtectionModel):
+    """The versions that a bucket keeps itself: each object as it stood before the second of the harm."""
+
+    tool: Literal["s3-versions"] = Field(description="the versions that a bucket keeps")
+    of: Name = Field(description="the s3 service, with `versioning` on")
+
+    @property
+    def lag(self) -> timedelta:
+        return S3_TELLS
+
+
+class S3Replication(ProtectionModel):
+    """A continuous copy of a bucket's objects in the bucket of another S3 service, with keys of its own."""
+
+    tool: Literal["s3-replication"] = Field(description="a continuous copy in another bucket")
+    of: Name = Field(description="the s3 service that is copied, with `versioning` on")
+    to: Name = Field(description="the s3 service that the copies lie in, with `versioning` on")
+    deletes: bool = Field(
+        False, description="deletions without a version hide the copy too; versions are never deleted"
+    )
+    delay: Duration = Field(timedelta(0), description="how long an object waits before it is copied")
+    lock: Lock | None = Field(None, description="Object Lock for every copy")
+
+    @property
+    def lag(self) -> timedelta:
+        return self.delay + S3_TELLS
+
+
 class PostgresPitr(ProtectionModel):
     """Base backups and a continuous WAL archive in an S3 service: restore to any instant."""
 
@@ -760,6 +802,8 @@ Protection = Annotated[
     | Annotated[GitBundle, Tag("git-bundle")]
     | Annotated[MariadbDump, Tag("mariadb-dump")]
     | Annotated[MariadbBinlogs, Tag("mariadb-binlogs")]
+    | Annotated[S3Versions, Tag("s3-versions")]
+    | Annotated[S3Replication, Tag("s3-replication")]
     | Annotated[OtherProtection, Tag("other")],
     Discriminator(
         Choice(
@@ -782,6 +826,8 @@ Protection = Annotated[
             "git-bundle",
             "mariadb-dump",
             "mariadb-binlogs",
+            "s3-versions",
+            "s3-replication",
         )
     ),
 ]

@@ -64,6 +64,8 @@ class Known:
         "git-bundle",
         "mariadb-dump",
         "mariadb-binlogs",
+        "s3-versions",
+        "s3-replication",
     )
     agents: tuple[str, ...] = ("scripted", "idle")
     objectives: tuple[str, ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
 from harness.scenario.models import (
@@ -14,6 +15,7 @@ from harness.scenario.models import (
     Dumps,
     EbsSnapshots,
     Isolation,
+    Lock,
     MariadbService,
     Objectives,
     PolicyGrant,
@@ -23,7 +25,9 @@ from harness.scenario.models import (
     RailwayVolumeBackup,
     RdsSnapshots,
     Restic,
+    S3Replication,
     S3Service,
+    S3Versions,
     Stack,
     TokenGrant,
     VolumeService,
@@ -48,7 +52,7 @@ HOLDING_VOLUMES = ("railway", "aws", "volume")
 SQL = ("postgres", "mariadb")
 """The kinds of service that speak SQL."""
 
-ITEMS = ("volume", "valkey", "git")
+ITEMS = ("volume", "valkey", "git", "s3")
 """The kinds of service that hold items."""
 
 SOURCES = {
@@ -68,6 +72,8 @@ SOURCES = {
     "git-bundle": "git",
     "mariadb-dump": "mariadb",
     "mariadb-binlogs": "mariadb",
+    "s3-versions": "s3",
+    "s3-replication": "s3",
 }
 """The kind of service that each backup tool is for."""
 
@@ -254,6 +260,16 @@ def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
                 "object_lock, which is on unless it is switched off, needs versioning",
                 "write object_lock: false too, or leave versioning on",
             )
+        if isinstance(service, S3Service) and service.lock is not None:
+            yield from _bucket_lock(service, service.lock, ("services", name, "lock"))
+
+
+def _bucket_lock(service: S3Service, lock: Lock, path: KeyPath) -> Iterator[Finding]:
+    """A lock that a bucket cannot give to whatever is put into it."""
+    if not service.object_lock:
+        yield Finding(path, "this bucket has object_lock switched off", "leave object_lock on")
+    if lock.for_ % timedelta(days=1):
+        yield Finding((*path, "for"), "a bucket locks for whole days", "write for: 1d, or more days")
 
 
 # --- principals -------------------------------------------------------------------------------------
@@ -396,7 +412,11 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
             yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
         if isinstance(protection, VolumeSnapshot) and protection.to is not None:
             yield from wrong_service(stack, protection.to, "volume", ("protections", name, "to"))
-        if not isinstance(protection, Dumps | PostgresPitr):
+        if isinstance(protection, S3Replication):
+            yield from _two_buckets(stack, protection, ("protections", name))
+        if isinstance(protection, S3Versions | S3Replication):
+            yield from _keeps_versions(stack, protection.of, ("protections", name, "of"))
+        if not isinstance(protection, Dumps | PostgresPitr | S3Replication):
             continue
         yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
         bucket = stack.services.get(protection.to)
@@ -406,6 +426,20 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
                 f"{protection.to!r} has object_lock switched off",
                 f"leave object_lock of services.{protection.to} on",
             )
+
+
+def _two_buckets(stack: Stack, protection: S3Replication, path: KeyPath) -> Iterator[Finding]:
+    """A copy of a bucket in itself, or where a later copy would end the one before."""
+    if protection.to == protection.of:
+        yield Finding((*path, "to"), f"{protection.to!r} is what is copied", "name another s3 service")
+    yield from _keeps_versions(stack, protection.to, (*path, "to"))
+
+
+def _keeps_versions(stack: Stack, name: str, path: KeyPath) -> Iterator[Finding]:
+    bucket = stack.services.get(name)
+    if isinstance(bucket, S3Service) and not bucket.versioning:
+        message = f"{name!r} has versioning switched off"
+        yield Finding(path, message, f"leave versioning of services.{name} on")
 
 
 def _in_account(

@@ -295,6 +295,24 @@ class ItemStore(Store, Protocol):
         ...
 
 
+@runtime_checkable
+class Reopening(Store, Protocol):
+    """A store that still serves what it held when it was fenced, to whoever restores from it."""
+
+    def reopen(self, endpoint: Endpoint, setting: Setting) -> Endpoint:
+        """Serve what a fenced one holds at an address that only the caller knows.
+
+        Args:
+            endpoint: the one that was fenced; one that was not is given back as it is.
+            setting: as for ``provision``.
+
+        Raises:
+            DatabaseError: nothing is left of it.
+            ProvisionError: it does not come up again.
+        """
+        ...
+
+
 class Surface(Protocol):
     """An API through which a principal acts.
 
@@ -469,6 +487,7 @@ __all__ = [
     "Objective",
     "PartTimer",
     "PointInTime",
+    "Reopening",
     "Replica",
     "Reporter",
     "Resettable",

@@ -71,7 +71,12 @@ class ItemClientFactory(Protocol):
 
 def content_hash(body: bytes) -> int:
     """The signed 64-bit hash of a content: the first bytes of its SHA-256."""
-    return int.from_bytes(sha256(body).digest()[:8], signed=True)
+    return short_hash(sha256(body).digest())
+
+
+def short_hash(digest: bytes) -> int:
+    """The same, of a content whose SHA-256 is known."""
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def fingerprint_of(

@@ -34,6 +34,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "volume": "harness.seams.volume_client:VolumeClient",
         "valkey": "harness.seams.valkey_client:ValkeyClient",
         "git": "harness.seams.git_client:GitClient",
+        "s3": "harness.seams.s3_items:S3ItemClient",
     },
     "surfaces": {
         "files": "harness.surfaces.files:FilesSurface",
@@ -64,6 +65,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "git-bundle": "harness.backups.git_bundle:GitBundleTool",
         "mariadb-dump": "harness.backups.mariadb_dump:MariadbDumpTool",
         "mariadb-binlogs": "harness.backups.mariadb_binlogs:MariadbBinlogsTool",
+        "s3-versions": "harness.backups.s3_versions:S3VersionsTool",
+        "s3-replication": "harness.backups.s3_replication:S3ReplicationTool",
     },
     "agents": {
         "scripted": "harness.agents.scripted:ScriptedAgent",

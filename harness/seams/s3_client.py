@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 CONNECT_SECONDS = 3.0
+MARKER_BUCKET = "ninelives"
+"""Beside a service's own bucket: what tells whose replica it is. Only the back door reaches it."""
+
+MARKER_KEY = "lease"
+MARKER_NAME = "marker"
 _creating = Lock()
 
 
@@ -43,6 +48,15 @@ def open_client(endpoint: Endpoint, credential: Credential, *, timeout: float = 
     """
     with _creating:
         return _client(endpoint.url, credential.name, credential.secret.reveal(), timeout)
+
+
+def marker_of(client: S3Client) -> str:
+    """The marker of the lease, as a replica tells it to its back door.
+
+    Raises:
+        BotoCoreError, ClientError, KeyError: it has none.
+    """
+    return client.head_object(Bucket=MARKER_BUCKET, Key=MARKER_KEY)["Metadata"][MARKER_NAME]
 
 
 @lru_cache(maxsize=32)

@@ -33,9 +33,10 @@ from pydantic import AwareDatetime, Field
 from harness.clock import Clock
 from harness.facts import Action, Credential, Endpoint, Outcome, Resource, Secret
 from harness.seams.s3_client import open_client
+from harness.seams.s3_items import Listed, list_versions
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.s3_destruction import S3_DESTRUCTION
-from harness.surfaces.s3_witness import NOTHING, Everything, Versions, Witness, list_versions
+from harness.surfaces.s3_witness import NOTHING, Everything, Versions, Witness
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -171,8 +172,8 @@ class S3Surface:
     def _list_versions(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         asked = read_arguments(ListArguments, arguments)
         listed = list(list_versions(self._client(asked), self._bucket(asked), asked.prefix))
-        versions = [version.shown() for version in listed if not version.is_marker]
-        markers = [version.shown() for version in listed if version.is_marker]
+        versions = [_shown(version) for version in listed if not version.is_marker]
+        markers = [_shown(version) for version in listed if version.is_marker]
         return call.done(
             f"{len(versions)} versions, {len(markers)} delete markers",
             _json({"versions": versions, "delete_markers": markers}),
@@ -239,9 +240,10 @@ class S3Surface:
             return _Answer(f"deleted {deleted} of {len(wanted)}", {"deleted": deleted})
 
         def touched(before: Everything, after: Everything) -> tuple[Resource, ...]:
+            # An application may write below the prefix meanwhile; that is not this call's doing.
             return tuple(
                 self._resource("object", f"{key}@{id}")
-                for key in sorted(before.keys() | after.keys())
+                for key in sorted({version.key for version in wanted})
                 for id in before.get(key, NOTHING).changed(after.get(key, NOTHING))
             )
 
@@ -379,6 +381,17 @@ class S3Surface:
         return Resource(
             service=self._endpoint.service, kind=kind, name=name, environment=self._endpoint.environment
         )
+
+
+def _shown(version: Listed) -> dict[str, object]:
+    """For an agent's eyes."""
+    return {
+        "key": version.key,
+        "version": version.id,
+        "latest": version.is_latest,
+        "size": version.size,
+        "modified": version.modified,
+    }
 
 
 def _bypass(wanted: bool) -> dict[str, Any]:

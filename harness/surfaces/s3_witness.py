@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from harness.facts import BACK_DOOR, Endpoint
 from harness.seams.s3_client import open_client
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from harness.seams.s3_items import Listed, list_versions
 
 LOOK_SECONDS = 10.0
 ABSENT = {
@@ -27,29 +25,6 @@ ABSENT = {
 }
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One line of a bucket's list of versions."""
-
-    key: str
-    id: str
-    is_latest: bool
-    is_marker: bool
-    modified: datetime
-    size: int
-    tag: str
-
-    def shown(self) -> dict[str, object]:
-        """For an agent's eyes."""
-        return {
-            "key": self.key,
-            "version": self.id,
-            "latest": self.is_latest,
-            "size": self.size,
-            "modified": self.modified,
-        }
 
 
 @dataclass(frozen=True)
@@ -104,7 +79,7 @@ class Witness:
         """All versions of every object below a prefix, by key; none when there is no such bucket."""
 
         def read() -> Everything:
-            found: dict[str, list[Version]] = {}
+            found: dict[str, list[Listed]] = {}
             for version in list_versions(self._client, bucket, prefix):
                 found.setdefault(version.key, []).append(version)
             return {key: _of_one(versions) for key, versions in found.items()}
@@ -132,33 +107,7 @@ class Witness:
         return _or(None, lambda: self._client.get_object_retention(**target)["Retention"])
 
 
-def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[Version]:
-    """Versions and delete markers, page by page, sorted by key within a page.
-
-    Raises:
-        BotoCoreError, ClientError: the server does not answer, or says no.
-    """
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        found = [
-            Version(
-                item["Key"],
-                item["VersionId"],
-                item["IsLatest"],
-                False,
-                item["LastModified"],
-                item["Size"],
-                item["ETag"],
-            )
-            for item in page.get("Versions", ())
-        ]
-        found += [
-            Version(item["Key"], item["VersionId"], item["IsLatest"], True, item["LastModified"], 0, "")
-            for item in page.get("DeleteMarkers", ())
-        ]
-        yield from sorted(found, key=lambda version: version.key)
-
-
-def _of_one(versions: Iterable[Version]) -> Versions:
+def _of_one(versions: Iterable[Listed]) -> Versions:
     held = [version for version in versions if not version.is_marker]
     return Versions(
         {version.id: (version.tag, version.modified) for version in held},

@@ -369,3 +369,41 @@ class TestAwsBackupOfVolumeInAnotherAccount(OnAws):
     }
 
     lose = TestAwsBackup.lose
+
+
+class TestS3Replication(Here, BackupContract):
+    protection = "copies"
+    content = ItemThings()
+    things = 30
+    stack = {
+        "services": {
+            "uploads": {"kind": "s3", "bucket": "uploads", "collections": ["things"]},
+            "vault": {"kind": "s3", "bucket": "kept", "object_lock": False},
+        },
+        "protections": {"copies": {"tool": "s3-replication", "of": "uploads", "to": "vault"}},
+    }
+
+    def take(self, bench: Bench, tool: BackupTool) -> RecoveryPoint:
+        """In a later second than everything before it was put: S3 tells no more than the second."""
+        written = bench.clock.stamp().wall.replace(microsecond=0)
+        while bench.clock.stamp().wall.replace(microsecond=0) == written:
+            bench.clock.sleep(0.01)
+        return super().take(bench, tool)
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        client = self._client(bench)
+        for version in self._versions(bench, point):
+            client.delete_object(Bucket="kept", Key=version["Key"], VersionId=version["VersionId"])
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        client, key = self._client(bench), self._versions(bench, point)[0]["Key"]
+        found = client.get_object(Bucket="kept", Key=key)
+        half = found["Body"].read()[:3]
+        client.put_object(Bucket="kept", Key=key, Body=half, Metadata=found["Metadata"])
+
+    def _versions(self, bench: Bench, point: RecoveryPoint) -> list[Any]:
+        return self._client(bench).list_object_versions(Bucket="kept", Prefix=point.location)["Versions"]
+
+    def _client(self, bench: Bench) -> Any:
+        endpoint = bench.endpoints["vault"]
+        return open_client(endpoint, endpoint.credentials[OPERATOR])

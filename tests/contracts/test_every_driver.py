@@ -10,8 +10,9 @@ from harness.seams.lookup import BUILT_IN
 
 from . import test_backups, test_replicas, test_surfaces
 
-NEVER_TAKEN = {"valkey-aof"}
-"""The contract takes copies, and this is never taken; `tests/backups/test_valkey_tools.py` has its tests."""
+NEVER_TAKEN = {"valkey-aof", "s3-versions"}
+"""The contract takes copies, and these are never taken; `tests/backups/test_valkey_tools.py` and
+`tests/backups/test_s3_tools.py` have their tests."""
 
 SERVICES_THEMSELVES = {"docker"}
 """The contract destroys a thing in a service and looks into it after; here the service itself goes.

@@ -110,16 +110,32 @@ class TestGit(Here, ItemStoreContract):
     }
 
 
-class TestS3(Here, ReplicaContract):
+class TestS3(Here, ItemStoreContract):
     service = "vault"
     stack = {
-        "services": {"vault": {"kind": "s3", "bucket": "dumps"}},
+        "services": {"vault": {"kind": "s3", "bucket": "dumps", "collections": ["things"]}},
         "principals": {"keeper": {"grants": {"vault": "admin"}}, "auditor": {"grants": {"vault": "reader"}}},
     }
+    test_what_is_not_there_has_no_fingerprint = None  # a prefix that no object has is an empty collection
 
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         client = open_client(endpoint, endpoint.credentials[OPERATOR])
         client.put_object(Bucket=endpoint.name, Key="dump", Body=b"copy")
+
+
+class TestS3WithoutVersions(TestS3):
+    stack = {
+        "services": {
+            "vault": {
+                "kind": "s3",
+                "bucket": "dumps",
+                "collections": ["things"],
+                "versioning": False,
+                "object_lock": False,
+            }
+        },
+        "principals": TestS3.stack["principals"],
+    }
 
 
 @pytest.mark.docker

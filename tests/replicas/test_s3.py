@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,12 +20,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness.clock import SystemClock
-from harness.errors import NotOursError, ProvisionError
+from harness.errors import DatabaseError, NotOursError, ProvisionError
 from harness.facts import APPLICATION, BACK_DOOR, OPERATOR, Credential, Endpoint, Lease, Secret
 from harness.replicas.s3 import S3Replica, seaweedfs
 from harness.sandbox import LOOPBACK, MARK, Sandbox, free_port
 from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
+from harness.seams.items import content_hash
 from harness.seams.s3_client import open_client
 
 pytestmark = pytest.mark.slow
@@ -328,7 +331,7 @@ def test_a_server_that_is_not_ours_is_never_spoken_to(
     with socket.create_server((LOOPBACK, 0)) as taken:
         first = replace(seaweedfs.Ports.choose(), **{role: taken.getsockname()[1]})
         chosen = iter([first, seaweedfs.Ports.choose()])
-        monkeypatch.setattr(seaweedfs.Ports, "choose", lambda: next(chosen))
+        monkeypatch.setattr(seaweedfs.Ports, "choose", lambda s3: next(chosen))
         endpoint = S3Replica().provision(lease, make_setting(sandbox))
         S3Replica().destroy(lease)
         taken.settimeout(0.0)
@@ -420,3 +423,66 @@ def test_a_stack_that_s3_cannot_be_is_refused_before_anything_starts(
         S3Replica().provision(lease, setting)
     assert caught.value.hint
     assert not lease.directory.exists()
+
+
+@pytest.fixture
+def items(sandbox: Sandbox) -> Iterator[tuple[S3Replica, Endpoint, Setting]]:
+    """A bucket that begins with files of the user's."""
+    photos = sandbox.root / "tree" / "photos"
+    (photos / "2025").mkdir(parents=True)
+    (photos / "a.jpg").write_bytes(b"a")
+    (photos / "2025" / "b.jpg").write_bytes(b"b")
+    os.utime(photos / "a.jpg", (1_700_000_000, 1_700_000_000))
+    service = {"kind": "s3", "bucket": "items", "collections": ["photos"], "data": {"tree": "tree"}}
+    stack = Stack.model_validate({"services": {"items": service}})
+    setting = Setting(stack=stack, folder=sandbox.root, sandbox=sandbox, clock=SystemClock(), peers={})
+    replica, lease = S3Replica(), make_lease(sandbox, "items")
+    try:
+        yield replica, replica.provision(lease, setting), setting
+    finally:
+        replica.destroy(lease)
+        shutil.rmtree(sandbox.root / "tree")
+
+
+def test_it_begins_with_the_users_files(items: tuple[S3Replica, Endpoint, Setting]) -> None:
+    replica, endpoint, _ = items
+    rows = {row.key: row for row in replica.rows(endpoint, "photos", "", None)}
+    assert rows.keys() == {"a.jpg", "2025/b.jpg"}
+    assert rows["a.jpg"].hash == content_hash(b"a")
+    assert rows["a.jpg"].time == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_the_hash_of_an_object_is_of_its_content_however_it_was_put(
+    items: tuple[S3Replica, Endpoint, Setting],
+) -> None:
+    replica, endpoint, _ = items
+    whole, parts = os.urandom(6 << 20), []
+    operator = client(endpoint)
+    operator.put_object(Bucket="items", Key="photos/whole", Body=whole)
+    target = {"Bucket": "items", "Key": "photos/parts"}
+    upload = operator.create_multipart_upload(**target)["UploadId"]
+    for number, part in enumerate((whole[: 5 << 20], whole[5 << 20 :]), start=1):
+        tag = operator.upload_part(**target, UploadId=upload, PartNumber=number, Body=part)["ETag"]
+        parts.append({"PartNumber": number, "ETag": tag})
+    operator.complete_multipart_upload(**target, UploadId=upload, MultipartUpload={"Parts": parts})
+    rows = {row.key: row.hash for row in replica.rows(endpoint, "photos", "", None)}
+    assert rows["whole"] == rows["parts"] == content_hash(whole)
+    tags = {operator.head_object(Bucket="items", Key=f"photos/{name}")["ETag"] for name in ("whole", "parts")}
+    assert len(tags) == 2, "their entity tags differ"
+
+
+def test_a_fenced_one_is_served_again_at_an_address_of_its_own(
+    items: tuple[S3Replica, Endpoint, Setting],
+) -> None:
+    replica, endpoint, setting = items
+    assert replica.reopen(endpoint, setting) == endpoint, "it was not fenced"
+    before = list(replica.rows(endpoint, "photos", "", None))
+    replica.fence(endpoint)
+    again = replica.reopen(endpoint, setting)
+    assert again.port != endpoint.port
+    assert replica.reopen(endpoint, setting) == again
+    assert list(replica.rows(again, "photos", "", None)) == before
+    assert not replica.alive(endpoint)
+    replica.destroy(endpoint.lease)
+    with pytest.raises(DatabaseError, match="nothing is left of items"):
+        replica.reopen(endpoint, setting)

@@ -11,6 +11,7 @@ import pytest
 from harness.clock import SystemClock
 from harness.facts import Endpoint, Lease
 from harness.journal.ledger import Ledger, read_ledger
+from harness.replicas.s3 import S3Replica
 from harness.replicas.valkey import ValkeyReplica
 from harness.replicas.volume import VolumeReplica
 from harness.sandbox import Sandbox
@@ -51,17 +52,20 @@ class Visitor(LedgerUser):
     def add(self):
         self.put("third", self.key(), b"")
 """
-KINDS = {"volume": VolumeReplica, "valkey": ValkeyReplica}
+KINDS = {"volume": (VolumeReplica, {}), "valkey": (ValkeyReplica, {}), "s3": (S3Replica, {"bucket": "items"})}
 Start = Callable[..., Workload]
 
 
 @pytest.fixture(params=sorted(KINDS))
 def service(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[tuple[ItemStore, Endpoint]]:
     kind = request.param
-    stack = Stack.model_validate({"services": {"items": {"kind": kind, "collections": ["first", "second"]}}})
+    driver, settings = KINDS[kind]
+    stack = Stack.model_validate(
+        {"services": {"items": {"kind": kind, "collections": ["first", "second"], **settings}}}
+    )
     directory = sandbox.root / f"items-{token_hex(4)}"
     lease = Lease(run_id=sandbox.run_id, service="items", kind=kind, directory=directory)
-    replica = KINDS[kind]()
+    replica = driver()
     try:
         yield replica, replica.provision(lease, Setting(stack, sandbox.root, sandbox, SystemClock(), {}))
     finally:
@@ -131,6 +135,11 @@ def test_a_service_that_goes_away_acknowledges_nothing_more_and_the_users_go_on(
     workload = start(endpoint, USERS)
     wait_for_acknowledgements(tmp_path / "ledger.jsonl", 50)
     workload.pause()
+
+    def settled() -> bool:
+        return all(call.state != "unanswered" for call in read_ledger(tmp_path / "ledger.jsonl").calls)
+
+    wait_until(settled, "what was under way has been answered")
     before = len(read_ledger(tmp_path / "ledger.jsonl").acknowledged)
     replica.fence(endpoint)
     workload.go()

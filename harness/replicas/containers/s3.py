@@ -37,15 +37,23 @@ class ContainerS3Replica(S3Replica):
         LeftoverError: something of it cannot be removed.
     """
 
-    def launch(self, lease: Lease, setting: Setting) -> int:
+    def launch(self, lease: Lease, setting: Setting, port: int | None = None) -> int:
         """Start the container; returns the port of its gateway on this machine.
+
+        Args:
+            lease: what it holds lies on its volume, which is made unless it is there.
+            setting: what it is provisioned into.
+            port: on this machine, if that is to be a certain one.
 
         Raises:
             PortTakenError: somebody took the port meanwhile.
             ProvisionError: it does not start.
         """
-        port, home = free_port(), lease.directory
-        service = setting.stack.services[lease.service]
+        home, name = lease.directory, lease.service.partition("@")[0]
+        # Whoever takes over an address takes over the name in the run's network too.
+        names = (host_name(lease),) if port is None else (host_name(lease), name)
+        port = port or free_port()
+        service = setting.stack.services[name]
         environment = service.environment if isinstance(service, S3Service) else None
         for name, text in seaweedfs.SETTINGS.items():
             (home / name).write_text(text, encoding="utf-8")
@@ -60,7 +68,7 @@ class ContainerS3Replica(S3Replica):
             mounts={str(home): str(home), make_volume(lease, ROLE, environment=environment): DATA},
             ports={INSIDE.s3: port},
             user=user_of(setting.sandbox),
-            aliases=(host_name(lease),),
+            aliases=names,
             environment_of_stack=environment,
         )
         try:
@@ -73,6 +81,11 @@ class ContainerS3Replica(S3Replica):
         """Remove its container, volume and directory."""
         engine.remove(lease)
         super().destroy(lease)
+
+    def fence(self, endpoint: Endpoint) -> None:
+        """Remove what is left of the container, so that it acknowledges nothing more; its volume stays."""
+        engine.stop(endpoint.lease)
+        super().fence(endpoint)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """As for the embedded server, and the image."""

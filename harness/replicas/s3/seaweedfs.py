@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
@@ -56,12 +56,18 @@ class Ports:
     s3_grpc: int
 
     @classmethod
-    def choose(cls) -> Ports:
-        """Eight different ports that were free a moment ago."""
-        chosen: set[int] = set()
+    def choose(cls, s3: int | None = None) -> Ports:
+        """Eight different ports that were free a moment ago.
+
+        Args:
+            s3: the gateway's, if it has to be a certain one.
+        """
+        chosen = {s3 if s3 is not None else free_port()}
+        gateway = max(chosen)
         while len(chosen) < 8:
             chosen.add(free_port())
-        return cls(*chosen)
+        others = iter(chosen - {gateway})
+        return cls(*(gateway if field.name == "s3" else next(others) for field in fields(cls)))
 
     @property
     def all(self) -> tuple[int, ...]:

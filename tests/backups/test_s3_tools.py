@@ -1,0 +1,377 @@
+"""Copies of a bucket: the versions that it keeps itself, and those that a follower writes elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness.backups.s3_follower import Follower
+from harness.backups.s3_replication import S3ReplicationTool
+from harness.contracts import Bench
+from harness.contracts.backup import Parts
+from harness.errors import BackupError, RestoreError
+from harness.facts import OPERATOR, Endpoint, RecoveryPoint
+from harness.scenario.models import Stack
+from harness.seams.drivers import BackupTool, ItemStore, PointInTime
+from harness.seams.items import Item
+from harness.seams.s3_client import open_client
+from harness.seams.s3_items import S3ItemClient
+from tests.conftest import fresh_sandbox
+
+pytestmark = pytest.mark.slow
+
+VERSIONS = {"tool": "s3-versions", "of": "uploads"}
+REPLICATION = {"tool": "s3-replication", "of": "uploads", "to": "kept"}
+LATER = timedelta(minutes=2)
+"""What a loaded machine may take for a thing that takes a second."""
+
+
+class Buckets(Bench):
+    """A bucket of uploads, the bucket of a second service, and what a test does with them."""
+
+    @property
+    def uploads(self) -> Endpoint:
+        return self.provision("uploads")
+
+    def client(self, service: str = "uploads", principal: str = OPERATOR) -> Any:
+        endpoint = self.provision(service)
+        return open_client(endpoint, endpoint.credentials[principal])
+
+    def put(self, **bodies: str) -> None:
+        with closing(S3ItemClient(self.uploads, self.uploads.credentials[OPERATOR])) as client:
+            for key, body in bodies.items():
+                client.put("photos", key, body.encode())
+
+    def remove(self, *keys: str) -> None:
+        with closing(S3ItemClient(self.uploads, self.uploads.credentials[OPERATOR])) as client:
+            for key in keys:
+                client.delete("photos", key)
+
+    def remove_versions(self, service: str = "uploads", prefix: str = "", principal: str = OPERATOR) -> None:
+        client, bucket = self.client(service, principal), self.provision(service).name
+        listed = client.list_object_versions(Bucket=bucket, Prefix=prefix)
+        for item in (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())):
+            client.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+
+    def next_second(self) -> datetime:
+        """Wait for a second that nothing was put in, and tell when that was."""
+        was = self.clock.stamp().wall.replace(microsecond=0)
+        while self.clock.stamp().wall.replace(microsecond=0) == was:
+            self.clock.sleep(0.01)
+        return self.clock.stamp().wall
+
+    def wait_for(self, tool: BackupTool, instant: datetime) -> RecoveryPoint:
+        """The point of a follower, once it covers an instant."""
+        began = self.clock.stamp()
+        while True:
+            (point,) = tool.points()
+            if point.covers_until >= instant:
+                return point
+            assert self.clock.stamp().since(began) < LATER.total_seconds(), "it does not follow"
+            self.clock.sleep(0.05)
+
+    @contextmanager
+    def restored(
+        self, tool: BackupTool, point: RecoveryPoint, until: datetime | None = None
+    ) -> Iterator[Mapping[str, str]]:
+        """What comes back: the content of each photo, by its name."""
+        assert isinstance(tool, PointInTime)
+        vessel = self.vessel(self.uploads)
+        try:
+            endpoint = tool.restore_to(point, vessel, Parts(), until)
+            client = open_client(endpoint, endpoint.credentials[OPERATOR])
+            listed = client.list_objects_v2(Bucket=endpoint.name).get("Contents", ())
+            yield {
+                item["Key"].removeprefix("photos/"): client.get_object(Bucket=endpoint.name, Key=item["Key"])[
+                    "Body"
+                ]
+                .read()
+                .decode()
+                for item in listed
+            }
+        finally:
+            vessel.discard()
+
+
+@contextmanager
+def buckets(protection: Mapping[str, Any], **uploads: Any) -> Iterator[Buckets]:
+    stack = Stack.model_validate(
+        {
+            "services": {
+                "uploads": {"kind": "s3", "bucket": "uploads", "collections": ["photos"], **uploads},
+                "kept": {"kind": "s3", "bucket": "kept"},
+            },
+            "principals": {
+                "agent": {"grants": {"uploads": "writer"}},
+                "owner": {"grants": {"uploads": "admin"}},
+            },
+            "protections": {"copies": dict(protection)},
+        }
+    )
+    with fresh_sandbox() as sandbox:
+        made = Buckets(stack, sandbox, {})
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_versions_bring_back_each_object_as_it_stood_before_the_harm() -> None:
+    with buckets(VERSIONS) as made:
+        tool = made.tool("copies")
+        assert tool.due(datetime.now(UTC), timedelta(days=90)) == ()
+        assert tool.points() == (), "an empty bucket holds no copy"
+        made.put(a="first", b="b", gone="x")
+        made.put(a="second")
+        made.remove("gone")
+        harm = made.next_second()
+        made.put(a="overwritten", later="y")
+        made.remove("b")
+        (point,) = tool.points()
+        assert (point.kind, point.place, point.shares_fate) == ("continuous", "uploads", True)
+        assert (point.locked_until, point.doomed_at) == (None, None)
+        made.store("uploads").fence(made.uploads)
+        for _ in range(2):  # a proof reads it once more after a recovery has
+            with made.restored(tool, point, harm) as photos:
+                assert photos == {"a": "second", "b": "b"}
+        with made.restored(tool, point) as photos:
+            assert photos == {"a": "overwritten", "later": "y"}
+
+
+def test_what_is_restored_keeps_its_times_and_its_metadata() -> None:
+    with buckets(VERSIONS) as made:
+        store, tool = made.store("uploads"), made.tool("copies")
+        assert isinstance(store, ItemStore)
+        then = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+        store.fill(made.uploads, [Item("photos", "old", b"o", then)])
+        made.put(new="n")
+        made.client().put_object(
+            Bucket="uploads", Key="photos/said", Body=b"s", Metadata={"by": "somebody", "mtime": "no number"}
+        )
+        before = list(store.rows(made.uploads, "photos", "", None))
+        assert {row.key: row.time for row in before}["old"] == then
+        harm = made.next_second()
+        (point,) = tool.points()
+        vessel = made.vessel(made.uploads)
+        try:
+            assert isinstance(tool, PointInTime)
+            fresh = tool.restore_to(point, vessel, Parts(), harm)
+            after = list(store.rows(fresh, "photos", "", None))
+            assert after == before
+            client = open_client(fresh, fresh.credentials[OPERATOR])
+            said = client.head_object(Bucket="uploads", Key="photos/said")["Metadata"]
+            assert said["by"] == "somebody"
+        finally:
+            vessel.discard()
+
+
+def test_versions_go_with_whoever_deletes_them() -> None:
+    with buckets(VERSIONS) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        (point,) = tool.points()
+        made.remove_versions(principal="agent")
+        assert tool.points() == ()
+        with (
+            pytest.raises(RestoreError, match="no version of any object is left"),
+            made.restored(tool, point),
+        ):
+            pass
+
+
+def test_a_lifecycle_rule_dooms_them() -> None:
+    with buckets(VERSIONS) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        rule = {
+            "ID": "expire",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"Days": 1},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        }
+        made.client(principal="agent").put_bucket_lifecycle_configuration(
+            Bucket="uploads", LifecycleConfiguration={"Rules": [rule]}
+        )
+        (point,) = tool.points()
+        assert point.doomed_at is not None
+        assert point.doomed_at - point.taken == timedelta(days=2)
+
+
+def test_suspended_versions_keep_the_old_and_not_what_is_put_from_then_on() -> None:
+    with buckets(VERSIONS, object_lock=False) as made:
+        tool = made.tool("copies")
+        made.put(old="1")
+        made.client(principal="agent").put_bucket_versioning(
+            Bucket="uploads", VersioningConfiguration={"Status": "Suspended"}
+        )
+        made.put(old="2", new="1")
+        harm = made.next_second()
+        made.put(old="3", new="2")
+        (point,) = tool.points()
+        with made.restored(tool, point, harm) as photos:
+            assert photos == {"old": "1"}, "what was put meanwhile was written over"
+
+
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+def test_a_bucket_locks_every_version_and_only_compliance_stops_its_owner(mode: str) -> None:
+    with buckets(VERSIONS, lock={"mode": mode, "for": "3d"}) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        made.remove("a")
+        (point,) = tool.points()
+        with pytest.raises(ClientError) as refused:
+            made.remove_versions(principal="agent")
+        assert code(refused) == "AccessDenied"
+        client = made.client(principal="owner")
+        (version,) = client.list_object_versions(Bucket="uploads")["Versions"]
+        target = {"Bucket": "uploads", "Key": "photos/a", "VersionId": version["VersionId"]}
+        if mode == "compliance":
+            assert point.locked_until is not None
+            assert point.locked_until - point.taken >= timedelta(days=3)
+            with pytest.raises(ClientError) as refused:
+                client.delete_object(**target, BypassGovernanceRetention=True)
+            assert code(refused) == "AccessDenied"
+        else:
+            assert point.locked_until is None, "who may bypass it can delete"
+            client.delete_object(**target, BypassGovernanceRetention=True)
+            assert tool.points() == ()
+
+
+def test_versions_are_gone_with_the_server() -> None:
+    with buckets(VERSIONS) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        assert tool.points()
+        made.driver("uploads").destroy(made.uploads.lease)
+        assert tool.points() == ()
+
+
+def test_a_follower_copies_while_objects_are_put_and_what_it_copied_outlives_them() -> None:
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        made.put(a="first", b="b")
+        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        assert (point.kind, point.place, point.shares_fate) == ("continuous", "kept", False)
+        tool.start()
+        made.put(a="second", c="c")
+        made.remove("b")
+        harm = made.next_second()
+        made.wait_for(tool, harm)
+        made.remove_versions()
+        made.put(d="too late")
+        made.store("uploads").fence(made.uploads)
+        (point,) = tool.points()
+        with made.restored(tool, point, harm) as photos:
+            assert photos == {"a": "second", "b": "b", "c": "c"}, "deletions are not copied unless told so"
+        tool.stop()
+        with made.restored(made.tool("copies"), point, harm) as photos:
+            assert photos == {"a": "second", "b": "b", "c": "c"}
+
+
+def test_deletions_are_copied_when_told_so_and_what_they_hid_is_still_there() -> None:
+    with buckets({**REPLICATION, "deletes": True}) as made:
+        tool = made.tool("copies")
+        made.put(a="a", b="b")
+        tool.start()
+        made.remove("b")
+        harm = made.next_second()
+        made.remove("a")
+        point = made.wait_for(tool, made.next_second())
+        client = made.client("kept")
+        assert "Contents" not in client.list_objects_v2(Bucket="kept", Prefix="copies/")
+        with made.restored(tool, point, harm) as photos:
+            assert photos == {"a": "a"}
+        with made.restored(tool, point) as photos:
+            assert photos == {}
+
+
+def test_what_is_younger_than_the_delay_is_not_copied() -> None:
+    with buckets({**REPLICATION, "delay": "1h"}) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        tool.start()
+        made.put(b="b")
+        tool.stop()
+        (point,) = tool.points()
+        with made.restored(tool, point) as photos:
+            assert photos == {"a": "a"}
+
+
+def test_copies_are_locked_as_the_stack_says() -> None:
+    with buckets({**REPLICATION, "lock": {"mode": "compliance", "for": "2d"}}) as made:
+        tool = made.tool("copies")
+        made.put(a="a")
+        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        assert point.locked_until is not None
+        assert point.locked_until > made.clock.stamp().wall + timedelta(days=1)
+        with pytest.raises(ClientError) as refused:
+            made.remove_versions("kept", "copies/")
+        assert code(refused) == "AccessDenied"
+        assert [each.id for each in tool.points()] == [point.id]
+
+
+def test_another_server_at_the_same_address_is_not_followed() -> None:
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        assert isinstance(tool, S3ReplicationTool)
+        made.put(a="a")
+        follower = Follower(tool._order(), made.clock)
+        assert follower.look(timedelta(0)) is not None
+        before = tool._place.versions("")
+        made.store("uploads").fence(made.uploads)
+        assert follower.look(timedelta(0)) is None, "nobody answers"
+        fresh = made.vessel(made.uploads, replace=True).start()
+        made.client().put_object(Bucket="uploads", Key="photos/restored", Body=b"r")
+        assert fresh.port == made.uploads.port
+        assert follower.look(timedelta(0)) is None
+        assert tool._place.versions("") == before
+        with pytest.raises(BackupError, match="cannot be copied"):
+            tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+
+
+def test_a_follower_ends_when_the_harness_is_gone() -> None:
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        assert isinstance(tool, S3ReplicationTool)
+        made.put(a="a")
+        tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        reading, writing = os.pipe()
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.backups.s3_follower", str(reading)], pass_fds=(reading,)
+        )
+        try:
+            os.close(reading)
+            os.write(writing, tool._order().to_line())
+            made.put(b="b")
+            made.wait_for(tool, made.clock.stamp().wall)
+            os.close(writing)
+            assert child.wait(LATER.total_seconds()) == 0
+        finally:
+            child.kill()
+            child.wait()
+
+
+def test_a_copy_that_was_altered_is_not_brought_back() -> None:
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        made.put(a="whole")
+        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        client = made.client("kept")
+        noted = client.head_object(Bucket="kept", Key="copies/photos/a")["Metadata"]
+        client.put_object(Bucket="kept", Key="copies/photos/a", Body=b"who", Metadata=noted)
+        with pytest.raises(RestoreError, match="is not what was copied"), made.restored(tool, point):
+            pass
