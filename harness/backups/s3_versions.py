@@ -116,6 +116,13 @@ class S3VersionsTool:
             raise RestoreError(
                 f"no version of any object is left in {point.location}", hint="see which points are left"
             )
+        before = None if until is None else until.replace(microsecond=0)
+        wanted = standing(everything, before)
+        if not wanted and before is not None:
+            raise RestoreError(
+                f"no version is left in {point.location} of an object that stood there before {before}",
+                hint="versions were deleted; see which points are left",
+            )
         fresh = into.start()
         mark("restore")
         target = ObjectStore(fresh)
@@ -127,8 +134,7 @@ class S3VersionsTool:
 
             bucket.copy(listed.key, listed.id, target, listed.key, describe)
 
-        before = None if until is None else until.replace(microsecond=0)
-        for _ in side_by_side(copy, standing(everything, before)):
+        for _ in side_by_side(copy, wanted):
             pass
         return fresh
 

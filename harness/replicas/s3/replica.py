@@ -36,6 +36,9 @@ READY_SECONDS = 20.0
 POLL_SECONDS = 0.01
 RETRY_SECONDS = 0.05
 PROBE_SECONDS = 1.0
+PROBES = 3
+"""A second is short for servers that ask each other, on a machine that is busy."""
+
 OBJECTS = "objects"
 """Beside a server's own files: what a restore lays down to become the objects of a fresh bucket."""
 
@@ -174,12 +177,12 @@ class S3Replica:
             client.head_bucket(Bucket=endpoint.name)
 
     def alive(self, endpoint: Endpoint) -> bool:
-        """Whether ``probe`` gets an answer."""
-        try:
-            self.probe(endpoint)
-        except DatabaseError:
-            return False
-        return True
+        """Whether ``probe`` gets an answer, at one of a few times."""
+        for _ in range(PROBES):
+            with suppress(DatabaseError):
+                self.probe(endpoint)
+                return True
+        return False
 
     def fill(self, endpoint: Endpoint, items: Iterable[Item]) -> None:
         """Put objects of the past; the time of each stands in its metadata, as S3 dates them itself."""
@@ -239,7 +242,7 @@ class S3Replica:
             if not (lease.directory / seaweedfs.IDENTITIES).is_file():
                 raise DatabaseError(f"nothing is left of {lease.service}", hint="see which copies are left")
             reopened = replace(endpoint, port=self._launch(lease, setting, None, lambda: None))
-            _Furnishing(reopened, setting.clock).look()
+            _await_bucket(reopened, setting.clock)
             self._reopened[lease] = reopened
         return self._reopened[lease]
 
@@ -342,16 +345,6 @@ class _Furnishing:
         if service.lock is not None:
             self._lock(door, service.bucket, service.lock)
 
-    def look(self) -> None:
-        """Wait until a server that was started again gives back what it is given."""
-        door = _client(self._endpoint, BACK_DOOR)
-
-        def put_and_get() -> None:
-            door.put_object(Bucket=MARKER_BUCKET, Key=PROBE_KEY, Body=b"probe")
-            door.get_object(Bucket=MARKER_BUCKET, Key=PROBE_KEY)["Body"].read()
-
-        self._insist(put_and_get)
-
     def _lock(self, door: S3Client, bucket: str, lock: Lock) -> None:
         """Have the bucket lock every version that is put from now on."""
         retention: DefaultRetentionTypeDef = {
@@ -367,8 +360,17 @@ class _Furnishing:
         )
 
     def await_return(self) -> None:
-        """Until servers that were started again give back what they are given."""
-        self._insist(self._probe)
+        """Until servers that were started again give back what they are given.
+
+        Beside the service's bucket, which may be gone, or lock what is put into it.
+        """
+        door = _client(self._endpoint, BACK_DOOR)
+
+        def put_and_get() -> None:
+            door.put_object(Bucket=MARKER_BUCKET, Key=PROBE_KEY, Body=b"probe")
+            door.get_object(Bucket=MARKER_BUCKET, Key=PROBE_KEY)["Body"].read()
+
+        self._insist(put_and_get)
 
     def _mark(self, door: S3Client) -> None:
         """Keep the marker in metadata: the first byte of a bucket's content costs 0.2 s."""
