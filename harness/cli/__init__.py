@@ -7,7 +7,7 @@ import sys
 import click
 
 import harness
-from harness.cli.collector import rare_collections
+from harness.cli.collector import leave_the_rest, rare_collections
 from harness.cli.exits import Exit, exit_of_error, explain
 from harness.cli.streams import outlive_readers
 from harness.errors import HarnessError, ScenarioError
@@ -59,6 +59,7 @@ def main() -> None:
         code = _answer()
         if code is Exit.INTERRUPTED:
             ignore_interrupts()
+    leave_the_rest()
     sys.exit(int(code))
 
 

@@ -1,4 +1,4 @@
-"""What the command does before it does anything: little."""
+"""What the command does before it does anything, and after it: little."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ print(gc.get_threshold()[0])
 try:
     harness.cli.main()
 finally:
-    print(gc.get_threshold()[0])
+    print(gc.get_threshold()[0], gc.get_freeze_count())
 """
 
 
@@ -29,5 +29,6 @@ def test_the_command_itself_needs_none_of_the_product() -> None:
 
 
 def test_garbage_is_collected_seldom_for_as_long_as_a_command_lasts() -> None:
-    before, within, after = map(int, python(COLLECTOR))
+    before, within, after, frozen = map(int, python(COLLECTOR))
     assert (within > 100 * before, after) == (True, before)
+    assert frozen > 0, "all that is left was looked through on the way out"
