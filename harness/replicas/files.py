@@ -8,9 +8,7 @@ that of a database could run programs on this machine (``COPY ... TO PROGRAM``).
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -20,6 +18,7 @@ from urllib.parse import quote
 from harness.errors import ProvisionError
 from harness.facts import OPERATOR, WORKSPACE_SUFFIX, Credential, Endpoint, Lease, Resource
 from harness.replicas.leases import reap
+from harness.replicas.tree_copy import copy_tree, entries
 from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Principal, Stack
 from harness.seams.drivers import Memory, Setting
@@ -50,7 +49,8 @@ class WorkspaceReplica:
         target = lease.directory / WORKSPACE
         lease.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         (lease.directory / MARKER_FILE).write_text(lease.marker, encoding="utf-8")
-        _copy(source, target)
+        copy_tree(source, target, "the workspace")
+        target.chmod(0o700)
         _render(source, target, _planted(setting.peers))
         _prove_found_in(source, target, setting)
         return Endpoint(
@@ -110,32 +110,6 @@ def _source(principal: Principal, setting: Setting) -> Path:
             hint="`workspace` names a folder beside the stack file",
         )
     return source
-
-
-def _copy(source: Path, target: Path) -> None:
-    for path in _entries(source):
-        _check_copyable(path, source)
-    try:
-        shutil.copytree(source, target, symlinks=True)
-        target.chmod(0o700)
-    except (OSError, shutil.Error) as error:
-        raise ProvisionError(
-            f"cannot copy the workspace {source}: {error}", hint="make its files readable, or free some space"
-        ) from error
-
-
-def _check_copyable(path: Path, root: Path) -> None:
-    """Only files and folders, and relative links between them: nothing may lead out of the copy."""
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        end = Path(os.path.realpath(path))  # Path.resolve raises on a link to itself
-        if path.readlink().is_absolute() or not end.is_relative_to(root):
-            raise ProvisionError(
-                f"the link {path} leads out of the workspace, to {path.readlink()}",
-                hint="put a copy of the file in its place, or link to something inside the workspace",
-            )
-    elif not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        raise ProvisionError(f"{path} is neither a file nor a folder", hint="remove it from the workspace")
 
 
 def _planted(peers: Mapping[str, Endpoint]) -> Mapping[str, str]:
@@ -232,11 +206,6 @@ def _prove_found_in(source: Path, target: Path, setting: Setting) -> None:
             )
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(root):
-        yield from (Path(parent, name) for name in sorted((*folders, *files)))
-
-
 def _files(root: Path) -> Iterator[Path]:
     """Files and links, not folders."""
-    return (path for path in _entries(root) if path.is_symlink() or path.is_file())
+    return (path for path in entries(root) if path.is_symlink() or path.is_file())

@@ -17,6 +17,7 @@ from harness.facts import Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.grants import mounts
 from harness.replicas.leases import note_place, reap
 from harness.replicas.spec import spec_of
+from harness.replicas.tree_copy import copy_tree
 from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Stack, VolumeService
 from harness.seams.drivers import Memory, Row, Setting, Vessel
@@ -54,8 +55,7 @@ class VolumeReplica:
         try:
             root.mkdir(parents=True)
             if spec.data is not None:
-                shutil.copytree(setting.folder / spec.data.tree, root, symlinks=True, dirs_exist_ok=True)
-                _refuse_ways_out(root, lease.service)
+                copy_tree(setting.folder / spec.data.tree, root, f"the tree of {lease.service}")
             for place in (mount, root):
                 place.chmod(PASSABLE)
             for collection in spec.collections:
@@ -221,21 +221,6 @@ class VolumeVessel:
     def discard(self) -> None:
         """Remove everything. Idempotent."""
         reap(self.lease)
-
-
-def _refuse_ways_out(root: Path, service: str) -> None:
-    """The tree may have changed since the stack was read; what counts is what is in the copy.
-
-    Raises:
-        ProvisionError: a link in it leads out of it, where whoever writes through it would write.
-    """
-    for folder, folders, files in os.walk(root):
-        for path in (Path(folder, name) for name in (*folders, *files)):
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root.resolve()):
-                raise ProvisionError(
-                    f"the link {path.relative_to(root)} in the tree of {service} leads out of it",
-                    hint="put a copy of the file in its place, or link to something inside the tree",
-                )
 
 
 def _mark(mount: Path, lease: Lease) -> None:

@@ -279,7 +279,7 @@ def digest(content: JsonValue, named: Iterable[Named], folder: Path) -> str:
         ScenarioError: a file cannot be read, or is larger than 64 MB and no dump.
     """
     limits = {
-        name: FILE_LIMIT if each.sort not in ("dump", "tree") else None
+        name: FILE_LIMIT if each.sort not in ANY_SIZE else None
         for each in named
         for name in _leaves(each, folder)
     }

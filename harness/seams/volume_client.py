@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,15 +109,34 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def files_below(
+    folder: Path, unreadable: Callable[[OSError], None] | None = None, besides: Collection[str] = ()
+) -> Iterator[Path]:
+    """Every file below a folder, and every link, also one that leads to a folder; in no order.
+
+    Args:
+        folder: may be missing.
+        unreadable: told of each folder that cannot be looked into; None passes them over.
+        besides: names that are left out where they lie in the folder itself.
+    """
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if name not in besides or Path(parent) != folder]
+        links = [name for name in folders if os.path.islink(Path(parent, name))]  # noqa: PTH114 - never raises
+        yield from (Path(parent, name) for name in (*names, *links))
+
+
 def read_items(root: Path, collection: str) -> Iterator[Item]:
     """Every file below a folder, in the order of their names; a link counts with what it says.
 
     What is still being written is left out, and so is what is gone by the time it is read.
+
+    Raises:
+        OSError: a file or a folder cannot be read: what lies in there might be missed by nobody.
     """
     folder = root / collection
     found = sorted(
         path.relative_to(folder).as_posix()
-        for path in (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+        for path in files_below(folder, _refuse)
         if not path.name.startswith(PART)
     )
     for key in found:
@@ -129,3 +148,8 @@ def read_items(root: Path, collection: str) -> Iterator[Item]:
             else:
                 body = b"link to " + os.fsencode(path.readlink()) if path.is_symlink() else b"no file"
             yield Item(collection, key, body, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

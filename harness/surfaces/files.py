@@ -24,7 +24,7 @@ from pathlib import Path
 
 from harness.clock import Clock
 from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
-from harness.seams.volume_client import READ_ONLY, READ_WRITE
+from harness.seams.volume_client import READ_ONLY, READ_WRITE, files_below
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
 CHANGES = ("write", "move", "delete")
@@ -211,8 +211,7 @@ class FilesSurface:
         return path == self._root or self._root in path.parents
 
     def _files(self, folder: Path) -> Iterator[Path]:
-        found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-        return iter(sorted(found, key=self._name))
+        return iter(sorted(files_below(folder), key=self._name))
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+from harness.seams.volume_client import files_below
 
 BLOCK = 1 << 20
 
@@ -30,19 +31,14 @@ class Tree:
         Args:
             root: of the folder; what lies in it under a name of ``besides`` is left out.
         """
-        return cls({path.relative_to(root).as_posix(): _state(path) for path in _walk(root, besides)})
+        return cls(
+            {path.relative_to(root).as_posix(): _state(path) for path in files_below(root, besides=besides)}
+        )
 
     def changed(self, after: Tree) -> tuple[str, ...]:
         """Names of those that are new, gone or other than they were."""
         names = self.states.keys() | after.states.keys()
         return tuple(sorted(name for name in names if self.states.get(name) != after.states.get(name)))
-
-
-def _walk(root: Path, besides: tuple[str, ...]) -> Iterator[Path]:
-    for parent, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in besides or Path(parent) != root]
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        yield from (Path(parent, name) for name in (*files, *links))
 
 
 def _state(path: Path) -> tuple[int, str]:

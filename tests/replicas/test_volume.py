@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from harness.errors import DatabaseError, ProvisionError
 from harness.facts import APPLICATION, Endpoint, Lease
 from harness.replicas.volume import VolumeReplica
 from harness.sandbox import Sandbox
-from harness.scenario.models import Stack, VolumeData
+from harness.scenario.models import Stack
 from harness.seams.drivers import ItemStore, Setting
 from harness.seams.items import Item, ItemRefusedError
 from harness.seams.volume_client import VolumeClient
@@ -104,6 +106,51 @@ def test_a_link_is_what_it_says_not_what_it_leads_to(
     assert next(iter(replica.rows(volume, "notes", "", ""))).hash == before.hash
 
 
+def test_a_link_to_a_folder_is_an_item_too(replica: VolumeReplica, volume: Endpoint) -> None:
+    (volume.path / "photos" / "2026").mkdir()
+    client(volume).put("photos/2026", "cat", b"meow")
+    link = volume.path / "notes" / "newest"
+    link.symlink_to("../photos/2026")
+    assert [row.key for row in replica.rows(volume, "notes", "", "")] == ["newest"]
+    before = replica.fingerprint(volume, ("notes",))
+    link.unlink()
+    assert replica.fingerprint(volume, ("notes",)) != before
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    replica: VolumeReplica, volume: Endpoint
+) -> None:
+    # Root may read everything, but for what lies deeper than a path can be long (PATH_MAX).
+    depth = os.open(volume.path / "notes", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("deep" * 60, dir_fd=depth)
+        below = os.open("deep" * 60, os.O_RDONLY, dir_fd=depth)
+        os.close(depth)
+        depth = below
+    os.close(depth)
+    try:
+        with pytest.raises(DatabaseError, match="File name too long"):
+            replica.fingerprint(volume, ("notes",))
+    finally:
+        shutil.rmtree(volume.path / "notes")
+
+
+@pytest.mark.parametrize("target", ["/{outside}", "../elsewhere", "notes/../../elsewhere"])
+def test_a_tree_that_leads_out_is_refused_when_it_is_copied(
+    replica: VolumeReplica, lease: Lease, setting: Setting, tmp_path: Path, target: str
+) -> None:
+    """The loader refuses it too; but a tree is the user's own, and may change after that."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine" / "notes").mkdir(parents=True)
+    (tmp_path / "mine" / "photos").symlink_to(target.format(outside=str(tmp_path / "elsewhere").lstrip("/")))
+    data = {"kind": "volume", "data": {"tree": "mine"}, "collections": ["photos"]}
+    stack = Stack.model_validate({"services": {"files": data}})
+    with pytest.raises(ProvisionError, match="mine/photos leads out of the tree of files"):
+        replica.provision(lease, replace(setting, stack=stack))
+    replica.destroy(lease)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_folder_that_is_gone_is_an_outage(replica: VolumeReplica, volume: Endpoint) -> None:
     (volume.path / "notes").rmdir()
     assert not replica.alive(volume)
@@ -158,18 +205,3 @@ def test_another_kind_of_service_is_an_error(replica: VolumeReplica, lease: Leas
     other = lease.model_copy(update={"service": "shop"})
     with pytest.raises(ProvisionError, match="'shop' is not a service of kind volume"):
         replica.provision(other, setting)
-
-
-def test_a_tree_that_leads_out_is_refused_when_it_is_copied(
-    replica: VolumeReplica, lease: Lease, setting: Setting, tmp_path: Path
-) -> None:
-    """The loader refuses it too; but a tree is the user's own, and may change after that."""
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "mine" / "notes").symlink_to(tmp_path / "elsewhere")
-    service = setting.stack.services["files"].model_copy(update={"data": VolumeData(tree="mine")})
-    stack = setting.stack.model_copy(update={"services": {"files": service}})
-    with pytest.raises(ProvisionError, match="the link notes in the tree of files leads out of it"):
-        replica.provision(lease, replace(setting, stack=stack, folder=tmp_path))
-    replica.destroy(lease)
-    assert list((tmp_path / "elsewhere").iterdir()) == []
