@@ -15,7 +15,7 @@ from harness.sandbox import Sandbox
 from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
 from harness.seams.s3_client import open_client
-from harness.surfaces.s3 import S3Surface
+from harness.surfaces.s3 import CALL_SECONDS, S3Surface
 
 Perform = Callable[..., Outcome]
 
@@ -145,3 +145,23 @@ def test_only_an_empty_bucket_is_deleted_and_then_for_good(sandbox: Sandbox) -> 
             [("bucket", "plain")],
         )
         assert perform(own, "list").status == "failed"
+
+
+def test_what_others_put_while_a_prefix_is_emptied_is_not_that_calls_doing(
+    versioned: Endpoint, key: str
+) -> None:
+    operator = store(versioned)
+    mine = operator.put_object(Bucket="versioned", Key=f"{key}/mine", Body=b"x")["VersionId"]
+    agent = open_client(versioned, versioned.credentials["backup"], timeout=CALL_SECONDS)
+
+    def put_meanwhile(**_: object) -> None:
+        operator.put_object(Bucket="versioned", Key=f"{key}/of-an-application", Body=b"y")
+
+    agent.meta.events.register_first("before-call.s3.DeleteObject", put_meanwhile)
+    try:
+        emptied = perform(versioned, "delete-objects", by="backup", prefix=f"{key}/", versions=True)
+    finally:
+        agent.meta.events.unregister("before-call.s3.DeleteObject", put_meanwhile)
+    assert [resource.name for resource in emptied.touched] == [f"{key}/mine@{mine}"]
+    listed = operator.list_objects_v2(Bucket="versioned", Prefix=f"{key}/")["Contents"]
+    assert [item["Key"] for item in listed] == [f"{key}/of-an-application"]
