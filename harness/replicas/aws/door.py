@@ -23,7 +23,6 @@ from harness.facts import BACK_DOOR_HEADER
 from harness.replicas.aws.arns import resources_of
 from harness.replicas.aws.audit import Result, changes
 from harness.replicas.aws.context import context_of
-from harness.replicas.aws.handover import digest
 from harness.replicas.aws.identities import Caller
 from harness.replicas.aws.operations import OPERATIONS
 from harness.replicas.aws.plane import Plane
@@ -31,6 +30,7 @@ from harness.replicas.aws.policy import Asked, Decision, decide
 from harness.replicas.aws.signature import Received
 from harness.replicas.aws.wire import ApiCall, ApiError, Scope, read_call, read_scope
 from harness.replicas.freezing import FreezeError
+from harness.replicas.handover import digest
 
 LOG = logging.getLogger(__name__)
 BACK_DOOR_PATH = "/_replica/"

@@ -5,19 +5,11 @@ Secret keys are in it, since a signature can only be checked by who knows them.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = "handover.json"
-
-
-def digest(secret: str) -> str:
-    """SHA-256 of a secret, in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+from harness.replicas.handover import take_over
 
 
 @dataclass(frozen=True)
@@ -93,19 +85,10 @@ class Handover:
     root: str
     owner: tuple[int, int] | None
 
-    def write(self, directory: Path) -> Path:
-        """Write it where only our own account can read it."""
-        path = directory / FILE
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "w") as handle:
-            json.dump(asdict(self), handle)
-        return path
-
     @classmethod
     def take(cls, path: Path) -> Handover:
         """Read it and remove it."""
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        path.unlink()
+        values = take_over(path)
         values["users"] = tuple(UserSeed(**user) for user in values["users"])
         values["databases"] = tuple(DatabaseSeed(**database) for database in values["databases"])
         values["volumes"] = tuple(VolumeSeed(**volume) for volume in values["volumes"])

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from botocore import xform_name
@@ -21,18 +14,17 @@ from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
 from harness.errors import MissingToolError, ProvisionError
 from harness.facts import (
     BACK_DOOR,
-    BACK_DOOR_HEADER,
     OPERATOR,
     Credential,
     Endpoint,
     Lease,
-    Resource,
     Secret,
 )
-from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VaultSeed, VolumeSeed, digest
+from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VaultSeed, VolumeSeed
 from harness.replicas.aws.policy import PolicyError, read_policy
-from harness.replicas.leases import reap
-from harness.sandbox import LOOPBACK, Sandbox
+from harness.replicas.control_plane import ControlPlaneReplica, ask, await_answer, make_room
+from harness.replicas.handover import digest, hand_over
+from harness.sandbox import LOOPBACK
 from harness.scenario.models import AwsService, PolicyGrant, PostgresService, RdsSettings, Stack
 from harness.seams.aws_client import open_aws_client
 from harness.seams.drivers import Setting
@@ -42,15 +34,12 @@ ACCOUNTS = ("111122223333", "444455556666", "777788889999")
 
 INSTALL = "pip install 'ninelives[aws]'"
 NEEDED = ("moto", "flask", "flask_cors")
-READY_SECONDS = 60.0
-CALL_SECONDS = 30.0
 RESOURCES = "resources"
-LOG = "server.log"
 KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 @dataclass
-class AwsReplica:
+class AwsReplica(ControlPlaneReplica):
     """An AWS account's control plane, whose RDS instances are real servers.
 
     The files of an RDS instance lie at ``<endpoint.path>/<identifier>``; ``endpoint.name`` is the region.
@@ -59,13 +48,6 @@ class AwsReplica:
         MissingToolError: moto is not installed.
         ProvisionError: a grant is no IAM policy, a call of ``setup`` fails, or the process does not come up.
     """
-
-    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
-
-    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
-        """Nothing: databases come after the instances that they lie on."""
-        del stack, service
-        return ()
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Start the control plane with its account, mint every key, and make the calls of ``setup``."""
@@ -77,7 +59,7 @@ class AwsReplica:
         statements = {OPERATOR: None, **_policies(setting.stack, name)}
         credentials = {principal: _mint(principal) for principal in statements}
         back_door = Credential(BACK_DOOR, "back-door", BACK_DOOR, Secret.mint())
-        root = _make_room(lease, setting.sandbox)
+        root = make_room(lease, setting.sandbox, RESOURCES)
         account = setting.sandbox.account
         handover = Handover(
             marker=lease.marker,
@@ -105,40 +87,18 @@ class AwsReplica:
             root=str(root),
             owner=(account.uid, account.gid) if account else None,
         )
-        self._processes[lease], port = _start(lease, setting.sandbox, handover)
+        file = hand_over(handover, lease.directory)
+        port = self._start(lease, setting.sandbox, "harness.replicas.aws.server", file)
         endpoint = Endpoint(
             lease, "aws", LOOPBACK, port, model.region, None, root, {**credentials, BACK_DOOR: back_door}
         )
-        _wait(endpoint)
+        await_answer(endpoint)
         _set_up(endpoint, name, model)
         return endpoint
 
-    def destroy(self, lease: Lease) -> None:
-        """Leave no process and no file."""
-        reap(lease)
-        process = self._processes.pop(lease, None)
-        if process is not None:
-            process.wait()
-
-    def read_marker(self, endpoint: Endpoint) -> str:
-        """The marker, as the control plane tells it.
-
-        Raises:
-            ProvisionError: it does not answer.
-        """
-        return str(_look(endpoint, "marker")["marker"])
-
-    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
-        """Instances, snapshots, volumes, vaults, networks, clusters and identities that can be deleted."""
-        try:
-            found = _look(endpoint, "inventory")
-        except ProvisionError:
-            return ()
-        return tuple(Resource(service=endpoint.service, **resource) for resource in found)
-
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """What stands for AWS, and where."""
-        told = _look(endpoint, "marker")
+        told = ask(endpoint, "marker")
         return {
             "version": f"AWS, replica on moto {told['moto']}",
             "account": told["account"],
@@ -218,43 +178,6 @@ def _databases(stack: Stack, aws: str, model: AwsService) -> tuple[DatabaseSeed,
     return tuple(found)
 
 
-def _make_room(lease: Lease, sandbox: Sandbox) -> Path:
-    """The root of all that is real; a server that is not ours must be able to walk through to its own."""
-    root = lease.directory / RESOURCES
-    root.mkdir(parents=True, exist_ok=True)
-    if sandbox.account is not None:
-        for directory in (lease.directory, root):
-            directory.chmod(0o711)
-    return root
-
-
-def _start(lease: Lease, sandbox: Sandbox, handover: Handover) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the process on a socket that is bound here, so that its port cannot be lost."""
-    file = handover.write(lease.directory)
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        port = int(listening.getsockname()[1])
-        process = sandbox.start(
-            [sys.executable, "-P", "-m", "harness.replicas.aws.server", file, str(listening.fileno())],
-            log=lease.directory / LOG,
-            directory=lease.directory,
-            pass_fds=(listening.fileno(),),
-        )
-    return process, port
-
-
-def _wait(endpoint: Endpoint) -> None:
-    """Wait for its first answer. The socket listens already, so the call waits in its queue."""
-    try:
-        _look(endpoint, "marker", READY_SECONDS)
-    except ProvisionError as error:
-        log = endpoint.lease.directory / LOG
-        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-        raise ProvisionError(
-            f"the control plane {endpoint.service} did not come up: {' '.join(last[-1:]) or error.message}",
-            hint=f"its output is in {log}",
-        ) from error
-
-
 def _set_up(endpoint: Endpoint, service: str, model: AwsService) -> None:
     """Make the owner's calls, in the order in which they are written."""
     for name, asked in model.setup.items():
@@ -276,31 +199,3 @@ def _set_up(endpoint: Endpoint, service: str, model: AwsService) -> None:
             raise ProvisionError(
                 f"{where} fails: {error}", hint="correct its parameters under `with`"
             ) from error
-
-
-def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS) -> Any:
-    """What the back door tells.
-
-    Raises:
-        ProvisionError: it does not answer, or does not let us in.
-    """
-    secret = endpoint.credentials[BACK_DOOR].secret
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
-    try:
-        connection.request("GET", f"/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()})
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, HTTPException) as error:
-        raise _silent(endpoint, what, str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    if answer.status != HTTPStatus.OK:
-        raise _silent(endpoint, what, f"{answer.status} {answer.reason}")
-    return json.loads(body)
-
-
-def _silent(endpoint: Endpoint, what: str, reason: str) -> ProvisionError:
-    return ProvisionError(
-        f"the control plane {endpoint.service} does not tell its {what}: {reason}",
-        hint="it was destroyed, or its process has died; its log lies in the lease's directory",
-    )

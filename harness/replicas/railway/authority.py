@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.replicas.railway.handover import digest
+from harness.replicas.handover import digest
 from harness.replicas.railway.refusals import (
     NO_PROJECT_TOKEN,
     HiddenError,

@@ -5,19 +5,10 @@ No token is in it, only their digests.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-FILE = "handover.json"
-
-
-def digest(secret: str) -> str:
-    """What the control plane keeps of a secret: its SHA-256, in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+from harness.replicas.handover import take_over
 
 
 @dataclass(frozen=True)
@@ -64,19 +55,10 @@ class Handover:
     root: str
     owner: tuple[int, int] | None
 
-    def write(self, directory: Path) -> Path:
-        """Write it where only our own account can read it."""
-        path = directory / FILE
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "w") as handle:
-            json.dump(asdict(self), handle)
-        return path
-
     @classmethod
     def take(cls, path: Path) -> Handover:
         """Read it and remove it."""
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        path.unlink()
+        values = take_over(path)
         values["environments"] = tuple(values["environments"])
         values["mounts"] = tuple(Mount(**mount) for mount in values["mounts"])
         values["tokens"] = tuple(

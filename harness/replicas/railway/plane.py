@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.clock import Clock
+from harness.replicas.handover import digest
 from harness.replicas.railway.audit import AuditLog, Touched
 from harness.replicas.railway.authority import Authority, Caller
 from harness.replicas.railway.copies import Copies
 from harness.replicas.railway.deletion import Deletions
-from harness.replicas.railway.handover import Handover, digest
+from harness.replicas.railway.handover import Handover
 from harness.replicas.railway.inventory import describe_all
 from harness.replicas.railway.limits import RateLimits
 from harness.replicas.railway.mailbox import Mail

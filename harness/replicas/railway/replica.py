@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from harness.errors import ProvisionError
 from harness.facts import (
     BACK_DOOR,
-    BACK_DOOR_HEADER,
     OPERATOR,
     Credential,
     CredentialKind,
     Endpoint,
     Lease,
-    Resource,
     Secret,
 )
-from harness.replicas.leases import reap
-from harness.replicas.railway.handover import Handover, Mount, TokenSeed, digest
-from harness.sandbox import LOOPBACK, Sandbox
+from harness.replicas.control_plane import ControlPlaneReplica, ask, await_answer, make_room
+from harness.replicas.handover import digest, hand_over
+from harness.replicas.railway.handover import Handover, Mount, TokenSeed
+from harness.sandbox import LOOPBACK
 from harness.scenario.models import PostgresService, RailwayService, Stack, TokenGrant
 from harness.seams.drivers import Memory, Setting
 
-READY_SECONDS = 30.0
-CALL_SECONDS = 10.0
 RESET_SECONDS = 120.0
 VOLUMES = "volumes"
-LOG = "server.log"
 ACCOUNT: Final = "account"
 PROJECT: Final = "project"
 SCOPED: Final = "scoped"
@@ -48,7 +37,7 @@ KINDS: Mapping[str, CredentialKind] = {
 
 
 @dataclass
-class RailwayReplica:
+class RailwayReplica(ControlPlaneReplica):
     """Railway's control plane with one project, whose volumes are directories of this machine.
 
     A volume instance lies at ``<endpoint.path>/<environment>/<volume>``.
@@ -58,13 +47,6 @@ class RailwayReplica:
             process does not come up.
     """
 
-    _processes: dict[Lease, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
-
-    def requires(self, stack: Stack, service: str) -> tuple[str, ...]:
-        """Nothing: databases come after the volumes that they lie on."""
-        del stack, service
-        return ()
-
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Start the control plane with its project, and mint every token."""
         name = lease.service.partition("@")[0]
@@ -72,7 +54,7 @@ class RailwayReplica:
         if not isinstance(model, RailwayService):
             raise ProvisionError(f"{name} is not a railway service", hint="give it `kind: railway`")
         credentials = _mint(setting.stack, name, model)
-        root = _make_room(lease, setting.sandbox)
+        root = make_room(lease, setting.sandbox, VOLUMES)
         handover = Handover(
             marker=lease.marker,
             profile=model.profile,
@@ -91,33 +73,11 @@ class RailwayReplica:
             if setting.sandbox.account
             else None,
         )
-        self._processes[lease], port = _start(lease, setting.sandbox, handover)
+        file = hand_over(handover, lease.directory)
+        port = self._start(lease, setting.sandbox, "harness.replicas.railway.server", file)
         endpoint = Endpoint(lease, "railway", LOOPBACK, port, model.project, None, root, credentials)
-        _wait(endpoint)
+        await_answer(endpoint)
         return endpoint
-
-    def destroy(self, lease: Lease) -> None:
-        """Leave no process and no file."""
-        reap(lease)
-        process = self._processes.pop(lease, None)
-        if process is not None:
-            process.wait()
-
-    def read_marker(self, endpoint: Endpoint) -> str:
-        """The marker, as the control plane tells it.
-
-        Raises:
-            ProvisionError: it does not answer.
-        """
-        return str(_look(endpoint, "marker")["marker"])
-
-    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
-        """Projects, environments, services, volume instances, backups and domains that can be deleted."""
-        try:
-            found = _look(endpoint, "inventory")
-        except ProvisionError:
-            return ()
-        return tuple(Resource(service=endpoint.service, **resource) for resource in found)
 
     def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
         """Have the process keep its records, and links to the files of its backups.
@@ -126,12 +86,12 @@ class RailwayReplica:
             ProvisionError: it does not answer, or there is no room.
         """
         del setting
-        _look(endpoint, "remember", RESET_SECONDS, method="POST")
+        ask(endpoint, "remember", RESET_SECONDS, method="POST")
         return RailwayMemory(endpoint)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """The profile, and what it means for a delete."""
-        told = _look(endpoint, "marker")
+        told = ask(endpoint, "marker")
         deletes = "at once" if told["profile"] == "legacy" else "after 48 h"
         return {
             "version": "Railway public API v2, replica",
@@ -154,7 +114,7 @@ class RailwayMemory:
     def changed(self) -> bool:
         """Whether it was asked for anything since; also when it does not answer."""
         try:
-            return bool(_look(self.endpoint, "changed")["changed"])
+            return bool(ask(self.endpoint, "changed")["changed"])
         except ProvisionError:
             return True
 
@@ -164,7 +124,7 @@ class RailwayMemory:
         Raises:
             ProvisionError: the process is gone, or there is no room.
         """
-        _look(self.endpoint, "reset", RESET_SECONDS, method="POST")
+        ask(self.endpoint, "reset", RESET_SECONDS, method="POST")
 
 
 def _mint(stack: Stack, service: str, model: RailwayService) -> dict[str, Credential]:
@@ -228,79 +188,3 @@ def _mounts(stack: Stack, railway: str, model: RailwayService) -> tuple[Mount, .
             )
         mounts.append(Mount(name, service.environment, volume))
     return tuple(mounts)
-
-
-def _make_room(lease: Lease, sandbox: Sandbox) -> Path:
-    """The root of all volumes; a server that is not ours must be able to walk through to its own."""
-    root = lease.directory / VOLUMES
-    root.mkdir(parents=True, exist_ok=True)
-    if sandbox.account is not None:
-        for directory in (lease.directory, root):
-            directory.chmod(0o711)
-    return root
-
-
-def _start(lease: Lease, sandbox: Sandbox, handover: Handover) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the process on a socket that is bound here, so that its port cannot be lost."""
-    file = handover.write(lease.directory)
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        port = int(listening.getsockname()[1])
-        process = sandbox.start(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "harness.replicas.railway.server",
-                file,
-                str(listening.fileno()),
-            ],
-            log=lease.directory / LOG,
-            directory=lease.directory,
-            pass_fds=(listening.fileno(),),
-        )
-    return process, port
-
-
-def _wait(endpoint: Endpoint) -> None:
-    """Wait for its first answer. The socket listens already, so the call waits in its queue."""
-    try:
-        _look(endpoint, "marker", READY_SECONDS)
-    except ProvisionError as error:
-        log = endpoint.lease.directory / LOG
-        last = (
-            log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            if log.exists()
-            else []
-        )
-        raise ProvisionError(
-            f"the control plane {endpoint.service} did not come up: {' '.join(last) or error.message}",
-            hint=f"its output is in {log}",
-        ) from error
-
-
-def _look(endpoint: Endpoint, what: str, seconds: float = CALL_SECONDS, *, method: str = "GET") -> Any:
-    """What the back door tells, or does.
-
-    Raises:
-        ProvisionError: it does not answer, or does not let us in.
-    """
-    secret = endpoint.credentials[BACK_DOOR].secret
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
-    try:
-        connection.request(method, f"/_replica/{what}", headers={BACK_DOOR_HEADER: secret.reveal()})
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, HTTPException) as error:
-        raise _silent(endpoint, what, str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    if answer.status != HTTPStatus.OK:
-        raise _silent(endpoint, what, f"{answer.status} {answer.reason}")
-    return json.loads(body)
-
-
-def _silent(endpoint: Endpoint, what: str, reason: str) -> ProvisionError:
-    return ProvisionError(
-        f"the control plane {endpoint.service} does not tell its {what}: {reason}",
-        hint="it was destroyed, or its process has died; its log lies in the lease's directory",
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.clock import SystemClock
+from harness.replicas.handover import digest
 from harness.replicas.railway.authority import Authority, Caller, identify
-from harness.replicas.railway.handover import digest
 from harness.replicas.railway.refusals import NotAuthorizedError, NotFoundError
 from harness.replicas.railway.state import Estate, Project, Token, Workspace
 

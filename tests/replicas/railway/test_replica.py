@@ -12,9 +12,10 @@ import pytest
 
 from harness.errors import ProvisionError
 from harness.facts import BACK_DOOR, OPERATOR, Endpoint, Lease, Resource
+from harness.replicas.handover import FILE, digest, hand_over
 from harness.replicas.leases import stop
 from harness.replicas.railway import RailwayReplica
-from harness.replicas.railway.handover import FILE, Handover, Mount, TokenSeed, digest
+from harness.replicas.railway.handover import Handover, Mount, TokenSeed
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.scenario.models import Stack
 from harness.seams.drivers import Replica, Setting
@@ -136,7 +137,7 @@ def test_what_is_handed_over_holds_digests_and_is_for_our_eyes_only(tmp_path: Pa
         root=str(tmp_path),
         owner=(1, 2),
     )
-    path = handover.write(tmp_path)
+    path = hand_over(handover, tmp_path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "very-secret" not in path.read_text()
     assert Handover.take(path) == handover
