@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 class HarnessError(Exception):
@@ -118,6 +119,12 @@ class BackupError(HarnessError):
 
 class RestoreError(HarnessError):
     """A recovery point could not be restored: truncated, empty, missing, or refused by its tool."""
+
+
+class Failure(Protocol):
+    """The kind of error that the failing of a program becomes, ``BackupError`` for instance."""
+
+    def __call__(self, message: str, *, hint: str) -> HarnessError: ...
 
 
 class WorkloadError(HarnessError):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harness.errors import MissingToolError, ProvisionError
+from harness.errors import Failure, MissingToolError, ProvisionError
 
 MARK = "NINELIVES_RUN"
 LOOPBACK = "127.0.0.1"
@@ -132,6 +132,7 @@ class Sandbox:
         drop: bool = False,
         timeout: float = 600.0,
         stdin: str | Path = "",
+        failure: Failure = ProvisionError,
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool to its end and return its exit code and output; the caller judges the code.
 
@@ -141,10 +142,11 @@ class Sandbox:
             command, directory, environment, drop: as for ``start``; ``directory`` defaults to ``root``.
             timeout: seconds, after which it is killed.
             stdin: text for its standard input, or a file.
+            failure: what its taking too long raises.
 
         Raises:
             MissingToolError: the program is not there.
-            subprocess.TimeoutExpired: it took too long.
+            ProvisionError: it took too long; another error if ``failure`` says so.
         """
         with ExitStack() as opened:
             given: dict[str, Any] = {"input": stdin}
@@ -168,6 +170,12 @@ class Sandbox:
                 raise MissingToolError(
                     f"cannot run {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"
                 ) from error
+            except subprocess.TimeoutExpired:
+                # Of its arguments nothing is said: they are long, and of no use to the reader.
+                raise failure(
+                    f"{Path(command[0]).name} did not end within {timeout:g} s, and was given up",
+                    hint="the machine may be overloaded, or its disk slow; run it again when it is not",
+                ) from None
 
     def give(self, path: Path) -> None:
         """Hand a file or a whole tree to the unprivileged account, if we are root."""

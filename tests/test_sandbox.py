@@ -15,7 +15,7 @@ from socket import socket
 import psutil
 import pytest
 
-from harness.errors import MissingToolError, ProvisionError
+from harness.errors import MissingToolError, ProvisionError, RestoreError
 from harness.sandbox import LOOPBACK, MARK, end_session, free_port, has_ended, unprivileged_account
 
 PRINT_ENVIRONMENT = [sys.executable, "-c", "import os; print(sorted(os.environ))"]
@@ -93,10 +93,16 @@ class TestCall:
         assert "doctor" in caught.value.hint
 
     def test_a_tool_that_takes_too_long_is_killed(self, sandbox):
-        with pytest.raises(subprocess.TimeoutExpired):
+        with pytest.raises(ProvisionError, match=r"did not end within 0\.5 s, and was given up") as caught:
             sandbox.call([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.5)
+        assert "time.sleep" not in str(caught.value)
         marked = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
         assert not any("time.sleep(60)" in " ".join(p.cmdline()) for p in marked)
+
+    def test_a_tool_that_takes_too_long_is_the_failure_of_what_it_is_called_for(self, sandbox):
+        with pytest.raises(RestoreError, match=r"^sleep did not end within") as caught:
+            sandbox.call(["/bin/sleep", "60"], timeout=0.05, failure=RestoreError)
+        assert caught.value.hint
 
     def test_output_that_is_not_text_does_not_stop_it(self, sandbox):
         ran = sandbox.call([sys.executable, "-c", "import os; os.write(1, b'\\xff')"])

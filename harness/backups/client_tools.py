@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from harness.errors import HarnessError
+from harness.errors import Failure
 from harness.facts import Endpoint
 from harness.sandbox import Sandbox
 from harness.seams.postgres_tools import binary, connection_environment, connection_options
 
 TOOL_SECONDS = 3600.0
 TAIL_LINES = 6
-
-
-class Failure(Protocol):
-    """The kind of error that a failing program becomes: ``BackupError`` or ``RestoreError``."""
-
-    def __call__(self, message: str, *, hint: str) -> HarnessError: ...
 
 
 @dataclass(frozen=True)
@@ -59,10 +51,7 @@ class ClientTool:
         """
         command = [binary(self.name), *(connection_options(server) if server else ()), *options]
         environment = connection_environment(server) if server else {}
-        try:
-            ran = self.sandbox.call(command, environment=environment, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise self.failure(f"{self.name} took longer than {timeout:.0f} s", hint=self.hint) from None
+        ran = self.sandbox.call(command, environment=environment, timeout=timeout, failure=self.failure)
         if ran.returncode != 0:
             tail = "\n".join(ran.stderr.strip().splitlines()[-TAIL_LINES:])
             raise self.failure(f"{self.name} failed with exit code {ran.returncode}: {tail}", hint=self.hint)

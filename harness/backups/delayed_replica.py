@@ -280,7 +280,10 @@ class DelayedReplicaTool:
 
     def _copy(self, source: Path, target: Path) -> None:
         ran = self._setting.sandbox.call(
-            ["cp", "-R", "-p", f"{source}/.", target], directory=target.parent, timeout=COPY_SECONDS
+            ["cp", "-R", "-p", f"{source}/.", target],
+            directory=target.parent,
+            timeout=COPY_SECONDS,
+            failure=RestoreError,
         )
         if ran.returncode != 0:
             raise RestoreError(
@@ -318,7 +321,7 @@ class DelayedReplicaTool:
         arguments = ["--rmgr=Transaction", str(segment), str(segment)]
         if isinstance(self._vessel, EquippedVessel):
             return self._vessel.call(["pg_waldump", *arguments])
-        return self._setting.sandbox.call([binary("pg_waldump"), *arguments])
+        return self._setting.sandbox.call([binary("pg_waldump"), *arguments], failure=BackupError)
 
     def _now(self) -> datetime:
         return self._setting.clock.stamp().wall

@@ -98,7 +98,7 @@ class MariadbBinlogsTool(MariadbDumpTool):
         if until is not None:
             # The second that the harm is in is left out as a whole: the logs know no smaller unit.
             options.append(f"--stop-datetime={until.replace(microsecond=0):%Y-%m-%d %H:%M:%S}")
-        ran = self._setting.sandbox.call([binary("mariadb-binlog"), *options, *logs])
+        ran = self._setting.sandbox.call([binary("mariadb-binlog"), *options, *logs], failure=RestoreError)
         if ran.returncode != 0:
             raise RestoreError(f"mariadb-binlog failed: {ran.stderr.strip()[-500:]}", hint="see what it says")
 

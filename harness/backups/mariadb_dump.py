@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from harness.backups.dumps import DumpTool
-from harness.errors import BackupError, RestoreError
+from harness.errors import BackupError, Failure, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint
 from harness.sandbox import Sandbox
 from harness.seams.drivers import Due, PartTimer, Vessel
@@ -30,7 +29,6 @@ OPTIONS = (
     "--hex-blob",
     "--skip-lock-tables",
 )
-Failure: TypeAlias = type[BackupError] | type[RestoreError]
 LOG, OFFSET, ENDED = "binlog", "binlog-offset", "ended"
 """Metadata of a dump: the binary log that was written when it was taken, and when it was complete."""
 
@@ -126,7 +124,7 @@ def call(
     """Run one of MariaDB's programs against a server, as its operator.
 
     Raises:
-        BackupError, RestoreError: it failed; with the end of what it said.
+        BackupError, RestoreError: it failed, or took too long; with the end of what it said.
         MissingToolError: it is not installed.
     """
     operator = server.credentials[OPERATOR]
@@ -143,7 +141,7 @@ def call(
     ]
     # Arguments are visible to everybody; the environment is not.
     environment = {"MYSQL_PWD": operator.secret.reveal()}
-    ran = sandbox.call(command, environment=environment, timeout=CALL_SECONDS, stdin=stdin)
+    ran = sandbox.call(command, environment=environment, timeout=CALL_SECONDS, stdin=stdin, failure=failure)
     if ran.returncode != 0:
         tail = "\n".join(ran.stderr.strip().splitlines()[-6:])
         raise failure(

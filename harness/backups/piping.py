@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from threading import Event, Timer
 from typing import IO
 
-from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS, Failure
+from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS
 from harness.backups.object_store import READ_BYTES, DigestingReader
 from harness.clock import Clock
+from harness.errors import Failure
 from harness.sandbox import Sandbox, end_session
 
 POLL_SECONDS = 0.025

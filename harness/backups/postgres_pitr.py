@@ -19,14 +19,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.backups.base_backup import BaseBackup, BaseBackupShelf, ServerFacts
-from harness.backups.client_tools import ClientTool, Failure
+from harness.backups.client_tools import ClientTool
 from harness.backups.companion import Access
 from harness.backups.lifecycle import first_of
 from harness.backups.object_store import Doom, Retention, store_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
 from harness.backups.wal_shipper import Order
 from harness.backups.wal_shipping import WalShipping
-from harness.errors import BackupError, DatabaseError, RestoreError
+from harness.errors import BackupError, DatabaseError, Failure, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PostgresPitr, Protection
 from harness.seams.drivers import Database, Due, EquippedVessel, PartTimer, Setting, Vessel

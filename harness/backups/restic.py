@@ -21,10 +21,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from harness.backups.client_tools import TAIL_LINES, Failure
+from harness.backups.client_tools import TAIL_LINES
 from harness.backups.object_store import StoredVersion, store_of
 from harness.backups.piping import End, pipe
-from harness.errors import BackupError, MissingToolError, RestoreError
+from harness.errors import BackupError, Failure, MissingToolError, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint, Secret
 from harness.scenario.models import Protection, Restic
 from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
@@ -226,14 +226,12 @@ class ResticTool:
         return [self._program, "--no-cache", "--option=s3.bucket-lookup=path", *options]
 
     def _call(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        try:
-            return self._setting.sandbox.call(
-                self._command(options), environment=self._environment(), timeout=SHORT_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            raise BackupError(
-                f"restic {options[0]} took longer than {SHORT_SECONDS:.0f} s", hint=HINT
-            ) from None
+        return self._setting.sandbox.call(
+            self._command(options),
+            environment=self._environment(),
+            timeout=SHORT_SECONDS,
+            failure=BackupError,
+        )
 
     def _run(self, options: Sequence[str], failure: Failure) -> str:
         ran = self._call(options)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from harness.backups.object_store import date_text
-from harness.errors import BackupError, RestoreError
+from harness.errors import BackupError, Failure, HarnessError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, VolumeSnapshot
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
@@ -61,7 +61,7 @@ class VolumeSnapshotTool:
         target = self._folder / date_text(due.at)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._copy(self._source.path, target)
+            self._copy(self._source.path, target, BackupError)
         except OSError as error:
             raise BackupError(
                 f"no snapshot of {self._source.service} can be taken: {error}",
@@ -91,19 +91,26 @@ class VolumeSnapshotTool:
             raise RestoreError(f"the snapshot {point.id} is gone", hint="see which points are left")
         try:
             into.directory.rmdir()
-            self._copy(snapshot, into.directory)
+            self._copy(snapshot, into.directory, RestoreError)
         except OSError as error:
             raise RestoreError(
                 f"the snapshot {point.id} cannot be copied back: {error}", hint="is there room on the disk?"
             ) from error
         return into.start()
 
-    def _copy(self, source: Path, target: Path) -> None:
-        """By ``cp``, which can share blocks; a ``cp`` without that option gives way to Python."""
-        ran = self._setting.sandbox.call(["cp", "-a", "--reflink=auto", source, target])
-        if ran.returncode != 0:
+    def _copy(self, source: Path, target: Path, failure: Failure) -> None:
+        """By ``cp``, which can share blocks; a ``cp`` without that option gives way to Python.
+
+        Of one that does not come to its end nothing is left, which could be taken for a copy.
+        """
+        try:
+            ran = self._setting.sandbox.call(["cp", "-a", "--reflink=auto", source, target], failure=failure)
+            if ran.returncode != 0:
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target, symlinks=True)
+        except (OSError, HarnessError):
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, symlinks=True)
+            raise
 
     def _point(self, folder: Path, taken: datetime) -> RecoveryPoint:
         size = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from secrets import token_hex
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -190,3 +193,25 @@ def test_a_volume_that_is_gone_cannot_be_copied(disk: Disk, name: str) -> None:
         tool.take(ago(hours=1))
     assert tool.points() == ()
     assert disk.files.credentials[OPERATOR].name == READ_WRITE
+
+
+class Hurried(Sandbox):
+    """Gives every program up at once."""
+
+    def call(self, command: Sequence[str | Path], **more: Any) -> CompletedProcess[str]:
+        return super().call(command, **{**more, "timeout": 0.0})
+
+
+def test_a_copy_that_takes_too_long_is_none_and_nothing_is_left_of_it(disk: Disk) -> None:
+    ours = disk.setting.sandbox
+    hurried = replace(disk, setting=replace(disk.setting, sandbox=Hurried(**vars(ours))))
+    tool, vessel = hurried.snapshot(), disk.vessel()
+    with pytest.raises(BackupError, match=r"^cp did not end within 0 s"):
+        tool.take(ago(hours=1))
+    assert tool.points() == ()
+    lasting = disk.snapshot("spare")
+    kept = lasting.take(ago(hours=1))
+    lasting._setting = hurried.setting
+    with pytest.raises(RestoreError, match=r"^cp did not end within 0 s"):
+        lasting.restore(kept, vessel, disk.mark)
+    assert not vessel.directory.exists()

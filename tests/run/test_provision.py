@@ -251,5 +251,5 @@ def test_a_tool_that_hangs_is_told_as_that_in_the_journal_too(place: Place, jour
         with pytest.raises(HarnessError, match=r"^sleep did not end within 0\.05 s"), provisioned(ground):
             sandbox.call(["/bin/sleep", "60"], timeout=0.05)
     (fault,) = read_history(journal.folder).of(FaultSeen)
-    assert fault.body.kind == "HarnessError"
+    assert fault.body.kind == "ProvisionError"
     assert fault.body.hint
