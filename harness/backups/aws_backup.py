@@ -14,11 +14,12 @@ from secrets import token_hex
 from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
-from harness.backups.aws_lodging import bring_back, every, lodging_of, volume_id
+from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
+from harness.backups.schedule import every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import AwsBackup, Protection
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 
 
 class AwsBackupTool:
@@ -31,7 +32,7 @@ class AwsBackupTool:
         name: of the protection.
         protection: of tool ``aws-backup``.
         source: a database whose data lies in an AWS account.
-        database: how to restore into it; not needed, since the copies are physical.
+        store: how to restore into it; not needed, since the copies are physical.
         setting: has both accounts among its peers.
 
     Raises:
@@ -40,9 +41,9 @@ class AwsBackupTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, AwsBackup):
             raise BackupError(
                 f"the protection {name} is not one of tool aws-backup",
@@ -58,7 +59,7 @@ class AwsBackupTool:
         self._resource: tuple[str, Path] | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` of the last ``span``; see ``aws_lodging.every``."""
+        """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
         return every(self._protection.every, self._protection.keep, now, span, "recovery point")
 
     def take(self, due: Due) -> RecoveryPoint:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import AwsService, PostgresService
-from harness.seams.drivers import Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import PartTimer, Setting, Vessel
 
 DATA = "pgdata"
 
@@ -55,12 +54,6 @@ def lodging_of(protection: str, source: Endpoint, setting: Setting) -> Lodging:
             hint=f"give {source.service} a `volume: <aws service>/<RDS instance or EBS volume>`",
         )
     return Lodging(account, name, model, source.environment)
-
-
-def every(interval: timedelta, keep: int, now: datetime, span: timedelta, label: str) -> tuple[Due, ...]:
-    """The points of the last ``span`` that are kept; the newest is one interval old, as it is at worst."""
-    ages = [interval * number for number in range(keep, 0, -1)]
-    return tuple(Due(now - age, label) for age in ages if age <= span)
 
 
 def volume_id(aws: AwsControlPlane, name: str) -> str | None:

@@ -11,10 +11,11 @@ from pathlib import Path, PurePath
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from harness.backups.schedule import every
 from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import CommandBackup, Protection
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 from harness.seams.scripts import Ran, Script, script_environment
 
 ID, AT = "NINELIVES_ID", "NINELIVES_AT"
@@ -48,7 +49,7 @@ class CommandTool:
         name: of the protection.
         protection: of tool ``command``.
         source: the service that is backed up.
-        database: how to restore into it; not needed, since the script does it.
+        store: how to restore into it; not needed, since the script does it.
         setting: has the other services among its peers.
 
     Raises:
@@ -57,9 +58,9 @@ class CommandTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, CommandBackup):
             raise BackupError(
                 f"the protection {name} is not one of tool command",
@@ -72,10 +73,9 @@ class CommandTool:
         self._directory = source.lease.directory / name
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` of the last ``span``; the newest is ``every`` old, as it is at worst."""
-        every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, f"backup of {self._source.service}") for age in ages if age <= span)
+        """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
+        label = f"backup of {self._source.service}"
+        return every(self._protection.every, self._protection.keep, now, span, label)
 
     def take(self, due: Due) -> RecoveryPoint:
         """Have the script take one, and find it in the list."""

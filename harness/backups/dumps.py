@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from harness.backups.object_store import Doom, Retention, StoredVersion, date_text, digest_of, store_of
+from harness.backups.schedule import every
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Dumps, Protection
@@ -61,10 +62,9 @@ class DumpTool:
         self._store = store_of(protection.to, setting)
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` dumps of the last ``span``; the newest is ``every`` old, as it is at worst."""
-        every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, f"dump of {self._source.service}") for age in ages if age <= span)
+        """The newest ``keep`` dumps of the last ``span``; see ``schedule.every``."""
+        label = f"dump of {self._source.service}"
+        return every(self._protection.every, self._protection.keep, now, span, label)
 
     def take(self, due: Due) -> RecoveryPoint:
         """Dump the service as it is now, dated ``due.at``."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
-from harness.backups.aws_lodging import bring_back, every, lodging_of, volume_id
+from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
+from harness.backups.schedule import every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import EbsSnapshots, Protection
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 
 
 class EbsSnapshotsTool:
@@ -27,7 +28,7 @@ class EbsSnapshotsTool:
         name: of the protection.
         protection: of tool ``ebs-snapshots``.
         source: a database whose data lies on an EBS volume.
-        database: how to restore into it; not needed, since the copies are physical.
+        store: how to restore into it; not needed, since the copies are physical.
         setting: has the account among its peers.
 
     Raises:
@@ -36,9 +37,9 @@ class EbsSnapshotsTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, EbsSnapshots):
             raise BackupError(
                 f"the protection {name} is not one of tool ebs-snapshots",
@@ -52,7 +53,7 @@ class EbsSnapshotsTool:
         self._volume: str | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` of the last ``span``; see ``aws_lodging.every``."""
+        """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
         return every(self._protection.every, self._protection.keep, now, span, "snapshot")
 
     def take(self, due: Due) -> RecoveryPoint:

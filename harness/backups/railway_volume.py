@@ -18,7 +18,7 @@ from harness.backups.railway_control_plane import ControlPlaneError, MountedVolu
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PostgresService, Protection, RailwayService, RailwayVolumeBackup
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 
 Schedule = Literal["daily", "weekly", "monthly"]
 
@@ -92,7 +92,7 @@ class RailwayVolumeBackupTool:
         name: of the protection.
         protection: of tool ``railway-volume-backup``.
         source: a database whose data lies on a volume.
-        database: how to restore into it; not needed, since the copies are physical.
+        store: how to restore into it; not needed, since the copies are physical.
         setting: has the control plane among its peers.
 
     Raises:
@@ -101,9 +101,9 @@ class RailwayVolumeBackupTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, RailwayVolumeBackup):
             raise BackupError(
                 f"the protection {name} is not one of tool railway-volume-backup",

@@ -13,11 +13,12 @@ from secrets import token_hex
 from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
-from harness.backups.aws_lodging import bring_back, every, lodging_of
+from harness.backups.aws_lodging import bring_back, lodging_of
+from harness.backups.schedule import every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, RdsSettings, RdsSnapshots
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 
 DAY = timedelta(days=1)
 
@@ -33,7 +34,7 @@ class RdsSnapshotsTool:
         name: of the protection.
         protection: of tool ``rds-snapshots``.
         source: a database whose data lies on an RDS instance.
-        database: how to restore into it; not needed, since the copies are physical.
+        store: how to restore into it; not needed, since the copies are physical.
         setting: has the account among its peers.
 
     Raises:
@@ -42,9 +43,9 @@ class RdsSnapshotsTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, RdsSnapshots):
             raise BackupError(
                 f"the protection {name} is not one of tool rds-snapshots",

@@ -24,10 +24,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from harness.backups.client_tools import TAIL_LINES
 from harness.backups.object_store import StoredVersion, store_of
 from harness.backups.piping import End, pipe
+from harness.backups.schedule import every
 from harness.errors import BackupError, Failure, MissingToolError, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint, Secret
 from harness.scenario.models import Protection, Restic
-from harness.seams.drivers import Database, Due, PartTimer, Setting, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
 from harness.seams.postgres_tools import binary, connection_environment, connection_options
 from harness.seams.s3_client import REGION
 
@@ -69,7 +70,7 @@ class ResticTool:
         name: of the protection; its repository lies below that prefix.
         protection: of tool ``restic``.
         source: the service that is dumped.
-        database: how to restore into it; not needed.
+        store: how to restore into it; not needed.
         setting: has the S3 service among its peers.
 
     Raises:
@@ -80,9 +81,9 @@ class ResticTool:
     """
 
     def __init__(
-        self, name: str, protection: Protection, source: Endpoint, database: Database, setting: Setting
+        self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
-        del database
+        del store
         if not isinstance(protection, Restic):
             raise BackupError(
                 f"the protection {name} is not one of tool restic",
@@ -97,10 +98,9 @@ class ResticTool:
         self._program = installed()
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` of the last ``span``; the newest is ``every`` old, as it is at worst."""
-        every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, f"snapshot of {self._source.service}") for age in ages if age <= span)
+        """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
+        label = f"snapshot of {self._source.service}"
+        return every(self._protection.every, self._protection.keep, now, span, label)
 
     def take(self, due: Due) -> RecoveryPoint:
         """Dump the service as it is now into a snapshot dated ``due.at``, and forget what is too old."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from harness.backups.object_store import date_text
+from harness.backups.schedule import every
 from harness.errors import BackupError, Failure, HarnessError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, VolumeSnapshot
@@ -51,10 +52,9 @@ class VolumeSnapshotTool:
         self._folder = (mount if protection.to is None else setting.peers[protection.to].path) / name
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """The newest ``keep`` of the last ``span``; the newest is ``every`` old, as it is at worst."""
-        every, keep = self._protection.every, self._protection.keep
-        ages = [every * number for number in range(keep, 0, -1)]
-        return tuple(Due(now - age, f"snapshot of {self._source.service}") for age in ages if age <= span)
+        """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
+        label = f"snapshot of {self._source.service}"
+        return every(self._protection.every, self._protection.keep, now, span, label)
 
     def take(self, due: Due) -> RecoveryPoint:
         """Copy the tree as it is now; nobody writes to it meanwhile."""

@@ -446,7 +446,7 @@ class BackupFactory(Protocol):
         name: str,
         protection: Protection,
         source: Endpoint,
-        database: Store,
+        store: Store,
         setting: Setting,
     ) -> BackupTool: ...
 
