@@ -120,10 +120,11 @@ class Endpoint:
 
     Attributes:
         lease: the lease of the replica that answers here.
-        kind: ``postgres``, ``s3``, ``railway``, ``volume``, ``container``, ``valkey``, ``git`` or ``files``.
+        kind: ``postgres``, ``mariadb``, ``valkey``, ``s3``, ``aws``, ``railway``, ``volume``, ``container``,
+            ``git`` or ``files``; another one of somebody else's driver.
         host: a loopback address; empty for ``files``, ``volume`` and ``git``.
         port: TCP port; 0 for ``files``, ``volume`` and ``git``.
-        name: database, bucket or project; empty where the kind has none.
+        name: database, bucket, project or region; empty where the kind has none.
         environment: the environment of the stack it stands in, if the kind has one.
         path: the data directory of a database, or its lease's where a container engine keeps the data; the
             root of a workspace; for ``railway`` the root of all volumes, where ``<environment>/<volume>`` is

@@ -144,26 +144,19 @@ def script_environment(target: Endpoint, others: Mapping[str, Endpoint]) -> dict
 
 
 def _access(endpoint: Endpoint) -> Mapping[str, str]:
-    if endpoint.kind == "postgres":
-        return _database(endpoint)
+    """What a client of its kind asks for; nothing of a service that no client can reach from a script."""
     credential = endpoint.credentials.get(OPERATOR)
-    if credential is None or endpoint.kind == "volume":
+    if credential is None or credential.kind == "mount":
         return {"PATH": str(endpoint.path)}
-    if endpoint.kind == "s3":
-        return {
-            "ENDPOINT": endpoint.url,
-            "BUCKET": endpoint.name,
-            "ACCESS_KEY": credential.name,
-            "SECRET_KEY": credential.secret.reveal(),
-        }
-    if endpoint.kind == "aws":
-        return {
-            "ENDPOINT": endpoint.url,
-            "REGION": endpoint.name,
-            "ACCESS_KEY": credential.name,
-            "SECRET_KEY": credential.secret.reveal(),
-        }
-    return {"ENDPOINT": endpoint.url, "TOKEN": credential.secret.reveal()}
+    if credential.kind == "password":
+        return _database(endpoint)
+    if credential.kind == "access-key":
+        name = {"REGION": endpoint.name} if endpoint.kind == "aws" else {"BUCKET": endpoint.name}
+        keys = {"ACCESS_KEY": credential.name, "SECRET_KEY": credential.secret.reveal()}
+        return {"ENDPOINT": endpoint.url, **name, **keys}
+    if credential.kind == "account-token":
+        return {"ENDPOINT": endpoint.url, "TOKEN": credential.secret.reveal()}
+    return {}
 
 
 def _database(endpoint: Endpoint) -> dict[str, str]:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.facts import OPERATOR, Credential, Endpoint, Lease, Secret
+import pytest
+
+from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
 from harness.seams.scripts import script_environment
+
+KINDS: dict[str, CredentialKind] = {
+    "aws": "access-key",
+    "s3": "access-key",
+    "railway": "account-token",
+    "volume": "mount",
+    "git": "mount",
+    "container": "socket",
+}
 
 
 def endpoint(kind: str, service: str, path: Path) -> Endpoint:
     lease = Lease(run_id="run", service=service, kind=kind, directory=path)
-    operator = Credential(OPERATOR, "password", "operator", Secret("open sesame"))
+    operator = Credential(OPERATOR, KINDS.get(kind, "password"), "operator", Secret("open sesame"))
     return Endpoint(lease, kind, "127.0.0.1", 5432, "orders", None, path, {OPERATOR: operator})
 
 
@@ -32,3 +43,25 @@ def test_a_volume_is_told_by_where_it_is_mounted(tmp_path: Path) -> None:
     of_disk = {name: value for name, value in told.items() if name.startswith("BACKUP_DISK")}
     assert of_disk == {"BACKUP_DISK_PATH": str(tmp_path / "mount")}
     assert told["PGPASSWORD"] == told["ORDERS_PASSWORD"] == "open sesame"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("mariadb", {"HOST", "PORT", "DATABASE", "USER", "PASSWORD"}),
+        ("valkey", {"HOST", "PORT", "DATABASE", "USER", "PASSWORD"}),
+        ("s3", {"ENDPOINT", "BUCKET", "ACCESS_KEY", "SECRET_KEY"}),
+        ("railway", {"ENDPOINT", "TOKEN"}),
+        ("git", {"PATH"}),
+        ("container", set()),
+    ],
+)
+def test_each_kind_is_told_by_what_a_client_of_it_asks_for(
+    tmp_path: Path, kind: str, names: set[str]
+) -> None:
+    told = script_environment(
+        endpoint("postgres", "orders", tmp_path), {"it": endpoint(kind, "it", tmp_path)}
+    )
+    assert {name.removeprefix("IT_") for name in told if name.startswith("IT_")} == names
+    if kind in ("mariadb", "valkey"):
+        assert (told["IT_HOST"], told["IT_PORT"], told["IT_USER"]) == ("127.0.0.1", "5432", "operator")
