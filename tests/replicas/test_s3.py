@@ -452,6 +452,20 @@ def test_it_begins_with_the_users_files(items: tuple[S3Replica, Endpoint, Settin
     assert rows["a.jpg"].time == datetime.fromtimestamp(1_700_000_000, UTC)
 
 
+def test_a_link_that_leads_out_of_the_users_files_is_refused(
+    items: tuple[S3Replica, Endpoint, Setting], sandbox: Sandbox
+) -> None:
+    replica, _, setting = items
+    (sandbox.root / "secret").write_text("s")
+    (sandbox.root / "tree" / "photos" / "out").symlink_to("../../secret")
+    lease = make_lease(sandbox, "items", "with-a-link")
+    try:
+        with pytest.raises(ProvisionError, match="leads out of the tree of items"):
+            replica.provision(lease, setting)
+    finally:
+        replica.destroy(lease)
+
+
 def test_the_hash_of_an_object_is_of_its_content_however_it_was_put(
     items: tuple[S3Replica, Endpoint, Setting],
 ) -> None:

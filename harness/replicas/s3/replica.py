@@ -19,6 +19,7 @@ from harness.facts import BACK_DOOR, OPERATOR, Endpoint, Fingerprint, Lease, Res
 from harness.replicas import leases
 from harness.replicas.s3 import access, seaweedfs
 from harness.replicas.s3.memory import BucketMemory
+from harness.replicas.tree_copy import copy_tree
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import Lock, S3Service, Stack
 from harness.seams.drivers import Memory, Row, Setting, Vessel
@@ -81,7 +82,10 @@ class S3Replica:
         )
         endpoint = self.serve(place, setting)
         if service.data is not None:
-            self.put_tree(endpoint, setting.folder / service.data.tree)
+            copy = lease.directory / OBJECTS
+            copy_tree(setting.folder / service.data.tree, copy, f"the tree of {name}")
+            self.put_tree(endpoint, copy)
+            shutil.rmtree(copy)
         return endpoint
 
     def serve(self, place: Endpoint, setting: Setting, port: int | None = None) -> Endpoint:
@@ -197,7 +201,7 @@ class S3Replica:
                 pass
 
     def put_tree(self, endpoint: Endpoint, root: Path) -> None:
-        """Put every file below a folder, under its path in there, dated as it is."""
+        """Put every file below a folder, under its path in there, dated as it is. Links are followed."""
         client = _client(endpoint, OPERATOR)
 
         def put(path: Path) -> None:
