@@ -13,7 +13,7 @@ from harness.run.backfill import content
 from harness.run.faults import blaming
 from harness.run.ground import Ground
 from harness.run.verify import as_one_query
-from harness.scenario.models import data_of, tracked_of
+from harness.scenario.models import ContainerService, data_of, tracked_of
 from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.tracking import misnamed
 from harness.scenario.whereabouts import place_of
@@ -33,7 +33,7 @@ def check_against_schema(ground: Ground) -> None:
         problems += misnamed(ground.plan.loaded, service, columns)
     if problems:
         raise ScenarioError(tuple(problems))
-    problems += _of_dumps(ground)
+    problems += [*_of_dumps(ground), *_of_seeds(ground)]
     if problems:
         raise ScenarioError(tuple(problems))
     for service, database in _databases(ground):
@@ -68,6 +68,18 @@ def _of_dumps(ground: Ground) -> Iterator[Problem]:
                 message = f"the column {key!r} is no key of {table!r}: it has a value twice, or none at all"
                 hint = "name a column that tells every row from every other"
                 yield _problem(ground, ("services", service, "tables", table, "key"), message, hint)
+
+
+def _of_seeds(ground: Ground) -> Iterator[Problem]:
+    """A seed that makes nothing of what is compared, in place of a past."""
+    if ground.plan.loaded.scenario.history is not None:
+        return
+    service = ground.plan.target
+    model = ground.plan.loaded.stack.services[service]
+    if isinstance(model, ContainerService) and model.seed and content(ground, service).rows == 0:
+        message = f"it makes nothing in {', '.join(sorted(model.collections))}"
+        hint = "have it put items there, or give the scenario a history and the service `put`"
+        yield _problem(ground, ("services", service, "seed"), message, hint)
 
 
 def _problem(ground: Ground, path: KeyPath, message: str, hint: str) -> Problem:

@@ -388,11 +388,10 @@ class WaitFor(Model):
     timeout: Period = Field(timedelta(seconds=60), description="how long that may take")
 
 
-class ContainerService(Model):
+class ContainerService(ItemService):
     """Anything that runs in a container: any image, on this machine's engine."""
 
     kind: Literal["container"] = Field(description="any image, in a container")
-    environment: Name | None = Field(None, description="the environment that it stands in")
     image: Image = Field(description="the image; fetched if it is not on this machine")
     command: tuple[str, ...] = Field((), description="what runs, in place of the image's own command")
     variables: dict[Variable, str] = Field(default_factory=dict, description="variables of its environment")
@@ -406,6 +405,20 @@ class ContainerService(Model):
     content: Command | None = Field(
         None,
         description="a program in it that prints what it holds: the same as long as that is the same",
+    )
+    items: Command | None = Field(
+        None,
+        description="a program in it that lists $COLLECTION: lines with SHA-256 and key of each item, "
+        "and if they have times, lines with time (seconds since 1970) and key",
+    )
+    put: Command | None = Field(
+        None, description="a program in it that writes its input as $KEY into $COLLECTION, dated $AT"
+    )
+    get: Command | None = Field(
+        None, description="a program in it that prints $KEY of $COLLECTION; exit code 1 when there is none"
+    )
+    delete: Command | None = Field(
+        None, description="a program in it that removes $KEY of $COLLECTION; exit code 1 when there is none"
     )
 
 
@@ -482,6 +495,12 @@ def tracked_of(service: Service | None) -> dict[str, tuple[str, str | None]]:
     if isinstance(service, ItemService):
         return dict.fromkeys(service.collections, ("", ""))
     return {}
+
+
+def begins_filled(service: Service | None) -> bool:
+    """Whether a service holds something before any past is played: a backup file, or what its seed makes."""
+    seeded = isinstance(service, ContainerService) and service.seed is not None
+    return seeded or data_of(service) is not None
 
 
 def noun_of(service: Service | None) -> str:
@@ -757,13 +776,13 @@ class CommandBackup(ProtectionModel):
     """The team's own backup scripts, for a tool that the harness does not know."""
 
     tool: Literal["command"] = Field(description="scripts of your own")
-    of: Name = Field(description="the postgres service that is backed up")
+    of: Name = Field(description="the service that is backed up, of kind postgres or container")
     to: Name = Field(description="the service that the backups go to")
     every: Period = Field(description="time from one backup to the next")
     keep: Annotated[int, Field(ge=1)] = Field(description="how many backups are kept")
     backup: RelativePath = Field(description="script that takes one, dated $NINELIVES_AT")
     list_: RelativePath = Field(alias="list", description="script that prints one JSON object a backup")
-    restore: RelativePath = Field(description="script that restores $NINELIVES_ID into the server at $PGHOST")
+    restore: RelativePath = Field(description="script that restores $NINELIVES_ID into an empty server")
     timeout: Period = Field(
         timedelta(minutes=30), description="after this a script is killed, and has failed"
     )

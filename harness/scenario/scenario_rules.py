@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
+    ContainerService,
     ItemService,
     MariadbService,
     OtherService,
@@ -19,6 +20,7 @@ from harness.scenario.models import (
     ScriptedAgent,
     Stack,
     Step,
+    begins_filled,
     data_of,
 )
 from harness.scenario.positions import KeyPath
@@ -146,7 +148,7 @@ def _history(case: Case) -> Iterator[Finding]:
     history = case.scenario.history
     if history is None:
         name = case.scenario.recover.service
-        if name in case.stack.services and _dump_of(case, name) is None:
+        if name in case.stack.services and not begins_filled(case.stack.services[name]):
             hint = "write history: {service: ..., span: ..., rows: ..., slice: <file>.sql}, or give it data"
             yield Finding(("history",), f"missing: {name!r} begins empty", hint, of_key=True)
         return
@@ -155,11 +157,15 @@ def _history(case: Case) -> Iterator[Finding]:
     if not history.rows and history.slice is not None and speaks_sql:
         message = "missing: without rows the slice is not played"
         yield Finding(path, message, "say how many, or leave slice out", of_key=True)
-    elif not history.rows and _dump_of(case, history.service) is None:
+    elif not history.rows and not begins_filled(case.stack.services.get(history.service)):
         yield Finding(path, f"missing: {history.service!r} begins empty", "say how many", of_key=True)
     elif history.rows and history.slice is None and speaks_sql:
         hint = "write slice: backfill.sql, a file that inserts one slice of the past"
         yield Finding(("history", "slice"), "missing: the past is played by it", hint, of_key=True)
+    service = case.stack.services.get(history.service)
+    if history.rows and isinstance(service, ContainerService) and service.put is None:
+        message = f"{history.service!r} has no `put`, by which its past would be played"
+        yield Finding(path, message, "give the service put, or seed and no rows")
 
 
 def _dump_of(case: Case, name: str) -> str | None:
@@ -193,6 +199,8 @@ def _sql_only(case: Case) -> Iterator[Finding]:
             ("recover", "run"): scenario.recover.run,
             ("objectives", "invariants"): scenario.objectives.invariants,
         }
+        if isinstance(case.stack.services[scenario.recover.service], ContainerService):
+            del wrong["recover", "run"]
         for path, value in wrong.items():
             if value is not None:
                 message = f"{scenario.recover.service!r} does not speak SQL"

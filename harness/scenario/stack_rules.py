@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
@@ -52,10 +52,10 @@ HOLDING_VOLUMES = ("railway", "aws", "volume")
 SQL = ("postgres", "mariadb")
 """The kinds of service that speak SQL."""
 
-ITEMS = ("volume", "valkey", "git", "s3")
+ITEMS = ("volume", "valkey", "git", "s3", "container")
 """The kinds of service that hold items."""
 
-SOURCES = {
+SOURCES: Mapping[str, str | Sequence[str]] = {
     "railway-volume-backup": "postgres",
     "rds-snapshots": "postgres",
     "ebs-snapshots": "postgres",
@@ -64,7 +64,7 @@ SOURCES = {
     "postgres-pitr": "postgres",
     "delayed-replica": "postgres",
     "restic": "postgres",
-    "command": "postgres",
+    "command": ("postgres", "container"),
     "archive": "volume",
     "volume-snapshot": "volume",
     "valkey-rdb": "valkey",
@@ -250,6 +250,21 @@ def _waits(stack: Stack, _: Known) -> Iterator[Finding]:
         if wait.http is not None and not service.ports:
             message = "missing: what is asked over HTTP has a port"
             yield Finding(("services", name, "ports"), message, "write ports: [8080]", of_key=True)
+
+
+def _items_of_containers(stack: Stack, _: Known) -> Iterator[Finding]:
+    """What a drill needs of a service of which it knows nothing."""
+    for name, service in stack.services.items():
+        if not isinstance(service, ContainerService) or not service.collections:
+            continue
+        missing = {"items": "tells what is in its collections", "ports": "is how its clients find it"}
+        for key, why in missing.items():
+            if not getattr(service, key):
+                hint = "write items: [sh, -c, ...]" if key == "items" else "write ports: [8080]"
+                yield Finding(("services", name, key), f"missing: it {why}", hint, of_key=True)
+        if service.delete is not None and service.get is None:
+            message = "missing: what is deleted is looked at first"
+            yield Finding(("services", name, "get"), message, "write get: [sh, -c, ...]", of_key=True)
 
 
 def _object_locks(stack: Stack, _: Known) -> Iterator[Finding]:
@@ -547,6 +562,7 @@ RULES: tuple[Callable[[Stack, Known], Iterable[Finding]], ...] = (
     _drivers,
     _schema_or_data,
     _waits,
+    _items_of_containers,
     _object_locks,
     _principal_names,
     _grants,

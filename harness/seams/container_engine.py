@@ -9,12 +9,16 @@ Replicas and surfaces may not import each other, so they meet here.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.errors import MissingToolError
+from harness.clock import SystemClock
+from harness.errors import MissingToolError, ProvisionError
 from harness.facts import Lease
 
 if TYPE_CHECKING:
@@ -28,6 +32,13 @@ SERVICE_LABEL = "ninelives.service"
 ENVIRONMENT_LABEL = "ninelives.environment"
 NAMESPACE = "ninelives/"
 """Of the images that ``make images`` makes. They are in no registry, so they are never asked for there."""
+
+OUT, ERR = 1, 2
+HEAD = Struct(">BxxxL")
+"""What stands before each piece of what a program prints: its stream and its size (Docker Engine API, "Attach
+to a container")."""
+
+RUN_SECONDS, ENDING_SECONDS, POLL_SECONDS = 3600.0, 30.0, 0.005
 
 SOCKET = "unix://"
 """How the address begins of an engine that can only be this machine's."""
@@ -65,6 +76,94 @@ def connect() -> DockerClient:
 @lru_cache(maxsize=1)
 def _client(kind: type) -> DockerClient:
     return kind().client
+
+
+class Ran(NamedTuple):
+    """A program that was run in a container.
+
+    Attributes:
+        code: its exit code; None when the container ended before it.
+        printed, complained: what it wrote to standard output and to standard error.
+    """
+
+    code: int | None
+    printed: bytes
+    complained: bytes
+
+
+def run_inside(
+    id: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    user: str = "",
+    seconds: float = RUN_SECONDS,
+) -> Ran:
+    """Run a program in a container to its end.
+
+    Args:
+        id: of the container.
+        command: with its arguments.
+        environment: variables, on top of the container's.
+        stdin: all that it can read.
+        user: that it runs as; empty for the container's.
+        seconds: without a byte from it after which it is given up.
+
+    Raises:
+        ProvisionError: it could not be started, or not be listened to until its end.
+        MissingToolError: no engine answers.
+    """
+    api, streams = connect().api, {OUT: bytearray(), ERR: bytearray()}
+    with told(f"container {id[:12]}"):
+        made = api.exec_create(id, list(command), environment=dict(environment or {}), stdin=True, user=user)
+        _listen(api.exec_start(made["Id"], socket=True), stdin, seconds, streams)
+        code = _exit_code(api, made["Id"])
+    return Ran(code, bytes(streams[OUT]), bytes(streams[ERR]))
+
+
+def _listen(channel: Any, stdin: bytes, seconds: float, streams: Mapping[int, bytearray]) -> None:
+    with closing(channel):
+        connection: socket.socket = channel._sock
+        connection.settimeout(seconds)
+        # A program need not read what it is given; the engine then ends the line, as it likes.
+        with suppress(OSError):
+            connection.sendall(stdin)
+            connection.shutdown(socket.SHUT_WR)
+        # Not the channel: what came together with the answer's head lies in this buffer already.
+        buffered = channel._response.raw._fp.fp
+        with suppress(ConnectionError):
+            while len(head := buffered.read(HEAD.size)) == HEAD.size:
+                stream, size = HEAD.unpack(head)
+                streams[stream] += buffered.read(size)
+
+
+def _exit_code(api: Any, id: str) -> int | None:
+    """Of a program that has closed its streams; the engine may learn of its end a moment later."""
+    clock = SystemClock()
+    began = clock.stamp()
+    while (state := api.exec_inspect(id))["Running"] and clock.stamp().since(began) < ENDING_SECONDS:
+        clock.sleep(POLL_SECONDS)
+    return None if state["ExitCode"] is None else int(state["ExitCode"])
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What the engine refuses, in our own words.
+
+    Raises:
+        ProvisionError: it did refuse something.
+    """
+    import requests
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except (DockerException, requests.RequestException, OSError) as error:
+        said = error.explanation if isinstance(error, APIError) else error
+        raise ProvisionError(
+            f"{what}: the container engine says: {said}", hint="see `docker info`, and the engine's own log"
+        ) from error
 
 
 def trouble() -> str:
@@ -117,6 +216,16 @@ def runs_of_home(work: Path) -> frozenset[str]:
 def prefix(run_id: str) -> str:
     """What the names of a run's containers and volumes begin with on the engine."""
     return f"ninelives-{run_id}-"
+
+
+def host_name(lease: Lease) -> str:
+    """What a lease's container is called in the run's network, whatever else it is called there."""
+    return lease.service.replace("@", ".")
+
+
+def container_name(lease: Lease) -> str:
+    """What the engine calls a lease's container."""
+    return f"{prefix(lease.run_id)}{host_name(lease)}"
 
 
 def of_run(run_id: str) -> Mapping[str, list[str]]:

@@ -35,6 +35,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "valkey": "harness.seams.valkey_client:ValkeyClient",
         "git": "harness.seams.git_client:GitClient",
         "s3": "harness.seams.s3_items:S3ItemClient",
+        "container": "harness.seams.container_client:ContainerClient",
     },
     "surfaces": {
         "files": "harness.surfaces.files:FilesSurface",

@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.clock import Clock
 from harness.facts import OPERATOR, Endpoint
 from harness.sandbox import Sandbox, end_session, has_ended
+from harness.seams.container_engine import container_name
 from harness.seams.postgres_tools import installation
 
 STEP = re.compile(rb"::step:: +([a-z][a-z0-9-]{0,31})\s*")
@@ -127,7 +128,7 @@ class Ran:
 
 
 def script_environment(target: Endpoint, others: Mapping[str, Endpoint]) -> dict[str, str]:
-    """What a script is told: PostgreSQL's own variables for one server, and every service.
+    """What a script is told: PostgreSQL's own variables for a server of its kind, and every service.
 
     A service ``vault`` is told as ``VAULT_...``: its name in capitals, ``_`` for ``-``. Credentials are the
     operator's.
@@ -136,7 +137,8 @@ def script_environment(target: Endpoint, others: Mapping[str, Endpoint]) -> dict
         target: the server that the script is about.
         others: every service, by name.
     """
-    told = {f"PG{name}": value for name, value in _database(target).items()}
+    own = _database(target) if target.kind == "postgres" else {}
+    told = {f"PG{name}": value for name, value in own.items()}
     for service, endpoint in {**others, target.service: target}.items():
         prefix = service.upper().replace("-", "_")
         told |= {f"{prefix}_{name}": value for name, value in _access(endpoint).items()}
@@ -156,6 +158,9 @@ def _access(endpoint: Endpoint) -> Mapping[str, str]:
         return {"ENDPOINT": endpoint.url, **name, **keys}
     if credential.kind == "account-token":
         return {"ENDPOINT": endpoint.url, "TOKEN": credential.secret.reveal()}
+    if credential.kind == "socket":
+        container = container_name(endpoint.lease)
+        return {"HOST": endpoint.host, "PORT": str(endpoint.port), "CONTAINER": container}
     return {}
 
 

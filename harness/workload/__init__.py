@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.workload.own_client import RefusedError
     from harness.workload.user import LedgerUser
 
-__all__ = ["LedgerUser"]
+__all__ = ["LedgerUser", "RefusedError"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from harness.workload.user import LedgerUser
 
         return LedgerUser
+    if name == "RefusedError":
+        from harness.workload.own_client import RefusedError
+
+        return RefusedError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

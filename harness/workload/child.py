@@ -110,8 +110,12 @@ class Child:
         return exit_code if exit_code != WELL or not self._mistakes else RAISED
 
     def _prepare(self) -> LocalRunner:
+        users = _user_classes(self._assignment)
+        self._work.own_client = next(
+            (user.item_client for user in users if user.item_client is not None), None
+        )
         environment = LedgerEnvironment(
-            user_classes=list(_user_classes(self._assignment)),
+            user_classes=list(users),
             events=locust.events,
             stop_timeout=PATIENCE + 1,
         )

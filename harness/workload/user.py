@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import gevent  # type: ignore[import-untyped]
@@ -20,7 +20,7 @@ from harness.seams.postgres_client import Row
 from harness.workload.postgres import PostgresTransaction
 from harness.workload.store import Store
 from harness.workload.transaction import Transaction
-from harness.workload.work import Work
+from harness.workload.work import OwnClientFactory, Work
 
 BACK_OFF = 0.1
 """Seconds that a user waits after a transaction or a read that went wrong."""
@@ -49,6 +49,9 @@ class LedgerUser(User):
         number: counts from 0; no two users of a run have the same.
         random: random numbers of its own, the same in every run of the scenario.
     """
+
+    item_client: ClassVar[OwnClientFactory | None] = None
+    """For a service that the harness does not know: makes the application's own client of it."""
 
     abstract = True
     environment: LedgerEnvironment

@@ -16,11 +16,15 @@ from harness.seams.s3_client import open_client
 from harness.workload.assignment import Access, Assignment
 from harness.workload.connections import Connections, SqlConnections
 from harness.workload.item_clients import ItemClients
+from harness.workload.own_client import OwnClient, OwnItems
 from harness.workload.store import Store
 
 log = logging.getLogger(__name__)
 
 MOST_COMPLAINTS = 50
+
+OwnClientFactory = Callable[[str, int], OwnClient]
+"""Given the service's host and port."""
 
 
 class Work:
@@ -35,6 +39,7 @@ class Work:
         assignment, clock, ledger: as named.
         connections: to the database, for one that speaks SQL.
         items: clients of the service, for one that holds items.
+        own_client: makes a client of the locustfile's own, for a service that holds items.
         gate: users pass it before each task; closed while the service is being recovered.
 
     Raises:
@@ -51,6 +56,7 @@ class Work:
         self._give_up = give_up
         self._complaints = count(1)
         self._numbers = count()
+        self.own_client: OwnClientFactory | None = None
         self._stores = {
             access.lease.service: Store(open_client(access.endpoint, access.credential), access.name)
             for access in assignment.stores
@@ -113,6 +119,8 @@ class Work:
 
     def _open_item_client(self) -> ItemClient:
         access = self.assignment.database
+        if self.own_client is not None:
+            return OwnItems(self.own_client(access.host, access.port))
         if access.kind not in names("clients"):
             raise WorkloadError(
                 f"the locustfile puts items into {access.lease.service!r}, which is of kind {access.kind}",

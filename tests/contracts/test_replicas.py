@@ -7,12 +7,15 @@ import pytest
 from harness.contracts import MARIADB, THINGS, Bench, DatabaseContract, ItemStoreContract, ReplicaContract
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, Endpoint
+from harness.replicas.containers.engine import containers_of
 from harness.seams.container_engine import NAMESPACE
 from harness.seams.drivers import Store
 from harness.seams.s3_client import open_client
 from harness.seams.valkey_client import connect
 
 from .place import Here
+
+LIST = 'find . -type f -exec sha256sum {} + -exec stat -c "%.6Y %n" {} +'
 
 
 class TestPostgres(Here, DatabaseContract):
@@ -159,6 +162,40 @@ class TestContainer(Here, ReplicaContract):
     }
     # What runs in it is the user's and carries no mark; its volumes outlive it, and can still be deleted.
     test_it_is_destroyed_after_its_processes_were_killed = None
+
+
+@pytest.mark.docker
+class TestContainerWithItems(Here, ItemStoreContract):
+    """A service that keeps files, in words that any image has."""
+
+    service, things = "shelf", 10
+    stack = {
+        "services": {
+            "shelf": {
+                "kind": "container",
+                "image": f"{NAMESPACE}valkey",
+                "ports": [6379],
+                "volumes": {"files": "/data"},
+                "collections": ["things"],
+                "seed": ["mkdir", "-p", "/data/things"],
+                "items": ["sh", "-c", f"cd /data/$COLLECTION && {LIST}"],
+                "put": [
+                    "sh",
+                    "-c",
+                    'cat >"/data/$COLLECTION/$KEY" && touch -d "$AT" "/data/$COLLECTION/$KEY"',
+                ],
+                "get": ["sh", "-c", 'cat "/data/$COLLECTION/$KEY"'],
+                "delete": ["sh", "-c", 'rm "/data/$COLLECTION/$KEY"'],
+            }
+        },
+        "principals": {"ci": {"grants": {"shelf": "admin"}}},
+    }
+    test_it_is_destroyed_after_its_processes_were_killed = None  # as above
+    test_a_reader_writes_nothing = None  # it has no accounts
+
+    def prepare(self, store: Store, fresh: Endpoint) -> None:
+        (container,) = containers_of(fresh.lease)
+        assert container.run("mkdir", "-p", "/data/things")[0] == 0
 
 
 class TestRailway(Here, ReplicaContract):

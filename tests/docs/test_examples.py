@@ -51,13 +51,22 @@ def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    path.chmod(0o755 if text.startswith("#!") else 0o644)
     return path
+
+
+def write_captioned(page: Page, folder: Path) -> None:
+    """Write the files that a page shows whole."""
+    for block in page.blocks:
+        if block.caption:
+            write(folder, block.caption, block.text)
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if blocks_with(page, "services")], ids=name_of)
 def test_every_stack_that_is_shown_is_one(page: Page, folder: Path) -> None:
     for name, text in FILLING.items():
         write(folder, name, text)
+    write_captioned(page, folder)
     for block in blocks_with(page, "services"):
         assert read_stack(write(folder, "stack.yaml", block.text), BUILT_IN).problems == ()
 
@@ -68,9 +77,7 @@ def test_every_stack_that_is_shown_is_one(page: Page, folder: Path) -> None:
 def test_every_scenario_that_is_shown_is_one(page: Page, folder: Path) -> None:
     for name, text in FILLING.items():
         write(folder, name, text)
-    for block in page.blocks:
-        if block.caption:
-            write(folder, block.caption, block.text)
+    write_captioned(page, folder)
     stack, *_ = blocks_with(page, "services")
     write(folder, "stack.yaml", stack.text)
     shown = blocks_with(page, "stack", "like")
@@ -84,9 +91,7 @@ def test_every_scenario_that_is_shown_is_one(page: Page, folder: Path) -> None:
 def test_the_first_scenario_of_the_readme_does_what_it_says(folder: Path, sandbox: Sandbox) -> None:
     page = Page(ROOT / "README.md")
     mine = folder / "mine"
-    for block in page.blocks:
-        if block.caption:
-            write(mine, block.caption, block.text)
+    write_captioned(page, mine)
     place = Place(reports=folder / "reports", work=folder / "work", cache=sandbox.cache)
     drilled = drill(load_scenario(mine / "dropped-table.yaml"), place)
     assert drilled.fault is None

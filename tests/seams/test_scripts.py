@@ -53,7 +53,7 @@ def test_a_volume_is_told_by_where_it_is_mounted(tmp_path: Path) -> None:
         ("s3", {"ENDPOINT", "BUCKET", "ACCESS_KEY", "SECRET_KEY"}),
         ("railway", {"ENDPOINT", "TOKEN"}),
         ("git", {"PATH"}),
-        ("container", set()),
+        ("container", {"HOST", "PORT", "CONTAINER"}),
     ],
 )
 def test_each_kind_is_told_by_what_a_client_of_it_asks_for(

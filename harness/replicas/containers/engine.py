@@ -23,11 +23,14 @@ from harness.seams.container_engine import (
     NAMESPACE,
     RUN_LABEL,
     connect,
+    container_name,
     marks,
     marks_of_network,
     of_lease,
     of_run,
     prefix,
+    run_inside,
+    told,
 )
 
 TAKEN = ("port is already allocated", "address already in use")
@@ -60,6 +63,7 @@ class Recipe:
         aliases: what it is called in the run's network; the engine knows one that has any by a name.
         environment_of_stack: that it stands in.
         isolated: it has no network at all.
+        more_labels: besides those of its lease.
     """
 
     image: str
@@ -73,6 +77,7 @@ class Recipe:
     aliases: tuple[str, ...] = ()
     environment_of_stack: str | None = None
     isolated: bool = False
+    more_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Started:
         """The exit code of its main process; None while that runs. One that was removed was killed."""
         from docker.errors import NotFound
 
-        with _told(f"container {self.id[:12]}"):
+        with told(f"container {self.id[:12]}"):
             try:
                 state = connect().api.inspect_container(self.id)["State"]
             except NotFound:
@@ -98,29 +103,30 @@ class Started:
 
     def quit(self) -> None:
         """Ask its main process to end, as the image says it wants to be asked, and wait for that."""
-        with _told(f"container {self.id[:12]}"):
+        with told(f"container {self.id[:12]}"):
             connect().api.stop(self.id, timeout=int(PATIENCE))
 
     def run(self, *command: str, user: str = "") -> tuple[int, str]:
         """Run a program in there to its end; its exit code, and what it printed."""
-        with _told(f"container {self.id[:12]}"):
-            ran = connect().containers.get(self.id).exec_run(list(command), user=user)
-        return int(ran.exit_code), ran.output.decode(errors="replace")
+        with told(f"container {self.id[:12]}"):
+            ran = run_inside(self.id, command, user=user)
+        said = (ran.printed + ran.complained).decode(errors="replace")
+        return -signal.SIGKILL if ran.code is None else ran.code, said
 
     def image(self) -> str:
         """The name of its image, and the beginning of its id."""
-        with _told(f"container {self.id[:12]}"):
-            told = connect().api.inspect_container(self.id)
-        return f"{told['Config']['Image']} ({told['Image'].removeprefix('sha256:')[:12]})"
+        with told(f"container {self.id[:12]}"):
+            found = connect().api.inspect_container(self.id)
+        return f"{found['Config']['Image']} ({found['Image'].removeprefix('sha256:')[:12]})"
 
     def labels(self) -> Mapping[str, str]:
         """What it is marked with."""
-        with _told(f"container {self.id[:12]}"):
+        with told(f"container {self.id[:12]}"):
             return dict(connect().api.inspect_container(self.id)["Config"]["Labels"])
 
     def said(self) -> str:
         """What it has printed."""
-        with _told(f"container {self.id[:12]}"):
+        with told(f"container {self.id[:12]}"):
             return str(connect().api.logs(self.id).decode(errors="replace"))
 
 
@@ -153,7 +159,7 @@ def image_id(name: str) -> str:
 def declared_volumes(image: str) -> tuple[str, ...]:
     """The paths at which an image has volumes of its own."""
     id = image_id(image)
-    with _told(f"the image {image}"):
+    with told(f"the image {image}"):
         return tuple(sorted(connect().api.inspect_image(id)["Config"].get("Volumes") or ()))
 
 
@@ -167,8 +173,8 @@ def make_volume(lease: Lease, role: str, at: Path | None = None, *, environment:
         environment: of the stack, that it stands in.
     """
     options = {"type": "none", "o": "bind", "device": str(at)} if at is not None else None
-    name = f"{_name(lease)}-{role}"
-    with _told(f"the volume {name}"):
+    name = f"{container_name(lease)}-{role}"
+    with told(f"the volume {name}"):
         made = marks(lease, environment)
         connect().volumes.create(name, driver="local", driver_opts=options, labels=made)
     return name
@@ -186,7 +192,7 @@ def start(lease: Lease, recipe: Recipe) -> Started:
     began = SystemClock().stamp()
     while True:
         try:
-            with _told(f"the container of {lease.marker}"):
+            with told(f"the container of {lease.marker}"):
                 return _start(lease, recipe)
         except _NotYetError as error:
             if SystemClock().stamp().since(began) > PATIENCE:
@@ -223,8 +229,8 @@ def _start(lease: Lease, recipe: Recipe) -> Started:
     published: Any = {f"{inside}/tcp": (LOOPBACK, outside) for inside, outside in recipe.ports.items()}
     container.ports = published
     if recipe.aliases:
-        container.with_name(_name(lease))
-    made = marks(lease, recipe.environment_of_stack)
+        container.with_name(container_name(lease))
+    made = {**recipe.more_labels, **marks(lease, recipe.environment_of_stack)}
     container.with_kwargs(labels=made, user=recipe.user, **_entry(recipe), **_network(lease, recipe))
     try:
         container.start()
@@ -266,7 +272,7 @@ def _network(lease: Lease, recipe: Recipe) -> dict[str, Any]:
 def run_alone(lease: Lease, recipe: Recipe) -> tuple[int, str]:
     """Run a container of the lease to its end, and remove it; its exit code, and what it printed."""
     container = start(lease, recipe)
-    with _told(f"container {container.id[:12]}"):
+    with told(f"container {container.id[:12]}"):
         try:
             code = int(connect().api.wait(container.id)["StatusCode"])
             return code, container.said()
@@ -276,7 +282,7 @@ def run_alone(lease: Lease, recipe: Recipe) -> tuple[int, str]:
 
 def containers_of(lease: Lease) -> tuple[Started, ...]:
     """The containers of a lease, stopped ones too."""
-    with _told(lease.marker):
+    with told(lease.marker):
         found = connect().api.containers(all=True, filters=of_lease(lease))
     return tuple(Started(str(one["Id"])) for one in found)
 
@@ -288,7 +294,7 @@ def images_of(lease: Lease) -> str:
 
 def volumes_of(lease: Lease) -> tuple[str, ...]:
     """The volumes of a lease, as the stack calls them: ``<service>-<volume>``."""
-    with _told(lease.marker):
+    with told(lease.marker):
         found = connect().api.volumes(filters=of_lease(lease))["Volumes"] or ()
     return tuple(sorted(str(one["Name"]).removeprefix(prefix(lease.run_id)) for one in found))
 
@@ -393,28 +399,9 @@ def _wait_until(done: Callable[[], bool], complaint: str) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """What the engine refuses, in our own words.
-
-    Raises:
-        ProvisionError: it did refuse something.
-    """
-    import requests
-    from docker.errors import APIError, DockerException
-
-    try:
-        yield
-    except (DockerException, requests.RequestException) as error:
-        said = error.explanation if isinstance(error, APIError) else error
-        raise ProvisionError(
-            f"{what}: the container engine says: {said}", hint="see `docker info`, and the engine's own log"
-        ) from error
-
-
-@contextmanager
 def _leftover(lease: Lease) -> Iterator[None]:
     try:
-        with _told(lease.marker):
+        with told(lease.marker):
             yield
     except LeftoverError:
         raise
@@ -423,15 +410,6 @@ def _leftover(lease: Lease) -> Iterator[None]:
             f"{lease.marker} may have left containers: {error.message}",
             hint=f"see `docker ps --all --filter label={RUN_LABEL}={lease.run_id}`, then `ninelives sweep`",
         ) from error
-
-
-def host_name(lease: Lease) -> str:
-    """What a lease's container is called in the run's network, whatever else it is called there."""
-    return lease.service.replace("@", ".")
-
-
-def _name(lease: Lease) -> str:
-    return f"{prefix(lease.run_id)}{host_name(lease)}"
 
 
 def _name_and_tag(name: str) -> tuple[str, str | None]:

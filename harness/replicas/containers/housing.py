@@ -19,7 +19,6 @@ from harness.replicas.containers.engine import (
     Recipe,
     Started,
     declared_volumes,
-    host_name,
     make_volume,
     run_alone,
     start,
@@ -27,6 +26,7 @@ from harness.replicas.containers.engine import (
 )
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.sandbox import Sandbox
+from harness.seams.container_engine import host_name
 
 ROLE = "data"
 INSIDE = Path("/ninelives/data")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from harness.facts import Endpoint, Lease
 from harness.replicas.containers import engine
-from harness.replicas.containers.engine import Recipe, host_name, make_volume, start
+from harness.replicas.containers.engine import Recipe, make_volume, start
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.s3 import seaweedfs
 from harness.replicas.s3.replica import S3Replica
 from harness.sandbox import free_port
 from harness.scenario.models import S3Service
-from harness.seams.container_engine import NAMESPACE
+from harness.seams.container_engine import NAMESPACE, host_name
 from harness.seams.drivers import Setting
 
 IMAGE = f"{NAMESPACE}s3"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.containers import engine
-from harness.replicas.containers.engine import Recipe, declared_volumes, host_name
+from harness.replicas.containers.engine import Recipe, declared_volumes
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.containers.postgres.server import PORT, ContainerServer
 from harness.replicas.postgres.provisioning import DATA, Provisioning, refuse_files
@@ -19,7 +19,7 @@ from harness.replicas.postgres.roles import grants_on
 from harness.replicas.postgres.vessel import PostgresVessel
 from harness.replicas.spec import spec_of
 from harness.scenario.models import PostgresService
-from harness.seams.container_engine import NAMESPACE
+from harness.seams.container_engine import NAMESPACE, host_name
 from harness.seams.drivers import Setting, Vessel
 
 IMAGE = f"{NAMESPACE}postgres"
