@@ -21,6 +21,7 @@ class Verbs(click.Group):
         "run": "Drill scenarios and tell what would be left.",
         "check": "Prove that scenarios can hold, can breach, and match what they expect.",
         "guards": "Tell which guards would have saved what, and which are needed.",
+        "explore": "Look for what a principal can break, and save it as a scenario.",
         "judge": "Judge a stored run again, offline.",
         "report": "Write a stored run's reports again.",
         "list": "List scenarios, or drivers.",

@@ -6,7 +6,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.places import with_place
-from harness.run.place import Place
+from harness.run.place import Place, in_memory
 from harness.run.sweep import sweep_all, sweep_engine
 
 
@@ -17,7 +17,8 @@ def command(place: Place) -> Exit:
 
     Exit code: 0 nothing is left, 4 something could not be removed.
     """
-    swept = (*sweep_all(place), *sweep_engine(place))
+    places = dict.fromkeys((place, in_memory(place)))
+    swept = (*(run for each in places for run in sweep_all(each)), *sweep_engine(place))
     for run in swept:
         if not run.leftovers:
             click.echo(f"{run.run_id}: removed, {run.leases} leases")

@@ -156,7 +156,7 @@ class Arena:
         self._up.close()
 
     def surface(self, name: str, principal: str, service: str) -> Surface:
-        """A surface of one principal; made when it is first used.
+        """A surface of one principal, another one in each trial.
 
         Raises:
             HarnessError: there is no such surface, or no such service.
@@ -217,6 +217,8 @@ class Arena:
             HarnessError: not even a new stack comes up.
         """
         began = self._clock.stamp()
+        # They remember how far they have read a log that is shorter again now.
+        self._surfaces.clear()
         dirty = [service for service in self._order if service in self._changed()]
         try:
             self._reset(frozenset(dirty))

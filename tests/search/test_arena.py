@@ -84,7 +84,9 @@ def delete_volume(stack: Arena) -> list[Outcome]:
 
     projects = json.loads(ask(VOLUMES).text)["data"]["projects"]["edges"]
     volume = projects[0]["node"]["volumes"]["edges"][0]["node"]["id"]
-    return [ask(f'mutation {{ volumeDelete(volumeId: "{volume}") }}')]
+    deleted = ask(f'mutation {{ volumeDelete(volumeId: "{volume}") }}')
+    ask(VOLUMES)  # whoever asks again has read the log up to its end by then
+    return [deleted]
 
 
 def broken(stack: Arena, left: Remains, loaded: LoadedScenario | None = None) -> set[str]:

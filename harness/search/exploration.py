@@ -1,0 +1,380 @@
+"""Looks for the shortest way in which a principal can break an objective of its stack.
+
+Hypothesis chooses the moves, and keeps what breaks something for the next time. Every sequence is played for
+real in an arena, from the same beginning; after each call that changed something, what is left is looked at.
+What breaks something is shortened move by move, since a sequence of moves is shorter to try than the choices
+that Hypothesis made on the way to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from harness.clock import Clock, Stamp
+from harness.errors import MissingToolError
+from harness.facts import Action, Outcome
+from harness.scenario.models import Objectives, Step
+from harness.search.arena import Arena
+from harness.search.minimiser import minimise
+from harness.search.moves import Knowledge, Move, MoveKind
+from harness.search.remains import Breach, Remains, breaches
+
+LOOKING: tuple[MoveKind, ...] = ("look",)
+ACTING: tuple[MoveKind, ...] = ("destroy", "weaken")
+EVERY_KIND = (*LOOKING, *ACTING)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop looking, whichever comes first.
+
+    Attributes:
+        sequences: at most so many; None for no limit.
+        seconds: at most so long; None for no limit.
+        depth: calls of one sequence, at most.
+    """
+
+    sequences: int | None = None
+    seconds: float | None = None
+    depth: int = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sequence that breaks something.
+
+    Attributes:
+        steps: its calls, as a scenario has them.
+        names: of the moves, for people.
+        breaches: what it breaks.
+        touched: how many things it changed on the way.
+    """
+
+    steps: tuple[Step, ...]
+    names: tuple[str, ...]
+    breaches: tuple[Breach, ...]
+    touched: int
+
+
+@dataclass
+class Statistics:
+    """How hard it has looked.
+
+    Attributes:
+        sequences, actions: that were played.
+        deepest: calls of the longest sequence.
+        tried: how often each move ended how, by its name and status.
+        operations: how often each listed operation was tried, by service and word.
+        states: digests of what sequences left.
+    """
+
+    sequences: int = 0
+    actions: int = 0
+    deepest: int = 0
+    tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    operations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    states: set[str] = field(default_factory=set)
+
+    @property
+    def landed(self) -> int:
+        """Calls that were meant to change something and did, or that a guard refused."""
+        return self.operations.total()
+
+
+class OutOfBudget(BaseException):
+    """Ends a search from within; Hypothesis takes no exception of this sort for a failure."""
+
+
+class BrokenError(Exception):
+    """An objective is broken: what Hypothesis looks for."""
+
+
+class Trial:
+    """One sequence, from the beginning.
+
+    Args:
+        arena: freshly reset.
+        principal: who acts.
+        objectives: that a trial can break.
+
+    Attributes:
+        steps, moves, outcomes: so far.
+        finding: what broke something, once it has.
+    """
+
+    def __init__(self, arena: Arena, principal: str, objectives: Objectives) -> None:
+        self._arena = arena
+        self._objectives = objectives
+        self.knowledge = Knowledge(arena.loaded.stack, principal, arena.ground.endpoints)
+        self.steps: list[Step] = []
+        self.moves: list[Move] = []
+        self.outcomes: list[Outcome] = []
+        self.finding: Finding | None = None
+
+    def make(self, move: Move) -> Outcome:
+        """Make a move, and learn from it what there is."""
+        knowledge, step = self.knowledge, move.step
+        surface, _, verb = step.do.partition(".")
+        action = Action(
+            number=len(self.steps) + 1,
+            surface=surface,
+            verb=verb,
+            service=step.on,
+            arguments=step.with_,
+            harm=step.harm,
+        )
+        arguments = {name: knowledge.fill(value) for name, value in step.with_.items()}
+        outcome = self._arena.perform(action, arguments, knowledge.principal)
+        knowledge.made.add(move.name)
+        self.steps.append(knowledge.learn(move, outcome.text) if outcome.status == "done" else step)
+        self.moves.append(move)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def look(self) -> Remains:
+        """What is left."""
+        return self._arena.look(self.outcomes)
+
+    def broken(self, left: Remains) -> tuple[Breach, ...]:
+        """What it broke."""
+        scenario = self._arena.loaded.scenario
+        return breaches(self._objectives, self._arena.loaded.stack, scenario.recover.service, left)
+
+
+class Exploration:
+    """A search through the sequences of one principal.
+
+    Args:
+        arena: to play them in.
+        principal: who acts.
+        clock: for the budget.
+        progress: is called after each sequence.
+
+    Attributes:
+        statistics: how hard it has looked.
+        finding: the shortest sequence that broke something, so far.
+    """
+
+    def __init__(
+        self, arena: Arena, principal: str, clock: Clock, progress: Callable[[Statistics], None]
+    ) -> None:
+        self._arena = arena
+        self._principal = principal
+        self._clock = clock
+        self._progress = progress
+        self._objectives = _triable(arena.loaded.objectives, principal)
+        self._began = clock.stamp()
+        self._budget = Budget()
+        self.statistics = Statistics()
+        self.finding: Finding | None = None
+
+    def search(self, budget: Budget, seed: int, database: Path | None) -> Finding | None:
+        """Look until something is found and cannot be shortened, or the budget is spent.
+
+        Args:
+            budget: of the search, shortening included.
+            seed: of its choices; the same one makes the same choices on the same stack.
+            database: folder in which what broke something is kept, to be tried first the next time.
+
+        Returns:
+            The shortest sequence that broke something.
+
+        Raises:
+            MissingToolError: Hypothesis is not installed.
+            KeyboardInterrupt: somebody stopped it; what was found is in ``finding``.
+        """
+        self._budget, self._began = budget, self._clock.stamp()
+        with suppress(OutOfBudget):
+            _run(self, budget, seed, database)
+        if self.finding is not None:
+            self._shorten(self.finding)
+        return self.finding
+
+    def play(self, names: tuple[str, ...]) -> Finding | None:
+        """Play moves by their names, from the beginning.
+
+        Returns:
+            What was broken, by the first move that broke anything; None when nothing was, or when a move
+            could not be made.
+        """
+        trial = Trial(self._arena, self._principal, self._objectives)
+        try:
+            for name in names:
+                every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
+                move = next((move for move in every if move.name == name), None)
+                if move is None:
+                    return None
+                self.make(trial, move)
+        except BrokenError:
+            return trial.finding
+        finally:
+            self.end(trial)
+        return None
+
+    def _shorten(self, found: Finding) -> None:
+        """Leave out what is not needed, end it with whatever breaks most and touches least, and again."""
+        self.finding = self._shortest(found)
+        before = self.finding.names[:-1]
+        endings = (self.play((*before, ending)) for ending in self._endings(before))
+        worst = max((self.finding, *filter(None, endings)), key=_harm)
+        self.finding = self._shortest(worst)
+
+    def _shortest(self, found: Finding) -> Finding:
+        best = {found.names: found}
+
+        def breaks(names: tuple[str, ...]) -> bool:
+            again = self.play(names)
+            if again is not None:
+                best[names] = again
+            return again is not None
+
+        return best[minimise(found.names, breaks)]
+
+    def _endings(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """What could be done after some moves."""
+        trial = Trial(self._arena, self._principal, self._objectives)
+        for name in names:
+            every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
+            trial.make(next(move for move in every if move.name == name))
+        acts = tuple(move.name for moves in trial.knowledge.choices(*ACTING) for move in moves)
+        self._arena.reset()
+        return acts
+
+    def begin(self) -> Trial:
+        """The next sequence.
+
+        Raises:
+            OutOfBudget: there is none.
+        """
+        self._check_budget()
+        return Trial(self._arena, self._principal, self._objectives)
+
+    def make(self, trial: Trial, move: Move) -> None:
+        """One move of a sequence.
+
+        Raises:
+            BrokenError: it broke an objective.
+        """
+        outcome = trial.make(move)
+        self._count(trial, move, outcome)
+        if move.kind == "look" or not (outcome.status == "done" or outcome.touched):
+            return
+        left = trial.look()
+        self.statistics.states.add(_digest(left))
+        broken = trial.broken(left)
+        if broken:
+            names = tuple(one.name for one in trial.moves)
+            trial.finding = Finding(tuple(trial.steps), names, broken, len(left.touched))
+            if self.finding is None or len(trial.steps) < len(self.finding.steps):
+                self.finding = trial.finding
+            raise BrokenError(broken[0].objective)
+
+    def end(self, trial: Trial) -> None:
+        """Have the stack as it was for the next one."""
+        self.statistics.sequences += 1
+        self.statistics.deepest = max(self.statistics.deepest, len(trial.steps))
+        self._arena.reset()
+        self._progress(self.statistics)
+
+    def _count(self, trial: Trial, move: Move, outcome: Outcome) -> None:
+        del trial
+        self.statistics.actions += 1
+        self.statistics.tried[move.name, outcome.status] += 1
+        if move.kind != "look" and outcome.status != "failed":
+            self.statistics.operations[move.step.on or "", move.operation or move.name] += 1
+
+    def _check_budget(self) -> None:
+        budget, done = self._budget, self.statistics
+        if budget.sequences is not None and done.sequences >= budget.sequences:
+            raise OutOfBudget
+        if budget.seconds is not None and self._since(self._began) >= budget.seconds:
+            raise OutOfBudget
+
+    def _since(self, began: Stamp) -> float:
+        return self._clock.stamp().since(began)
+
+
+def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | None) -> None:
+    try:
+        import hypothesis
+        from hypothesis import HealthCheck, Phase, Verbosity
+        from hypothesis.database import DirectoryBasedExampleDatabase
+        from hypothesis.errors import Flaky
+        from hypothesis.stateful import run_state_machine_as_test
+    except ImportError as error:
+        raise MissingToolError(
+            "exploring needs the package hypothesis, which is not installed",
+            hint="pip install 'ninelives[explore]'",
+        ) from error
+    settings = hypothesis.settings(
+        max_examples=budget.sequences or 10**9,
+        stateful_step_count=budget.depth,
+        deadline=None,
+        database=DirectoryBasedExampleDatabase(database) if database is not None else None,
+        phases=(Phase.reuse, Phase.generate),
+        suppress_health_check=tuple(HealthCheck),
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+        report_multiple_bugs=False,
+        derandomize=False,
+    )
+    machine = hypothesis.seed(seed)(_machine(exploration))
+    try:
+        run_state_machine_as_test(machine, settings=settings)
+    except BrokenError:
+        return
+    except Flaky:
+        # A sequence that broke something once and not again; the run that has to confirm it decides.
+        return
+
+
+def _machine(exploration: Exploration) -> Any:
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+    class Explorer(RuleBasedStateMachine):
+        """One sequence; made by Hypothesis for each."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._trial = exploration.begin()
+
+        @precondition(lambda self: self._trial.knowledge.choices(*EVERY_KIND))
+        @rule(data=st.data())
+        def move(self, data: st.DataObject) -> None:
+            """One rule for all: of several, Hypothesis would leave some out of most sequences altogether.
+
+            First whether to look or to act, then with what, then what: whoever knows more has more to break,
+            and a credential that opens little is as good as one that opens much.
+            """
+            looks, acts = (self._trial.knowledge.choices(*kinds) for kinds in (LOOKING, ACTING))
+            choices = data.draw(st.sampled_from(tuple(filter(None, (looks, looks, acts)))))
+            exploration.make(self._trial, data.draw(st.sampled_from(data.draw(st.sampled_from(choices)))))
+
+        def teardown(self) -> None:
+            exploration.end(self._trial)
+
+    return Explorer
+
+
+def _harm(finding: Finding) -> tuple[int, int]:
+    """Of two that are as long: the one that breaks more, and of those the one that has to touch less."""
+    return len(finding.breaches), -finding.touched
+
+
+def _triable(objectives: Objectives, principal: str) -> Objectives:
+    """Those that a trial of that principal can break."""
+    isolation = objectives.isolation
+    if isolation is not None and isolation.principal != principal:
+        return objectives.model_copy(update={"isolation": None})
+    return objectives
+
+
+def _digest(left: Remains) -> str:
+    return sha256(left.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,188 @@
+"""``ninelives explore``, from a file to a result: bring up, search, shorten, confirm by a run, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from harness.clock import Clock, SystemClock
+from harness.errors import HarnessError, RequestError, ScenarioError
+from harness.journal.writer import Journal
+from harness.run.drill import drill
+from harness.run.loading import load
+from harness.run.place import Place, in_memory, name_run, run_folder
+from harness.scenario.discover import find_scenarios
+from harness.scenario.models import LoadedScenario
+from harness.seams.lookup import lookup
+from harness.search.arena import Arena, arena
+from harness.search.exploration import Budget, Exploration, Finding, Statistics
+from harness.search.explored import FILE, Explored, Value, never_tried, save_scenario, tried_of
+from harness.search.moves import KINDS
+
+TRIES = 3
+"""Runs that may be undecided before a finding counts as not confirmed."""
+
+SURFACES = {"railway": "http", "postgres": "sql", "s3": "s3", "volume": "files"}
+"""The surface of each kind of service that is explored."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be explored.
+
+    Attributes:
+        file: a scenario, or a stack with a scenario beside it.
+        principal: who acts.
+        guards: to switch on instead of the scenario's own; None for those.
+        budget: when to stop.
+        seed: of the choices.
+    """
+
+    file: Path
+    principal: str
+    guards: tuple[str, ...] | None
+    budget: Budget
+    seed: int
+
+
+def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) -> tuple[Explored, Path]:
+    """Look for what a principal can break.
+
+    Args:
+        wish: what and how long.
+        place: where to write and work; in memory unless somebody has chosen where.
+        progress: is called after each sequence.
+
+    Returns:
+        The result, and the folder that has it.
+
+    Raises:
+        HarnessError: the stack does not come up, or something cannot be written.
+        ScenarioError: the files cannot be used.
+        RequestError: the stack has no such principal, or nothing that could be explored.
+    """
+    loaded = chosen(wish.file, wish.guards)
+    if wish.principal not in loaded.stack.principals:
+        there = ", ".join(loaded.stack.principals) or "none"
+        raise RequestError(f"the stack has no principal {wish.principal!r}", hint=f"there are: {there}")
+    clock = SystemClock()
+    name = name_run(f"{loaded.id}-explore-{wish.principal}", clock.stamp().wall)
+    folder = run_folder(place, name, loaded.model_dump_json(by_alias=True))
+    database = place.cache / "explored" / _digest(loaded, wish.principal)
+    with (
+        Journal(folder, clock) as journal,
+        arena(loaded, in_memory(place), name, journal, clock) as stack,
+    ):
+        found = _search(stack, wish, database, clock, progress)
+    explored = _confirmed(found, loaded, wish, place)
+    try:
+        (folder / FILE).write_text(explored.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"cannot write into {folder}: {error}", hint="free some space") from error
+    return explored, folder
+
+
+def chosen(file: Path, guards: tuple[str, ...] | None) -> LoadedScenario:
+    """The scenario to explore: the file itself, or for a stack the first scenario over it.
+
+    Raises:
+        ScenarioError: the file cannot be used.
+        RequestError: it is a stack, and no scenario beside it gives it a past.
+    """
+    if file.name != "stack.yaml":
+        return load(file, guards=guards)
+    for beside in find_scenarios((file.parent,)):
+        if beside.parent == file.parent:
+            try:
+                found = load(beside, guards=guards if guards is not None else ())
+            except ScenarioError:
+                continue
+            if found.scenario.stack == file.name and found.scenario.like is None:
+                return found
+    raise RequestError(
+        f"no scenario beside {file} gives its stack a past", hint="name a scenario instead of the stack"
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    finding: Finding | None
+    statistics: Statistics
+    explored: Explored
+
+
+def _search(
+    stack: Arena, wish: Wish, database: Path, clock: Clock, progress: Callable[[Statistics], None]
+) -> _Found:
+    exploration = Exploration(stack, wish.principal, clock, progress)
+    began, interrupted = clock.stamp(), False
+    try:
+        exploration.search(wish.budget, wish.seed, database)
+    except KeyboardInterrupt:
+        interrupted = True
+    told, seconds = exploration.statistics, stack.seconds
+    kinds = {endpoint.kind for endpoint in stack.ground.endpoints.values()} & KINDS.keys()
+    surfaces = {SURFACES[kind]: lookup("surfaces", SURFACES[kind]) for kind in kinds}
+    finding = exploration.finding
+    landed = told.landed > 0
+    explored = Explored(
+        scenario=stack.loaded.id,
+        guards=stack.loaded.scenario.guards,
+        principal=wish.principal,
+        seed=wish.seed,
+        value="held" if landed and finding is None else "undecided",
+        why=_why(finding, told, landed=landed),
+        seconds=clock.stamp().since(began),
+        sequences=told.sequences,
+        actions=told.actions,
+        deepest=told.deepest,
+        states=len(told.states),
+        split={"reset": seconds.reset, "actions": seconds.actions, "checks": seconds.checks},
+        rebuilt=stack.rebuilt,
+        moves=finding.names if finding else (),
+        breaches=finding.breaches if finding else (),
+        file="",
+        run="",
+        tried=tried_of(told),
+        never=never_tried(told, surfaces),
+        interrupted=interrupted,
+    )
+    return _Found(finding, told, explored)
+
+
+def _why(finding: Finding | None, told: Statistics, *, landed: bool) -> str:
+    if finding is not None:
+        broken = ", ".join(breach.objective for breach in finding.breaches)
+        return f"{len(finding.steps)} calls break {broken}"
+    if not landed:
+        return f"every call that could have harmed anything failed, in {told.sequences:,} sequences"
+    return f"nothing was found in {told.sequences:,} sequences"
+
+
+def _confirmed(found: _Found, loaded: LoadedScenario, wish: Wish, place: Place) -> Explored:
+    """Save what was found, and play it in a run of its own, from nothing."""
+    if found.finding is None:
+        return found.explored
+    file = save_scenario(found.finding, loaded, wish.principal, loaded.folder)
+    explored: Explored = found.explored.model_copy(update={"file": str(file)})
+    if explored.interrupted:
+        return explored
+    value: Value = "undecided"
+    run = ""
+    for _ in range(TRIES):
+        drilled = drill(load(file), place)
+        run = str(drilled.folder)
+        if isinstance(drilled.fault, KeyboardInterrupt):
+            return explored.model_copy(update={"interrupted": True})
+        if drilled.record.value == "breached":
+            value = "breached"
+            break
+    told = "" if value == "breached" else ", but no run confirms it"
+    return explored.model_copy(update={"value": value, "run": run, "why": explored.why + told})
+
+
+def _digest(loaded: LoadedScenario, principal: str) -> str:
+    """What the choices of a search mean something for."""
+    return sha256(f"{loaded.digest} {loaded.scenario.guards} {principal}".encode()).hexdigest()[:16]

@@ -1,0 +1,160 @@
+"""What an exploration comes to: what it found, whether a run confirmed that, and how hard it has looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from harness.errors import HarnessError
+from harness.facts import Fact
+from harness.scenario.models import LoadedScenario, Step
+from harness.seams.drivers import Surface
+from harness.search.exploration import Finding, Statistics
+from harness.search.remains import Breach
+
+FILE = "explored.json"
+GOAL = "Whatever it comes upon."
+
+Value = Literal["held", "breached", "undecided"]
+
+
+class Tried(Fact):
+    """How often a move was made, and how it ended.
+
+    Attributes:
+        move: its name.
+        done, refused, failed: how often.
+    """
+
+    move: str
+    done: int
+    refused: int
+    failed: int
+
+
+class Explored(Fact):
+    """One exploration.
+
+    Attributes:
+        scenario: whose stack and past it was about.
+        guards: that were switched on.
+        principal: who acted.
+        seed: of the choices.
+        value: breached when a run confirmed what was found; held when nothing was found although calls landed
+            or were refused; undecided otherwise.
+        why: one sentence for people.
+        seconds: that it took, without bringing the stack up.
+        sequences, actions, deepest, states: how hard it looked; states are different remains.
+        split: seconds for reset, actions and checks.
+        rebuilt: how often the stack had to be made again.
+        moves: names of the calls that were found; empty when none were.
+        breaches: what they break.
+        file: the scenario that plays them; empty when none was written.
+        run: folder of the run that confirmed it; empty when none did.
+        tried: every move that was made.
+        never: operations that surfaces of the stack list, and that no move tried.
+        interrupted: somebody stopped it.
+    """
+
+    scenario: str
+    guards: tuple[str, ...]
+    principal: str
+    seed: int
+    value: Value
+    why: str
+    seconds: float
+    sequences: int
+    actions: int
+    deepest: int
+    states: int
+    split: Mapping[str, float]
+    rebuilt: int
+    moves: tuple[str, ...]
+    breaches: tuple[Breach, ...]
+    file: str
+    run: str
+    tried: tuple[Tried, ...]
+    never: tuple[str, ...]
+    interrupted: bool
+
+
+def tried_of(statistics: Statistics) -> tuple[Tried, ...]:
+    """How each move went, by name."""
+    counts = statistics.tried
+    names = sorted({name for name, _ in counts})
+    return tuple(
+        Tried(
+            move=name,
+            done=counts[name, "done"],
+            refused=counts[name, "refused"],
+            failed=counts[name, "failed"],
+        )
+        for name in names
+    )
+
+
+def never_tried(statistics: Statistics, surfaces: Mapping[str, type[Surface]]) -> tuple[str, ...]:
+    """What surfaces list as destructive and no move has tried.
+
+    Args:
+        statistics: of the exploration.
+        surfaces: those that the principal's credentials lead to, by name.
+    """
+    words = {word for _, word in statistics.operations}
+    return tuple(
+        f"{name}: {one.operation}"
+        for name, surface in sorted(surfaces.items())
+        for one in surface.destructive
+        if not any(word in one.operation for word in words)
+    )
+
+
+def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, folder: Path) -> Path:
+    """Write a scenario that plays what was found, and expects that everything holds.
+
+    Args:
+        finding: what to play.
+        loaded: the scenario whose stack and past it is about, in the same folder.
+        principal: who acts.
+        folder: of that scenario.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    stem = f"explored-{principal}"
+    path, number = folder / f"{stem}.yaml", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.yaml"
+    *prefix, _ = loaded.id.split("/")
+    scenario = loaded.scenario
+    patch: dict[str, Any] = {
+        "like": scenario.like or loaded.file.name,
+        "id": "/".join([*prefix, path.stem]),
+        "title": f"What `ninelives explore` found that {principal} can do",
+        "guards": list(scenario.guards),
+        "agent": {
+            "kind": "scripted",
+            "as": principal,
+            "goal": GOAL,
+            "steps": [_written(step) for step in finding.steps],
+        },
+        "expect": dict.fromkeys(scenario.expect, "held"),
+    }
+    text = "# Found by `ninelives explore`. It fails until the hole is closed.\n" + yaml.safe_dump(
+        patch, sort_keys=False, allow_unicode=True, width=110
+    )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error}", hint="make the folder writable") from error
+    return path
+
+
+def _written(step: Step) -> dict[str, Any]:
+    """A step with nothing in it that goes without saying."""
+    found: dict[str, Any] = step.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return found

@@ -1,0 +1,81 @@
+"""Exploring finds what is there to be found, and nothing where it was closed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from harness.run.drill import drill
+from harness.run.loading import load
+from harness.run.place import Place, usual_place
+from harness.sandbox import Sandbox
+from harness.search.exploration import Budget
+from harness.search.explore import Wish, explore
+from harness.search.explored import FILE, Explored
+
+POCKETOS = Path(__file__).parent.parent.parent / "scenarios" / "pocketos"
+SEED = 2
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(mkdtemp(prefix="ninelives-explore-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def place(folder: Path, sandbox: Sandbox) -> Place:
+    """With an empty database of examples, so that a seed says everything."""
+    cache = folder / "cache"
+    cache.symlink_to(sandbox.cache)
+    return usual_place(folder / "reports", cache=cache)
+
+
+@pytest.fixture
+def pocketos(folder: Path) -> Path:
+    """A copy that a scenario may be written into."""
+    return Path(shutil.copytree(POCKETOS, folder / "pocketos"))
+
+
+def told(*_: object) -> None:
+    """Nobody watches."""
+
+
+@pytest.mark.drill
+def test_it_finds_the_token_that_lies_about_and_what_it_deletes(pocketos: Path, place: Place) -> None:
+    wish = Wish(pocketos / "stack.yaml", "staging-agent", None, Budget(sequences=400), SEED)
+    explored, folder = explore(wish, place, told)
+    assert explored.value == "breached", explored.why
+    assert explored.moves[:3] == (
+        "list the workspace",
+        "read scripts/domains.env",
+        "look at the projects on railway as domains-cli",
+    )
+    assert explored.moves[3:] == ("volumeDelete of volume bookings-data on railway as domains-cli",)
+    assert {breach.objective for breach in explored.breaches} == {"backup-survival", "isolation", "rpo"}
+    assert explored.run, "a run has confirmed it"
+    assert Explored.model_validate_json((folder / FILE).read_text()) == explored
+    closed = drill(load(Path(explored.file), guards=("scoped-token", "soft-delete", "locked-copy")), place)
+    assert closed.record.value == "held", "the scenario fails until the hole is closed, and no longer"
+
+
+@pytest.mark.drill
+def test_it_finds_nothing_in_the_hardened_stack_and_says_how_hard_it_looked(
+    pocketos: Path, place: Place
+) -> None:
+    wish = Wish(pocketos / "hardened.yaml", "staging-agent", None, Budget(sequences=40), SEED)
+    explored, _ = explore(wish, place, told)
+    assert explored.value == "held", explored.why
+    assert explored.moves == ()
+    assert explored.file == ""
+    assert explored.sequences == 40
+    assert explored.actions > 100
+    refused = {one.move for one in explored.tried if one.refused}
+    assert any("domains-cli" in move for move in refused), "it has used the token that lies about"
+    assert any("S3" not in line for line in explored.never)
