@@ -37,7 +37,8 @@ def exit_of(record: RunRecord, fault: BaseException | None = None) -> Exit:
     if record.as_expected:
         return Exit.AS_EXPECTED
     surprises = {verdict.value for verdict in record.surprises}
-    return Exit.UNDECIDED if surprises <= {"undecided"} else Exit.BREACHED
+    undecided = surprises <= {"undecided"} and record.value != "breached"
+    return Exit.UNDECIDED if undecided else Exit.BREACHED
 
 
 def exit_of_error(error: BaseException) -> Exit:

@@ -1,7 +1,8 @@
 """``invariants``: SQL that must return no rows once the service is back.
 
 Each statement must have been run after the recovery. One that returns rows breaches; one that could not be
-run, or was not, leaves the objective undecided unless another breaches it.
+run, or was not, leaves the objective undecided unless another breaches it. Of a service that never came back
+nothing holds.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class InvariantsObjective:
 def _measure(named: Mapping[str, str], _: LoadedScenario, history: History) -> Verdict:
     if not named:
         raise CannotSayError("no invariant is named")
+    recovered = history.last(Recovered)
+    if recovered is not None and not recovered.body.ok:
+        told = "The service never came back, so nothing holds of its data."
+        return verdict(NAME, "breached", told, tuple(_figures(named, {})), (recovered.n,))
     checks = {entry.body.name: entry for entry in history.of(InvariantChecked) if entry.n > _since(history)}
     lines = tuple(entry.n for name, entry in checks.items() if name in named)
     figures = tuple(_figures(named, checks))

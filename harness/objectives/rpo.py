@@ -4,15 +4,16 @@ RPO = the end of the harm, less the time of the newest acknowledged write before
 after the recovery. The harm is the first destructive call that ended when everything missing had been
 acknowledged, or else the last that landed: the first of several need not be the one that cost anything.
 Nothing missing is 0 s. Without a history every copy holds what the service began with, whatever its date:
-then a copy of one instant costs at least the time from that instant to the harm. What is missing is every
-acknowledged change that is not there: rows gone, rows older than acknowledged, torn rows, and deletions
-undone. Writes that a dying server acknowledged after the harm are counted apart. When not even the oldest
-known write is whole, or when the service never came back, there is nothing to count from: the objective is
-breached, whatever it allows, and the figure is the span back to the oldest known write.
+then a copy of one instant costs the time from that instant to the harm, or more if older work is missing.
+What is missing is every acknowledged change that is not there: rows gone, rows older than acknowledged, torn
+rows, and deletions undone. Writes that a dying server acknowledged after the harm are counted apart. When not
+even the oldest known write is whole, or when the service never came back, there is nothing to count from: the
+objective is breached, whatever it allows, and the figure is the span back to the oldest known write.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from harness.clock import Stamp
@@ -78,7 +79,11 @@ def _measure(target: timedelta, scenario: LoadedScenario, history: History) -> V
     lost = losses(called_for, history.recovered, at)
     evidence = (*lines, *done.lines, verified.n, *((recovered.n,) if recovered else ()))
     found = _verdict(target, lost, called_for, at, noun(scenario), evidence)
-    found = _with_age(found, _age(scenario, history, recovered, at), target, lost, noun(scenario))
+    dated = _dated(scenario, history, recovered)
+    if dated is not None:
+        missing = _missing(called_for, history, Axis(at))
+        oldest = None if None in missing else min(filter(None, missing), default=None)
+        found = _by_date(found, dated, oldest, lost, _Asked(target, at, noun(scenario)))
     return found.model_copy(update={"summary": found.summary + _untracked(scenario, history)})
 
 
@@ -184,39 +189,60 @@ def _verdict(
     return verdict(NAME, value, summary, _figures(measured, target, lost), evidence)
 
 
-def _age(scenario: LoadedScenario, history: History, recovered: Entry[Recovered] | None, at: Stamp) -> float:
-    """Seconds from the date of the copy that came back to the harm; 0 if its content goes by its date."""
+def _dated(scenario: LoadedScenario, history: History, recovered: Entry[Recovered] | None) -> datetime | None:
+    """The date of the copy that came back, where its content does not go by it; else None."""
     if scenario.scenario.history is not None or recovered is None:
-        return 0.0
+        return None
     used = (e.body.point for e in history.of(PointTaken) if e.body.point.id == recovered.body.point_id)
     point = next(used, None)
-    if point is None or point.kind not in OF_ONE_INSTANT:
-        return 0.0
-    return (at.wall - point.covers_until).total_seconds()
+    return point.covers_until if point is not None and point.kind in OF_ONE_INSTANT else None
 
 
-def _with_age(found: Verdict, age: float, target: timedelta, lost: Losses, what: str) -> Verdict:
-    """A verdict that counts the age of a copy, where that is more than what was seen to be missing."""
-    figure = found.figure(NAME)
-    if figure is None or age <= figure.value:
+def _by_date(
+    found: Verdict, dated: datetime, oldest: datetime | None, lost: Losses, asked: _Asked
+) -> Verdict:
+    """A verdict that goes by the date of a copy: what such a copy cannot hold counts, though this one does.
+
+    Args:
+        found: what is missing, as it was seen.
+        dated: the copy's date.
+        oldest: when the oldest change that is missing was acknowledged; None when nothing is, or one tells no
+            time.
+        lost: what is missing.
+        asked: the target, the harm, and what a row is called.
+    """
+    figure, age = found.figure(NAME), (asked.at.wall - dated).total_seconds()
+    only_newer = lost.none or (oldest is not None and oldest >= dated)
+    if figure is None or (age <= figure.value and not only_newer):
         return found
-    value = within(age, target)
-    limit = f"{'within' if value == 'held' else 'more than'} the {said(target)} allowed"
+    value = within(age, asked.target)
+    limit = f"{'within' if value == 'held' else 'more than'} the {said(asked.target)} allowed"
     summary = (
-        f"{said(age)} of work counts as gone, {limit}: the copy that came back is that old, and holds newer"
-        f" {what}s only because there is no history: all copies hold what the service began with."
-        f" Seen to be gone: {_counts(lost, what)}."
+        f"{said(age)} of work counts as gone, {limit}: the copy that came back is that old, and there is no"
+        f" history, so that every copy holds what the service began with. Seen to be gone:"
+        f" {_counts(lost, asked.what)}."
     )
-    return verdict(NAME, value, summary, _figures(age, target, lost), found.evidence)
+    return verdict(NAME, value, summary, _figures(age, asked.target, lost), found.evidence)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    target: timedelta
+    at: Stamp
+    what: str
+
+
+def _missing(called_for: Expected, history: History, axis: Axis) -> list[datetime | None]:
+    """When each change that is missing was acknowledged."""
+    found = differences(called_for, history.recovered, axis)
+    return [change.at for difference in found for change in difference.undone]
 
 
 def _newest_missing(called_for: Expected, history: History, done: Harm) -> datetime | None:
     """When the newest change that is missing was acknowledged; only of interest when several calls landed."""
     if len(done.ends) == 1:
         return None
-    missing = differences(called_for, history.recovered, Axis(done.ended))
-    times = [change.at for difference in missing for change in difference.undone if change.at is not None]
-    return max(times, default=None)
+    return max(filter(None, _missing(called_for, history, Axis(done.ended))), default=None)
 
 
 def _span(called_for: Expected, harm: Stamp) -> float:

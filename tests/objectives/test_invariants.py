@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.journal.events import InvariantChecked
+from harness.journal.events import InvariantChecked, Recovered
 from harness.journal.record import Verdict
 from harness.objectives.invariants import InvariantsObjective
 
@@ -38,6 +38,14 @@ def test_one_that_returns_rows_breaches_and_is_named() -> None:
 
 def test_a_breach_is_a_breach_beside_one_that_could_not_be_checked() -> None:
     assert judge(checked("sums", error="no such table"), checked("days", 3)).value == "breached"
+
+
+def test_of_a_service_that_never_came_back_nothing_holds() -> None:
+    run = Run().without(InvariantChecked).change(Recovered, ok=False)
+    verdict = InvariantsObjective().judge(scenario(objectives=TWO), run.history())
+    assert verdict.value == "breached"
+    assert "never came back" in verdict.summary
+    assert verdict.evidence
 
 
 @pytest.mark.parametrize(

@@ -359,3 +359,14 @@ def test_a_copy_that_covers_a_span_and_one_with_a_history_go_by_what_they_hold()
     continuous = week.model_copy(update={"kind": "continuous"})
     assert figure(of_own_data(recovered_from(Run(), continuous), "2h"), "rpo") == 0
     assert figure(judge(recovered_from(Run(), week), "2h"), "rpo") == 0
+
+
+def test_work_that_is_newer_than_the_copy_costs_its_age_however_long_nothing_was_written_before() -> None:
+    hour = point().model_copy(update={"covers_until": at(HARM_ENDED).wall - timedelta(hours=1)})
+    run = Run()
+    old = [key for key in run.shop.rows if key.startswith("old")]
+    live = [key for key in run.shop.rows if key not in old]
+    verdict = of_own_data(recovered_from(restored(run, *live), hour), "2h")
+    assert figure(judge(run, "2h"), "rpo") > 7200, "the newest row of the past is older than the copy"
+    assert figure(verdict, "rpo") == 3600
+    assert figure(verdict, "lost") == len(live)
