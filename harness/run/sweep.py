@@ -63,7 +63,7 @@ def sweep_engine(place: Place) -> tuple[Swept, ...]:
     Raises:
         ProvisionError: the directory for all runs belongs to somebody else.
     """
-    if trouble():
+    if trouble() or not runs_of_home(place.work):
         return ()
     own_directory(place.work)
     with sweeping(place):
