@@ -115,6 +115,19 @@ class Lease(Fact):
 
 
 @dataclass(frozen=True)
+class TlsListener:
+    """Where a replica answers clients that speak nothing but TLS.
+
+    Attributes:
+        port: TCP port, on the endpoint's host.
+        certificate: file with the certificate in PEM, minted for the run; it is its own authority.
+    """
+
+    port: int
+    certificate: Path
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """Where a replica answers. Made by replicas only; there is no way to write one in a scenario.
 
@@ -130,6 +143,7 @@ class Endpoint:
             root of a workspace; for ``railway`` the root of all volumes, where ``<environment>/<volume>`` is
             the directory of one volume instance.
         credentials: by principal; ``OPERATOR`` is always there but for ``files``.
+        tls: of an S3 server that a tool needs it from; None for all others.
     """
 
     lease: Lease
@@ -140,6 +154,7 @@ class Endpoint:
     environment: str | None
     path: Path
     credentials: Mapping[str, Credential] = field(repr=False)
+    tls: TlsListener | None = None
 
     @property
     def service(self) -> str:

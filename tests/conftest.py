@@ -35,7 +35,11 @@ ENOUGH = 4 * 2**30
 
 IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
 LEFT_OUT = "no containers here"
-PROGRAMS = {"restic": ("restic", "restic"), "mariadb": ("mariadbd", "mariadb-server")}
+PROGRAMS = {
+    "restic": ("restic", "restic"),
+    "pgbackrest": ("pgbackrest", "pgbackrest"),
+    "mariadb": ("mariadbd", "mariadb-server"),
+}
 """By marker: a program of the machine that such tests need, and the package that has it."""
 
 
@@ -59,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _find(program: str) -> str | None:
-    return shutil.which(program, path=os.pathsep.join((os.defpath, "/usr/sbin")))
+    return shutil.which(program, path=os.pathsep.join((os.defpath, "/usr/local/bin", "/usr/sbin")))
 
 
 def _not_installed(program: str, package: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +26,7 @@ from harness.seams.s3_items import UNVERSIONED, Listed, list_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DefaultRetentionTypeDef, ObjectLockRetentionTypeDef
 
     # For types only: the shipper's process starts in half the time without them.
     from harness.scenario.models import Lock
@@ -193,6 +194,37 @@ class ObjectStore:
         """Delete one version for good."""
         with self._writing(key):
             self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+    def retain(self, version: StoredVersion, retention: Retention) -> None:
+        """Lock one version that is there."""
+        told: ObjectLockRetentionTypeDef = {
+            "Mode": cast("Literal['COMPLIANCE', 'GOVERNANCE']", retention.mode),
+            "RetainUntilDate": retention.until,
+        }
+        with self._writing(version.key):
+            self._client.put_object_retention(
+                Bucket=self._bucket, Key=version.key, VersionId=version.id, Retention=told
+            )
+
+    def retain_by_default(self, mode: str, days: int) -> None:
+        """Have the bucket lock whatever is put from now on without a lock of its own.
+
+        Args:
+            mode: ``COMPLIANCE`` or ``GOVERNANCE``.
+            days: from the moment in which it is put.
+        """
+        retention: DefaultRetentionTypeDef = {
+            "Mode": cast("Literal['COMPLIANCE', 'GOVERNANCE']", mode),
+            "Days": days,
+        }
+        with self._writing("its default lock"):
+            self._client.put_object_lock_configuration(
+                Bucket=self._bucket,
+                ObjectLockConfiguration={
+                    "ObjectLockEnabled": "Enabled",
+                    "Rule": {"DefaultRetention": retention},
+                },
+            )
 
     def versions(self, prefix: str) -> tuple[StoredVersion, ...]:
         """Every version below ``prefix`` that exists, overwritten and hidden ones too, newest first.

@@ -97,6 +97,11 @@ def examine(place: Place) -> Iterator[Finding]:
     yield Finding(
         "restic", True, shutil.which("restic") or "not there; only protections of tool restic need it"
     )
+    yield Finding(
+        "pgBackRest",
+        True,
+        shutil.which("pgbackrest") or "not there; only protections of tool pgbackrest need it",
+    )
     mariadb = shutil.which("mariadbd", path=os.pathsep.join((os.defpath, *PLACES)))
     yield Finding("MariaDB", True, mariadb or "not there; only services of kind mariadb need it")
     without = f"not there; only services of kind aws need it: {AWS}"

@@ -754,6 +754,32 @@ class PostgresPitr(ProtectionModel):
         return self.ship_every
 
 
+class PgBackRest(ProtectionModel):
+    """A pgBackRest repository: full and partial backups, and the log between them, to any instant."""
+
+    tool: Literal["pgbackrest"] = Field(description="a pgBackRest repository")
+    of: Name = Field(description="the postgres service that is backed up")
+    to: Name = Field(description="the s3 or volume service that the repository lies on")
+    full_every: Period = Field(timedelta(days=7), description="time from one full backup to the next")
+    keep: Annotated[int, Field(ge=1)] = Field(
+        2, description="how many full backups are kept, with what builds on them and the log since"
+    )
+    differential_every: Period | None = Field(
+        None, description="time between backups of what differs from the full one; none without it"
+    )
+    incremental_every: Period | None = Field(
+        None, description="time between backups of what differs from the one before; none without it"
+    )
+    archive_timeout: Period = Field(
+        timedelta(minutes=1), description="longest wait before log that was written is archived"
+    )
+    lock: Lock | None = Field(None, description="Object Lock for every object of the repository")
+
+    @property
+    def lag(self) -> timedelta:
+        return self.archive_timeout
+
+
 class DelayedReplica(ProtectionModel):
     """A standby server that has everything at once and applies it only after a while."""
 
@@ -811,6 +837,7 @@ Protection = Annotated[
     | Annotated[AwsBackup, Tag("aws-backup")]
     | Annotated[PgDump, Tag("pg_dump")]
     | Annotated[PostgresPitr, Tag("postgres-pitr")]
+    | Annotated[PgBackRest, Tag("pgbackrest")]
     | Annotated[DelayedReplica, Tag("delayed-replica")]
     | Annotated[Restic, Tag("restic")]
     | Annotated[CommandBackup, Tag("command")]
@@ -835,6 +862,7 @@ Protection = Annotated[
             "aws-backup",
             "pg_dump",
             "postgres-pitr",
+            "pgbackrest",
             "delayed-replica",
             "restic",
             "command",

@@ -54,6 +54,7 @@ class Known:
         "aws-backup",
         "pg_dump",
         "postgres-pitr",
+        "pgbackrest",
         "delayed-replica",
         "restic",
         "command",

@@ -18,6 +18,7 @@ from harness.scenario.models import (
     Lock,
     MariadbService,
     Objectives,
+    PgBackRest,
     PolicyGrant,
     PostgresPitr,
     PostgresService,
@@ -62,6 +63,7 @@ SOURCES: Mapping[str, str | Sequence[str]] = {
     "aws-backup": "postgres",
     "pg_dump": "postgres",
     "postgres-pitr": "postgres",
+    "pgbackrest": "postgres",
     "delayed-replica": "postgres",
     "restic": "postgres",
     "command": ("postgres", "container"),
@@ -390,6 +392,8 @@ def _sources(stack: Stack, _: Known) -> Iterator[Finding]:
             yield from _vault(stack, protection, ("protections", name))
         if isinstance(protection, Archive | VolumeSnapshot):
             yield from _under_a_server(stack, protection.of, path)
+        if isinstance(protection, PgBackRest):
+            yield from _archived_twice(stack, name, protection, path)
 
 
 def _under_a_server(stack: Stack, volume: str, path: KeyPath) -> Iterator[Finding]:
@@ -404,6 +408,18 @@ def _under_a_server(stack: Stack, volume: str, path: KeyPath) -> Iterator[Findin
             f"a server writes to {volume!r} all the while, {', '.join(databases)}: no copy of it is whole"
         )
         yield Finding(path, message, "back databases up with a tool for postgres; give files another volume")
+
+
+def _archived_twice(stack: Stack, name: str, protection: PgBackRest, path: KeyPath) -> Iterator[Finding]:
+    """A server has one command that archives its log."""
+    others = [
+        other
+        for other, model in stack.protections.items()
+        if isinstance(model, PgBackRest) and model.of == protection.of
+    ]
+    if others[0] != name:
+        message = f"{protection.of!r} archives its log already, for {others[0]!r}"
+        yield Finding(path, message, "a server has one pgBackRest repository; copy it with another tool")
 
 
 def _not_on_railway(stack: Stack, name: str, volume: str | None, path: KeyPath) -> Iterator[Finding]:
@@ -431,10 +447,18 @@ def _destinations(stack: Stack, _: Known) -> Iterator[Finding]:
             yield from _two_buckets(stack, protection, ("protections", name))
         if isinstance(protection, S3Versions | S3Replication):
             yield from _keeps_versions(stack, protection.of, ("protections", name, "of"))
-        if not isinstance(protection, Dumps | PostgresPitr | S3Replication):
+        if not isinstance(protection, Dumps | PostgresPitr | PgBackRest | S3Replication):
+            continue
+        bucket = stack.services.get(protection.to)
+        if isinstance(protection, PgBackRest) and isinstance(bucket, VolumeService):
+            if protection.lock:
+                yield Finding(
+                    ("protections", name, "lock"),
+                    f"{protection.to!r} is a volume, and files cannot be locked",
+                    "keep the repository on a service of kind s3, or leave the lock out",
+                )
             continue
         yield from wrong_service(stack, protection.to, "s3", ("protections", name, "to"))
-        bucket = stack.services.get(protection.to)
         if protection.lock and isinstance(bucket, S3Service) and not bucket.object_lock:
             yield Finding(
                 ("protections", name, "lock"),

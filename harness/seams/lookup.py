@@ -56,6 +56,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "aws-backup": "harness.backups.aws_backup:AwsBackupTool",
         "pg_dump": "harness.backups.pg_dump:PgDumpTool",
         "postgres-pitr": "harness.backups.postgres_pitr:PostgresPitrTool",
+        "pgbackrest": "harness.backups.pgbackrest:PgBackRestTool",
         "delayed-replica": "harness.backups.delayed_replica:DelayedReplicaTool",
         "restic": "harness.backups.restic:ResticTool",
         "command": "harness.backups.command:CommandTool",
@@ -91,6 +92,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
 
 EXTRAS = {
     "boto3": "aws",
+    "cryptography": "pgbackrest",
     "flask": "aws",
     "moto": "aws",
     "pymysql": "mariadb",

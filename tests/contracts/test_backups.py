@@ -112,6 +112,46 @@ class TestRestic(InBucket):
 
 
 @pytest.mark.slow
+@pytest.mark.pgbackrest
+class TestPgBackRest(InBucket):
+    stack = {
+        "services": {"shop": SHOP, "vault": PLAIN},
+        "protections": {"copies": {"tool": "pgbackrest", "of": "shop", "to": "vault"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        client, prefix = self._client(bench), f"copies/backup/shop/{point.location}/"
+        for item in client.list_objects_v2(Bucket="plain", Prefix=prefix)["Contents"]:
+            client.delete_object(Bucket="plain", Key=item["Key"])
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        client, prefix = self._client(bench), f"copies/backup/shop/{point.location}/bundle/"
+        for item in client.list_objects_v2(Bucket="plain", Prefix=prefix)["Contents"]:
+            content = client.get_object(Bucket="plain", Key=item["Key"])["Body"].read()
+            client.put_object(Bucket="plain", Key=item["Key"], Body=content[: len(content) // 2])
+
+
+@pytest.mark.slow
+@pytest.mark.pgbackrest
+class TestPgBackRestOnAVolume(Here, BackupContract):
+    protection = "copies"
+    stack = {
+        "services": {"shop": SHOP, "shelf": {"kind": "volume"}},
+        "protections": {"copies": {"tool": "pgbackrest", "of": "shop", "to": "shelf"}},
+    }
+
+    def lose(self, bench: Bench, point: RecoveryPoint) -> None:
+        shutil.rmtree(self._backup(bench, point))
+
+    def cut(self, bench: Bench, point: RecoveryPoint) -> None:
+        for bundle in (self._backup(bench, point) / "bundle").iterdir():
+            bundle.write_bytes(bundle.read_bytes()[: bundle.stat().st_size // 2])
+
+    def _backup(self, bench: Bench, point: RecoveryPoint) -> Path:
+        return bench.endpoints["shelf"].path / "copies" / "backup" / "shop" / point.location
+
+
+@pytest.mark.slow
 class TestCommand(InBucket):
     stack = {
         "services": {"shop": SHOP, "plain": PLAIN},

@@ -331,7 +331,7 @@ def test_a_server_that_is_not_ours_is_never_spoken_to(
     with socket.create_server((LOOPBACK, 0)) as taken:
         first = replace(seaweedfs.Ports.choose(), **{role: taken.getsockname()[1]})
         chosen = iter([first, seaweedfs.Ports.choose()])
-        monkeypatch.setattr(seaweedfs.Ports, "choose", lambda s3: next(chosen))
+        monkeypatch.setattr(seaweedfs.Ports, "choose", lambda s3, secure: next(chosen))
         endpoint = S3Replica().provision(lease, make_setting(sandbox))
         S3Replica().destroy(lease)
         taken.settimeout(0.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
+from harness.errors import ProvisionError
 from harness.facts import Endpoint, Lease
 from harness.replicas.containers import engine
 from harness.replicas.containers.engine import Recipe, make_volume, start
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.s3 import seaweedfs
-from harness.replicas.s3.replica import S3Replica
+from harness.replicas.s3.replica import S3Replica, needs_tls
 from harness.sandbox import free_port
 from harness.scenario.models import S3Service
 from harness.seams.container_engine import NAMESPACE, host_name
@@ -47,8 +48,13 @@ class ContainerS3Replica(S3Replica):
 
         Raises:
             PortTakenError: somebody took the port meanwhile.
-            ProvisionError: it does not start.
+            ProvisionError: it does not start, or is to speak TLS.
         """
+        if needs_tls(setting.stack, lease):
+            raise ProvisionError(
+                f"{lease.service} holds a pgBackRest repository, and in a container it speaks no TLS",
+                hint="pgBackRest works with provider embedded: leave `--provider docker` out",
+            )
         home, name = lease.directory, lease.service.partition("@")[0]
         # Whoever takes over an address takes over the name in the run's network too.
         names = (host_name(lease),) if port is None else (host_name(lease), name)

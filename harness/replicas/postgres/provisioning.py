@@ -17,7 +17,7 @@ from harness.replicas.postgres.roles import OWNER, database_name, grants_on, min
 from harness.replicas.postgres.server import PORT_TRIES, PortTakenError, Server, ServerExitedError, Serving
 from harness.replicas.postgres.session import session
 from harness.sandbox import LOOPBACK
-from harness.scenario.models import PostgresService
+from harness.scenario.models import PgBackRest, PostgresService
 from harness.seams.drivers import Setting
 
 DATA = "pgdata"
@@ -102,6 +102,15 @@ class Provisioning:
         shutil.rmtree(place.path)
 
     @property
+    def _settings(self) -> Mapping[str, str]:
+        """A server can only be told before it starts that it will archive; how, is up to the tool."""
+        archives = any(
+            isinstance(protection, PgBackRest) and protection.of == self.lease.service
+            for protection in self.setting.stack.protections.values()
+        )
+        return {"archive_mode": "on"} if archives else {}
+
+    @property
     def _grants(self) -> Mapping[str, str]:
         return grants_on(self.setting.stack, self.lease.service)
 
@@ -133,7 +142,7 @@ class Provisioning:
     def _serve(self, place: Endpoint) -> Serving:
         self.lay_out(place)
         try:
-            return self.server(place).serve(place, self.choose_port, timeout=START_SECONDS)
+            return self.server(place).serve(place, self.choose_port, self._settings, timeout=START_SECONDS)
         except PortTakenError as error:
             raise ProvisionError(
                 f"{PORT_TRIES} ports in a row, {error} the last, were taken before {place.service} had them",

@@ -183,6 +183,9 @@ class Server:
         self._write_files()
         self.log.unlink(missing_ok=True)  # of an attempt at a port that was taken
         options = {**USUAL_SETTINGS, **self._own_settings(), **self.place_settings(port), **settings}
+        if options["archive_mode"] == "on":
+            # The archiving tool sets it with ALTER SYSTEM, which a command line would beat.
+            del options["archive_command"]
         arguments = ["-D", str(self.data)]
         for name, value in options.items():
             arguments += ["-c", f"{name}={value}"]

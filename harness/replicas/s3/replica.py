@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.clock import Clock
-from harness.errors import DatabaseError, NotOursError, ProvisionError, RestoreError
-from harness.facts import BACK_DOOR, OPERATOR, Endpoint, Fingerprint, Lease, Resource
+from harness.errors import DatabaseError, MissingToolError, NotOursError, ProvisionError, RestoreError
+from harness.facts import BACK_DOOR, OPERATOR, Endpoint, Fingerprint, Lease, Resource, TlsListener
 from harness.replicas import leases
 from harness.replicas.s3 import access, seaweedfs
 from harness.replicas.s3.memory import BucketMemory
 from harness.replicas.tree_copy import copy_tree
 from harness.sandbox import LOOPBACK
-from harness.scenario.models import Lock, S3Service, Stack
+from harness.scenario.models import Lock, PgBackRest, S3Service, Stack
 from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.items import Item, fingerprint_of
 from harness.seams.s3_client import MARKER_BUCKET, MARKER_KEY, MARKER_NAME, marker_of, open_client
@@ -97,7 +97,7 @@ class S3Replica:
             port: of its gateway, if that is to be a certain one.
         """
         place.lease.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        endpoint = replace(place, port=self._start(place, setting, port))
+        endpoint = replace(place, port=self._start(place, setting, port), tls=self._listener(place.lease))
         _Furnishing(endpoint, setting.clock).furnish(_service(setting.stack, place.service))
         return endpoint
 
@@ -115,11 +115,20 @@ class S3Replica:
         Raises:
             PortTakenError: somebody took one of its ports meanwhile.
             ProvisionError: it does not come up.
+            MissingToolError: what mints certificates is not installed.
         """
-        ports = seaweedfs.Ports.choose(port)
+        ports = seaweedfs.Ports.choose(port, secure=needs_tls(setting.stack, lease))
+        if ports.https:
+            _mint_certificate(lease, setting.clock)
         self._processes[lease] = seaweedfs.start(lease.directory, setting.sandbox, setting.clock, ports)
         self._ports[lease] = ports
         return ports.s3
+
+    def _listener(self, lease: Lease) -> TlsListener | None:
+        ports = self._ports.get(lease)
+        if ports is None or not ports.https:
+            return None
+        return TlsListener(ports.https, lease.directory / seaweedfs.CERTIFICATE)
 
     def destroy(self, lease: Lease) -> None:
         """Kill its processes and remove its directory."""
@@ -451,6 +460,27 @@ def _service(stack: Stack, name: str) -> S3Service:
             hint="choose another name for the bucket",
         )
     return service
+
+
+def needs_tls(stack: Stack, lease: Lease) -> bool:
+    """Whether a pgBackRest repository lies there, whose program speaks nothing else."""
+    service = lease.service.partition("@")[0]
+    return any(
+        isinstance(protection, PgBackRest) and protection.to == service
+        for protection in stack.protections.values()
+    )
+
+
+def _mint_certificate(lease: Lease, clock: Clock) -> None:
+    try:
+        from harness.replicas.s3.certificate import mint_certificate
+    except ModuleNotFoundError as error:
+        raise MissingToolError(
+            f"{lease.service} needs a certificate, and the package {error.name} is not installed",
+            hint="pip install 'ninelives[pgbackrest]'",
+        ) from error
+    now = clock.stamp().wall
+    mint_certificate(lease.directory / seaweedfs.CERTIFICATE, lease.directory / seaweedfs.KEY, now)
 
 
 def _has_lock(client: S3Client, bucket: str) -> bool:

