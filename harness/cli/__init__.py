@@ -22,6 +22,7 @@ class Verbs(click.Group):
         "check": "Prove that scenarios can hold, can breach, and match what they expect.",
         "guards": "Tell which guards would have saved what, and which are needed.",
         "explore": "Look for what a principal can break, and save it as a scenario.",
+        "blast-radius": "Try what each credential can destroy, one call at a time.",
         "judge": "Judge a stored run again, offline.",
         "report": "Write a stored run's reports again.",
         "list": "List scenarios, or drivers.",
@@ -38,7 +39,7 @@ class Verbs(click.Group):
             return None
         from importlib import import_module
 
-        command = import_module(f"harness.cli.{name}").command
+        command = import_module(f"harness.cli.{name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -207,6 +207,15 @@ class Arena:
         self.seconds.checks += self._since(began)
         return remains
 
+    def gone(self, touched: Sequence[Resource]) -> tuple[Resource, ...]:
+        """What of the services that were touched was there and is not any more."""
+        services = sorted({one.service for one in touched} & self.known.inventory.keys())
+        return tuple(
+            resource
+            for service in services
+            for resource in set(self.known.inventory[service]) - set(self._inventory(service))
+        )
+
     def reset(self) -> tuple[str, ...]:
         """Make everything as it was before the first trial.
 

@@ -21,10 +21,6 @@ Standing = Literal["sufficient", "doomed", "altered", "unproven", "gone"]
 """Of a copy. Sufficient: it is there, as it was when it was restored and compared. Doomed: something is set
 to delete it within ``DOOM``. Altered: its bytes or what it covers are not what they were."""
 
-Extent = Literal["refused", "failed", "nothing", "contained", "reversible", "lost", "lost with its backups"]
-"""How far a trial came, in rising order. Contained: nothing was touched but what the principal may touch.
-Reversible: what was lost can be brought back whole, from a copy or by whoever may take the deletion back."""
-
 DOOM = timedelta(days=30)
 """As for backup survival in a run."""
 

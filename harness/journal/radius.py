@@ -1,0 +1,114 @@
+"""What each credential can destroy, as it was tried: one call at a time, each from the same beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+from harness.facts import Fact
+
+Extent = Literal["refused", "failed", "nothing", "contained", "reversible", "lost", "lost with its backups"]
+"""How far a call came, in rising order. Contained: nothing was touched but environments of the
+principal's own grants, and nothing that the stack has backups for.
+Reversible: what was lost can be brought back whole, from a copy or by whoever may take the deletion back."""
+
+RANK = {extent: rank for rank, extent in enumerate(get_args(Extent))}
+HARMLESS = RANK["contained"]
+
+
+class Deed(Fact):
+    """One call that was made, and what was left after it.
+
+    Attributes:
+        principal: who made it.
+        owner: whose credential was shown; the principal's own, or one that it found.
+        found_in: the file that credential was found in; empty for its own.
+        service: whose API was called.
+        name: the call in words, the same in every replica.
+        operation: word by which the surface's list of destructions names it; empty when it only takes a
+            guard away.
+        extent: how far it came.
+        said: by the service: the guard's own words when it refused.
+        undo: what brings back what was lost; empty when nothing does, or nothing was.
+        copies_lost: recovery points that counted before and do not any more.
+        unrecoverable: services with a content that is lost, and no copy of it left.
+    """
+
+    principal: str
+    owner: str
+    found_in: str = ""
+    service: str
+    name: str
+    operation: str = ""
+    extent: Extent
+    said: str = ""
+    undo: str = ""
+    copies_lost: int = 0
+    unrecoverable: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes two deeds of two stacks the same."""
+        return (self.principal, self.owner, self.service, self.name)
+
+    @property
+    def rank(self) -> int:
+        """Of its extent."""
+        return RANK[self.extent]
+
+
+class BlastRadius(Fact):
+    """Everything that was tried on one stack.
+
+    Attributes:
+        stack: its file.
+        guards: that were on.
+        deeds: every call, grouped by principal and credential.
+        silent: principals with nothing to destroy by.
+        left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
+        interrupted: somebody ended it before all was tried.
+    """
+
+    schema_: Literal[1] = 1
+    stack: str
+    guards: tuple[str, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    silent: tuple[str, ...] = ()
+    left_out: dict[str, tuple[str, ...]] = {}
+    interrupted: bool = False
+
+    @property
+    def kill_set(self) -> tuple[Deed, ...]:
+        """The single calls after which something is lost for good."""
+        return tuple(deed for deed in self.deeds if deed.unrecoverable)
+
+    @property
+    def decided(self) -> bool:
+        """Whether any call came through, or was refused by a guard: one that only failed shows nothing."""
+        return not self.interrupted and any(deed.extent != "failed" for deed in self.deeds)
+
+
+class Growth(Fact):
+    """A call that comes further than it did.
+
+    Attributes:
+        deed: as it is now.
+        before: how far it came; None when it could not be made.
+    """
+
+    deed: Deed
+    before: Extent | None
+
+
+def grown(before: BlastRadius, now: BlastRadius) -> tuple[Growth, ...]:
+    """The calls that come further than they did, beyond what their principal may touch."""
+    return tuple(_grown({deed.key: deed for deed in before.deeds}, now))
+
+
+def _grown(before: dict[tuple[str, str, str, str], Deed], now: BlastRadius) -> Iterator[Growth]:
+    for deed in now.deeds:
+        earlier = before.get(deed.key)
+        was = HARMLESS if earlier is None else max(earlier.rank, HARMLESS)
+        worse = earlier is not None and set(deed.unrecoverable) - set(earlier.unrecoverable)
+        if deed.rank > was or worse:
+            yield Growth(deed=deed, before=earlier.extent if earlier else None)

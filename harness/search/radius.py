@@ -1,0 +1,225 @@
+"""The blast radius of a stack: every destructive call that a principal can come to make, made for real.
+
+A principal looks at everything that its credentials, and those that it finds on the way, let it see. Then
+each call that destroys something, or takes a guard away, is made once; what is left is looked at; and the
+stack is reset before the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.facts import Outcome, Resource
+from harness.journal.radius import BlastRadius, Deed, Extent
+from harness.scenario.models import Isolation, Stack
+from harness.seams.lookup import lookup
+from harness.search.arena import Arena
+from harness.search.exploration import ACTING, LOOKING, Trial
+from harness.search.explore import SURFACES
+from harness.search.moves import KINDS, Move
+from harness.search.remains import CopyLeft, Remains, strayed
+
+Listener = Callable[[Deed], None]
+
+
+def blast_radius(
+    arena: Arena, stack_file: str, principals: tuple[str, ...] = (), tell: Listener = lambda _: None
+) -> BlastRadius:
+    """Try everything.
+
+    Args:
+        arena: of the stack.
+        stack_file: its name, for the record.
+        principals: whose reach is wanted; everybody's if nothing is said.
+        tell: is shown each deed.
+
+    Returns:
+        What came of it; when somebody interrupted it, what had been tried until then.
+
+    Raises:
+        HarnessError: the stack does not come up again.
+    """
+    stack = arena.loaded.stack
+    deeds: list[Deed] = []
+    silent: list[str] = []
+    interrupted = False
+    try:
+        for principal in principals or tuple(stack.principals):
+            own = list(_tried(arena, principal, tell))
+            deeds += own
+            if not own:
+                silent.append(principal)
+    except KeyboardInterrupt:
+        interrupted = True
+    return BlastRadius(
+        stack=stack_file,
+        guards=arena.loaded.scenario.guards,
+        deeds=tuple(deeds),
+        silent=tuple(silent),
+        left_out=_left_out(arena, deeds),
+        interrupted=interrupted,
+    )
+
+
+def _tried(arena: Arena, principal: str, tell: Listener) -> Iterator[Deed]:
+    """Every call of one principal, each from the beginning."""
+    scout, whole = _scout(arena, principal), arena.look([])
+    built = arena.rebuilt
+    for name in [move.name for moves in scout.knowledge.choices(*ACTING) for move in moves]:
+        if arena.rebuilt != built:
+            # Another stack has other identifiers and secrets.
+            scout, whole, built = _scout(arena, principal), arena.look([]), arena.rebuilt
+        every = (move for moves in scout.knowledge.choices(*ACTING) for move in moves)
+        move = next((move for move in every if move.name == name), None)
+        if move is None:
+            continue
+        outcome = scout.make(move)
+        deed = _deed(arena, principal, move, outcome, whole)
+        arena.reset()
+        tell(deed)
+        yield deed
+
+
+def _scout(arena: Arena, principal: str) -> Trial:
+    """Look at everything there is to see; every credential on the way is used to see more."""
+    scout = Trial(arena, principal, arena.loaded.objectives)
+    while looks := scout.knowledge.choices(*LOOKING):
+        for move in (move for moves in looks for move in moves):
+            scout.make(move)
+    return scout
+
+
+def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Remains) -> Deed:
+    """What a call came to; asked before the stack is reset."""
+    left = arena.look([outcome])
+    stack = arena.loaded.stack
+    owner = move.key.owner if move.key else principal
+    found = stack.principals[owner].found_in if owner != principal and owner in stack.principals else None
+    damage = _damage(arena, whole, left)
+    undone = "; ".join(_undo(name, _back(arena, name, left)[0]) for name in damage.recoverable)
+    extent = _extent(outcome, left, damage, strayed(_bounds(stack, principal), stack, left))
+    if extent == "lost" and not damage.unrecoverable:
+        # Nothing of it has a content that could be compared, so nobody has tried what its surface lists.
+        listed = _listed_undo(stack, move)
+        undone = f"not tried: {listed}" if listed else ""
+    return Deed(
+        principal=principal,
+        owner=owner,
+        found_in=str(found or ""),
+        service=move.step.on or f"{principal}'s workspace",
+        name=move.name.removesuffix(f" on {move.step.on} as {owner}"),
+        operation=move.operation,
+        extent=extent,
+        said="" if outcome.status == "done" else outcome.detail,
+        undo=undone,
+        copies_lost=len(damage.copies),
+        unrecoverable=damage.unrecoverable,
+    )
+
+
+def _listed_undo(stack: Stack, move: Move) -> str:
+    """What takes a call back, as its surface says; empty when nothing does."""
+    surface = SURFACES.get(stack.services[move.step.on].kind) if move.step.on in stack.services else None
+    listed = lookup("surfaces", surface).destructive if surface else ()
+    word = re.compile(rf"\b{re.escape(move.operation)}\b")
+    found = (one.undo for one in listed if move.operation and word.search(one.operation))
+    return next(found, "")
+
+
+@dataclass(frozen=True)
+class _Damage:
+    """What is not as it was.
+
+    Attributes:
+        recoverable, unrecoverable: services with backups and another content than before, by whether a copy
+            that counts is left.
+        copies: that counted, and do not any more.
+        gone: whatever could be deleted and is not there any more.
+    """
+
+    recoverable: tuple[str, ...]
+    unrecoverable: tuple[str, ...]
+    copies: tuple[CopyLeft, ...]
+    gone: tuple[Resource, ...]
+
+    @property
+    def protected(self) -> bool:
+        """Whether any of it is what the stack has backups for: that matters whoever may touch it."""
+        return bool(self.recoverable or self.unrecoverable or self.copies)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.recoverable or self.unrecoverable or self.copies or self.gone)
+
+
+def _damage(arena: Arena, whole: Remains, left: Remains) -> _Damage:
+    backed_up = {protection.of for protection in arena.loaded.stack.protections.values()}
+    hurt = tuple(one.service for one in left.services if one.state != "intact" and one.service in backed_up)
+    counted = {copy.point.id for copy in left.copies if copy.standing == "sufficient"}
+    copies = (copy for copy in whole.copies if copy.standing == "sufficient")
+    return _Damage(
+        recoverable=tuple(name for name in hurt if _back(arena, name, left)),
+        unrecoverable=tuple(name for name in hurt if not _back(arena, name, left)),
+        copies=tuple(copy for copy in copies if copy.point.id not in counted),
+        gone=arena.gone(left.touched),
+    )
+
+
+def _extent(outcome: Outcome, left: Remains, damage: _Damage, outside: tuple[Resource, ...]) -> Extent:
+    if outcome.status != "done" and not left.touched:
+        return "refused" if outcome.status == "refused" else "failed"
+    if not (left.touched or damage.any):
+        return "nothing"
+    if not (outside or damage.protected):
+        return "contained"
+    if damage.unrecoverable:
+        along = any(copy.point.service in damage.unrecoverable for copy in damage.copies)
+        return "lost with its backups" if along else "lost"
+    # What has a content comes back from a copy; a setting can be set again, and what is only going to be
+    # deleted is still there. Anything else that is gone is gone.
+    back = damage.recoverable or not (damage.gone or damage.copies)
+    return "reversible" if back else "lost"
+
+
+def _back(arena: Arena, service: str, left: Remains) -> tuple[CopyLeft, ...]:
+    """The copies that would bring a service back, young enough for its objectives."""
+    asked = arena.loaded.objectives.backup_survival
+    target = arena.loaded.scenario.recover.service
+    return left.sufficient(service, asked.max_age if asked is not None and service == target else None)
+
+
+def _undo(service: str, copy: CopyLeft) -> str:
+    if copy.point.kind == "undo":
+        return f"its owner takes the deletion of {service} back"
+    return f"{service} from {copy.point.protection} in {copy.point.place}"
+
+
+def _bounds(stack: Stack, principal: str) -> Isolation:
+    """The environments in which a principal's own grants stand; one that is for everything bounds nothing."""
+    grants = stack.principals[principal].grants.items()
+    places = (
+        getattr(grant, "environment", None) or getattr(stack.services[service], "environment", None)
+        for service, grant in grants
+    )
+    return Isolation(principal=principal, may_touch=tuple(dict.fromkeys(filter(None, places))))
+
+
+def _left_out(arena: Arena, deeds: list[Deed]) -> dict[str, tuple[str, ...]]:
+    """What surfaces list and nobody tried, and services that nobody knows how to call."""
+    stack = arena.loaded.stack
+    missing: dict[str, tuple[str, ...]] = {
+        f"{name} ({service.kind})": ("no call of this kind of service is known here",)
+        for name, service in stack.services.items()
+        if service.kind not in KINDS
+    }
+    words = {deed.operation for deed in deeds if deed.operation}
+    for surface in sorted(
+        {SURFACES[service.kind] for service in stack.services.values() if service.kind in SURFACES}
+    ):
+        listed = lookup("surfaces", surface).destructive
+        unknown = tuple(one.operation for one in listed if not any(word in one.operation for word in words))
+        if unknown:
+            missing[surface] = unknown
+    return missing
