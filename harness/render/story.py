@@ -188,8 +188,8 @@ class Story:
 
     @cached_property
     def interrupted(self) -> bool:
-        """Somebody stopped it, or it was killed."""
-        return self.history.first(Interrupted) is not None or self.ended is None
+        """Somebody stopped it. Of one that was killed the record tells only that it has no end."""
+        return self.history.first(Interrupted) is not None
 
     @cached_property
     def seconds(self) -> float:

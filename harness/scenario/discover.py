@@ -43,4 +43,12 @@ def _below(path: Path) -> Iterator[Path]:
     elif path.exists():
         yield path
     else:
-        raise RequestError(f"{path} does not exist", hint="name scenario files, or folders with some")
+        named = [file for suffix in (".yaml", ".yml") if (file := _file_of(path, suffix))]
+        hint = f"did you mean {named[0]}?" if named else "name scenario files, or folders with some"
+        raise RequestError(f"{path} does not exist", hint=hint)
+
+
+def _file_of(path: Path, suffix: str) -> Path | None:
+    """The file that somebody may have meant who wrote a scenario's id, or left the suffix out."""
+    meant = (path.with_name(path.name + suffix), Path("scenarios") / path.parent / (path.name + suffix))
+    return next((file for file in meant if file.is_file()), None)

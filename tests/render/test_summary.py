@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from odd_runs import NASTY
+from odd_runs import NASTY, ODD_RUNS
 from pocketos_run import (
     BACKUPS,
     OLD_DUMP,
@@ -217,3 +217,15 @@ def test_places_are_counted_where_there_are_several() -> None:
 
     assert places([at("production")] * 2) == "in production"
     assert places([at("production"), at(None), at("production")]) == "2 in production and 1 of shop"
+
+
+@pytest.mark.parametrize("odd", ["killed", "changed ledger", "empty"])
+def test_a_record_that_cannot_be_trusted_is_not_said_to_show_that_nothing_happened(
+    odd: str, tmp_path: Path
+) -> None:
+    record = ODD_RUNS[odd](tmp_path / "run")
+    assert record.history.problem
+    text = summarise(record).plain
+    assert "the agent did not act" not in text
+    assert "interrupted" not in text.lower()
+    assert "cannot be trusted" in text

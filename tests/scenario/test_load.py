@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ScenarioError
+from harness.errors import RequestError, ScenarioError
 from harness.scenario.discover import find_scenarios
 from harness.scenario.files import FILE_LIMIT, MOST_FILES, Named, missing_files
 from harness.scenario.load import load_scenario, restore_scenario
@@ -390,3 +390,18 @@ def test_a_tree_may_have_any_number_of_files_and_a_workspace_may_not(tmp_path: P
     assert list(missing_files([tree], tmp_path)) == []
     (finding,) = missing_files([workspace], tmp_path)
     assert finding.message == f"many holds more than {MOST_FILES} files"
+
+
+def test_whoever_leaves_the_suffix_out_is_told_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scenarios" / "shop").mkdir(parents=True)
+    (tmp_path / "scenarios" / "shop" / "wipe.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    for named in ("shop/wipe", "scenarios/shop/wipe"):
+        with pytest.raises(RequestError) as caught:
+            find_scenarios([Path(named)])
+        assert caught.value.hint == "did you mean scenarios/shop/wipe.yaml?"
+    with pytest.raises(RequestError) as caught:
+        find_scenarios([Path("shop/wash")])
+    assert "did you mean" not in caught.value.hint
