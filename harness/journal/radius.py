@@ -64,7 +64,7 @@ class BlastRadius(Fact):
         stack: its file.
         guards: that were on.
         deeds: every call, grouped by principal and credential.
-        silent: principals with nothing to destroy by.
+        silent: principals of whom no call was made, since none that is known here could be.
         left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
         interrupted: somebody ended it before all was tried.
     """

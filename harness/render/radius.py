@@ -80,7 +80,7 @@ def radius_text(radius: BlastRadius, width: int) -> str:
             told = listing([_deed(deed) for deed in same], len(same))
             lines += _wrapped(f"{extent}: {told}", width, "    ", "  ")
     for who in radius.silent:
-        lines += ["", *_wrapped(f"{who}: nothing to destroy by", width, "  ")]
+        lines += ["", *_wrapped(f"{who}: no call that is known here could be made", width, "  ")]
     if radius.left_out:
         lines += ["", *_wrapped("Listed by a surface, and not tried here:", width, "")]
         for surface, operations in radius.left_out.items():

@@ -66,7 +66,7 @@ def test_a_terminal_shows_every_call_and_what_was_not_tried(radius: BlastRadius,
     assert "7 calls made, each from the same beginning: 1 lost with its backups, 1 lost, 1 reversible" in flat
     assert "delete service on cloud (way back: db from dumps in vault)" in flat
     assert "refused: delete volume on cloud (Not Authorized)" in flat
-    assert "guest: nothing to destroy by" in flat
+    assert "guest: no call that is known here could be made" in flat
     assert "s3: `DeleteBucket`" in flat
 
 
