@@ -52,7 +52,7 @@ class StubReplica:
 
 def ground_of(journal: Journal, sandbox: Any, **replicas: StubReplica) -> Ground:
     services = {name: SimpleNamespace(kind="postgres") for name in replicas}
-    scenario = SimpleNamespace(recover=SimpleNamespace(assume=()))
+    scenario = SimpleNamespace(recover=SimpleNamespace(assume=()), history="some")
     stack = SimpleNamespace(services=services, protections={})
     loaded = SimpleNamespace(stack=stack, scenario=scenario, folder=Path())
     plan: Any = SimpleNamespace(

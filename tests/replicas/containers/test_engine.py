@@ -16,7 +16,15 @@ from harness.facts import Lease
 from harness.replicas.containers import engine
 from harness.replicas.containers.engine import PortTakenError, Recipe, Started
 from harness.sandbox import LOOPBACK, Sandbox, free_port
-from harness.seams.container_engine import NAMESPACE, RUN_LABEL, SERVICE_LABEL, connect, objects_of
+from harness.seams.container_engine import (
+    HOME_LABEL,
+    NAMESPACE,
+    RUN_LABEL,
+    SERVICE_LABEL,
+    connect,
+    home,
+    objects_of,
+)
 
 pytestmark = pytest.mark.docker
 VALKEY = f"{NAMESPACE}valkey"
@@ -41,11 +49,13 @@ def inspect(started: Started) -> Any:
 def test_every_object_carries_its_lease(lease: Lease) -> None:
     volume = engine.make_volume(lease, "data")
     started = engine.start(lease, Recipe(VALKEY, mounts={volume: "/data"}, ports={PORT: free_port()}))
-    wanted = {RUN_LABEL: lease.run_id, SERVICE_LABEL: "cache"}
+    at_home = home(lease.directory.parent.parent)
+    wanted = {RUN_LABEL: lease.run_id, SERVICE_LABEL: "cache", HOME_LABEL: at_home}
     assert wanted.items() <= inspect(started)["Config"]["Labels"].items()
     assert connect().api.inspect_volume(volume)["Labels"] == wanted
     (network,) = connect().api.networks(filters={"label": f"{RUN_LABEL}={lease.run_id}"})
     assert list(inspect(started)["NetworkSettings"]["Networks"]) == [network["Name"]]
+    assert network["Labels"] == {RUN_LABEL: lease.run_id, HOME_LABEL: at_home}
 
 
 def test_a_port_is_published_on_loopback_and_nowhere_else(lease: Lease) -> None:
