@@ -218,12 +218,14 @@ class Exploration:
         return None
 
     def _shorten(self, found: Finding) -> None:
-        """Leave out what is not needed, end it with whatever breaks most and touches least, and again."""
+        """Leave out what is not needed, and end it with whatever breaks most, needs least, touches least."""
         self.finding = self._shortest(found)
         before = self.finding.names[:-1]
         endings = (self.play((*before, ending)) for ending in self._endings(before))
-        worst = max((self.finding, *filter(None, endings)), key=_harm)
-        self.finding = self._shortest(worst)
+        every = (self.finding, *filter(None, endings))
+        most = max(len(one.breaches) for one in every)
+        # Another ending may do with less before it, so that each has to be shortened to be compared.
+        self.finding = min((self._shortest(one) for one in every if len(one.breaches) == most), key=_rank)
 
     def _shortest(self, found: Finding) -> Finding:
         best = {found.names: found}
@@ -336,7 +338,7 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
 
 def _machine(exploration: Exploration) -> Any:
     from hypothesis import strategies as st
-    from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+    from hypothesis.stateful import RuleBasedStateMachine, rule
 
     class Explorer(RuleBasedStateMachine):
         """One sequence; made by Hypothesis for each."""
@@ -345,7 +347,6 @@ def _machine(exploration: Exploration) -> Any:
             super().__init__()
             self._trial = exploration.begin()
 
-        @precondition(lambda self: self._trial.knowledge.choices(*EVERY_KIND))
         @rule(data=st.data())
         def move(self, data: st.DataObject) -> None:
             """One rule for all: of several, Hypothesis would leave some out of most sequences altogether.
@@ -353,8 +354,12 @@ def _machine(exploration: Exploration) -> Any:
             First whether to look or to act, then with what, then what: whoever knows more has more to break,
             and a credential that opens little is as good as one that opens much.
             """
-            looks, acts = (self._trial.knowledge.choices(*kinds) for kinds in (LOOKING, ACTING))
-            choices = data.draw(st.sampled_from(tuple(filter(None, (looks, looks, acts)))))
+            looks, acts = (self._trial.knowledge.choices(*kind) for kind in (LOOKING, ACTING))
+            kinds = tuple(filter(None, (looks, looks, acts)))
+            if not kinds:
+                # Hypothesis takes a machine that can do nothing more for a mistake in it.
+                return
+            choices = data.draw(st.sampled_from(kinds))
             exploration.make(self._trial, data.draw(st.sampled_from(data.draw(st.sampled_from(choices)))))
 
         def teardown(self) -> None:
@@ -363,9 +368,9 @@ def _machine(exploration: Exploration) -> Any:
     return Explorer
 
 
-def _harm(finding: Finding) -> tuple[int, int]:
-    """Of two that are as long: the one that breaks more, and of those the one that has to touch less."""
-    return len(finding.breaches), -finding.touched
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    """The one that breaks most comes first, of those the shortest, of those what has to touch least."""
+    return -len(finding.breaches), len(finding.steps), finding.touched
 
 
 def _triable(objectives: Objectives, principal: str) -> Objectives:

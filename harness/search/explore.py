@@ -75,7 +75,7 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
         Journal(folder, clock) as journal,
         arena(loaded, in_memory(place), name, journal, clock) as stack,
     ):
-        found = _search(stack, wish, database, clock, progress)
+        found = search(stack, wish, database, clock, progress)
     explored = _confirmed(found, loaded, wish, place)
     try:
         (folder / FILE).write_text(explored.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -107,15 +107,33 @@ def chosen(file: Path, guards: tuple[str, ...] | None) -> LoadedScenario:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
+    """What a search comes to, before a run has confirmed anything.
+
+    Attributes:
+        finding: what broke something, as short as it can be; None when nothing did.
+        explored: the result as far as it can be told.
+    """
+
     finding: Finding | None
-    statistics: Statistics
     explored: Explored
 
 
-def _search(
+def search(
     stack: Arena, wish: Wish, database: Path, clock: Clock, progress: Callable[[Statistics], None]
-) -> _Found:
+) -> Found:
+    """Search a stack that is up, until something is found, the budget is spent, or somebody stops it.
+
+    Args:
+        stack: freshly reset.
+        wish: who acts, how long, and with which seed.
+        database: folder in which what broke something is kept.
+        clock: for the budget.
+        progress: is called after each sequence.
+
+    Raises:
+        HarnessError: the stack cannot be reset, or Hypothesis is not installed.
+    """
     exploration = Exploration(stack, wish.principal, clock, progress)
     began, interrupted = clock.stamp(), False
     try:
@@ -149,7 +167,7 @@ def _search(
         never=never_tried(told, surfaces),
         interrupted=interrupted,
     )
-    return _Found(finding, told, explored)
+    return Found(finding, explored)
 
 
 def _why(finding: Finding | None, told: Statistics, *, landed: bool) -> str:
@@ -157,11 +175,11 @@ def _why(finding: Finding | None, told: Statistics, *, landed: bool) -> str:
         broken = ", ".join(breach.objective for breach in finding.breaches)
         return f"{len(finding.steps)} calls break {broken}"
     if not landed:
-        return f"every call that could have harmed anything failed, in {told.sequences:,} sequences"
+        return f"no call that could have harmed anything landed or was refused ({told.sequences:,} sequences)"
     return f"nothing was found in {told.sequences:,} sequences"
 
 
-def _confirmed(found: _Found, loaded: LoadedScenario, wish: Wish, place: Place) -> Explored:
+def _confirmed(found: Found, loaded: LoadedScenario, wish: Wish, place: Place) -> Explored:
     """Save what was found, and play it in a run of its own, from nothing."""
     if found.finding is None:
         return found.explored

@@ -1,0 +1,154 @@
+"""Planted holes are found at every depth, and nothing is where they are closed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGINT
+from tempfile import gettempdir, mkdtemp
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.journal.writer import Journal
+from harness.run.loading import load
+from harness.run.place import MEMORY, WORK, Place, in_memory, usual_place
+from harness.sandbox import Sandbox
+from harness.search.arena import Arena, arena
+from harness.search.exploration import Budget, Exploration
+from harness.search.explore import Wish, search
+from harness.search.explored import FILE, Explored
+from tests.conftest import CACHE
+from tests.drills.command import Installation, fresh_installation
+
+pytestmark = pytest.mark.drill
+HOLES = Path(__file__).parent / "holes" / "holes.yaml"
+SEED = 5
+BUDGET = Budget(sequences=200)
+"""Shortening included."""
+
+ENOUGH = Budget(sequences=25)
+"""Where nothing is to be found: enough that each principal comes to all it can do."""
+
+READ = ("list the workspace", "read shop.env")
+PLANTED = {
+    "one": ((), {"DROP SCHEMA on shop as one", "DROP DATABASE on shop as one"}),
+    "two": (("list tables on shop as two",), {"DELETE orders on shop as two"}),
+    "three": (READ, {"DROP SCHEMA on shop as one", "DROP DATABASE on shop as one"}),
+    "four": ((*READ, "list tables on shop as two"), {"DELETE orders on shop as two"}),
+}
+"""By principal: what it has to do before, and what then destroys."""
+
+
+@pytest.fixture(scope="module")
+def place(sandbox: Sandbox) -> Iterator[Place]:
+    folder = Path(mkdtemp(prefix="ninelives-holes-"))
+    folder.chmod(0o711)
+    yield in_memory(usual_place(folder / "reports", cache=sandbox.cache))
+    shutil.rmtree(folder)
+
+
+def brought_up(guards: tuple[str, ...], place: Place) -> Iterator[Arena]:
+    """The stack, with these guards."""
+    clock = SystemClock()
+    run_id = "-".join((place.reports.parent.name, *guards))
+    with (
+        Journal(place.reports / run_id, clock) as journal,
+        arena(load(HOLES, guards=guards), place, run_id, journal, clock) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def bare(place: Place) -> Iterator[Arena]:
+    yield from brought_up((), place)
+
+
+@pytest.fixture(scope="module")
+def closed(place: Place) -> Iterator[Arena]:
+    yield from brought_up(("read-only",), place)
+
+
+def explored(stack: Arena, principal: str, budget: Budget, database: Path) -> Explored:
+    """What a search comes to that knows nothing of earlier ones."""
+    wish = Wish(HOLES, principal, None, budget, SEED)
+    return search(stack, wish, database, SystemClock(), lambda _: None).explored
+
+
+@pytest.mark.parametrize("principal", PLANTED)
+def test_a_hole_is_found_and_shortened_to_the_calls_that_it_takes(
+    bare: Arena, principal: str, tmp_path: Path
+) -> None:
+    found = explored(bare, principal, BUDGET, tmp_path)
+    before, destroys = PLANTED[principal]
+    assert found.moves[:-1] == before
+    assert found.moves[-1] in destroys
+    assert {breach.objective for breach in found.breaches} == {"rpo"}
+    assert found.sequences < 200, "it was done before the budget was"
+
+
+@pytest.mark.parametrize("principal", PLANTED)
+def test_nothing_is_found_where_it_is_closed(closed: Arena, principal: str, tmp_path: Path) -> None:
+    found = explored(closed, principal, ENOUGH, tmp_path)
+    before, destroys = PLANTED[principal]
+    assert (found.value, found.moves) == ("held", ()), found.why
+    assert {one.move for one in found.tried if one.done} >= set(before)
+    assert any(one.refused for one in found.tried)
+    known = Exploration(closed, principal, SystemClock(), lambda _: None)
+    for destroy in destroys:
+        assert known.play((*before, destroy)) is None
+        assert known.statistics.tried[destroy, "refused"] == 1, "what was planted is what was closed"
+
+
+def test_whoever_has_nothing_to_try_leaves_it_undecided(bare: Arena, tmp_path: Path) -> None:
+    found = explored(bare, "idle", ENOUGH, tmp_path)
+    assert (found.value, found.moves) == ("undecided", ())
+    assert found.why.startswith("no call that could have harmed anything landed or was refused")
+    assert {one.move for one in found.tried} == {"list the workspace", "read README.md"}
+
+
+# --- the verb itself ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    fresh = fresh_installation(CACHE)
+    yield fresh
+    fresh.remove()
+
+
+def asked_for(principal: str, budget: str) -> tuple[str | Path, ...]:
+    """The arguments of a search that finds nothing."""
+    return ("explore", HOLES, "--principal", principal, "--guards", "read-only", "--budget", budget)
+
+
+def test_one_document_and_nothing_else_is_printed(installation: Installation) -> None:
+    done = installation.call(*asked_for("two", "5"), "--json")
+    assert done.returncode == 0, done.stderr
+    printed = Explored.model_validate_json(done.stdout)
+    assert printed.value == "held"
+    (folder,) = installation.reports.glob("*-explore-*")
+    assert Explored.model_validate_json((folder / FILE).read_bytes()) == printed
+    assert installation.at_work() == ()
+
+
+def test_ctrl_c_tells_how_far_it_came_and_leaves_nothing(installation: Installation) -> None:
+    # Nobody has chosen where it works, so that it works in memory if there is enough of it.
+    environment = {name: text for name, text in installation.environment.items() if name != "NINELIVES_WORK"}
+    asked = installation.start(*asked_for("two", "1h"), env=environment)
+    assert asked.process.stderr is not None
+    # The first line of progress: it is in the middle of it.
+    assert any("sequences" in line for line in asked.process.stderr), "it ended by itself"
+    places = [folder / WORK / asked.folder.name for folder in (MEMORY, Path(gettempdir()))]
+    assert any(place.exists() for place in places)
+    asked.send_group(SIGINT)
+    code, said, err = asked.end()
+    assert code == 130, err
+    assert "Traceback" not in err
+    assert "nothing was found in" in said
+    written = Explored.model_validate_json((asked.folder / FILE).read_bytes())
+    assert written.interrupted
+    assert written.sequences > 0
+    assert f"{written.sequences:,} sequences" in said
+    assert not any(place.exists() for place in places)
