@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from harness.cli.exits import Exit
+from harness.cli.loading import named_guards
 from harness.cli.places import with_place
 from harness.clock import SystemClock
 from harness.errors import HarnessError, RequestError
@@ -29,8 +30,6 @@ from harness.scenario.models import LoadedScenario
 from harness.search.arena import arena
 from harness.search.explore import chosen
 from harness.search.radius import blast_radius
-
-NO_GUARD = "none"
 
 
 @click.command("blast-radius")
@@ -67,7 +66,7 @@ def command(
     none was refused, 3 and 4 as for `ninelives run`, 130 interrupted.
     """
     before = None if baseline is None else read_baseline(baseline)
-    named = None if guards is None else () if guards == NO_GUARD else tuple(guards.split(","))
+    named = named_guards(guards)
     loaded = chosen(stack, named)
     _refuse_strangers(loaded, principals)
     sweep(place)

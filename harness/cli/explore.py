@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit
+from harness.cli.loading import named_guards
 from harness.cli.places import with_place
 from harness.clock import SystemClock
 from harness.errors import RequestError
@@ -56,7 +57,7 @@ def command(
     """
     sweep(place)
     sweep(in_memory(place))
-    named = None if guards is None else () if guards == "none" else tuple(guards.split(","))
+    named = named_guards(guards)
     wish = Wish(stack, principal, named, _budget(budget, depth), seed)
     explored, folder = explore(wish, place, Progress(quiet=as_json))
     if as_json:

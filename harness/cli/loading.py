@@ -9,9 +9,17 @@ from harness.errors import Problem, RequestError, ScenarioError
 from harness.run.loading import expecting_all_held, load
 from harness.scenario.discover import is_scenario
 from harness.scenario.models import LoadedScenario
+from harness.search.side_by_side import NO_GUARD
 
 STACK_KEY = re.compile(rb"^services:", re.MULTILINE)
 SCENARIO_KEY = re.compile(rb"^(?:agent|stack|like):", re.MULTILINE)
+
+
+def named_guards(option: str | None) -> tuple[str, ...] | None:
+    """Names as the option ``--guards`` has them; none of ``none``, and None when it was not given."""
+    if option is None:
+        return None
+    return () if option == NO_GUARD else tuple(name.strip() for name in option.split(","))
 
 
 def load_all(files: tuple[Path, ...], guards: tuple[str, ...] | None = None) -> tuple[LoadedScenario, ...]:

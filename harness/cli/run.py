@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.exits import Exit, exit_of, exit_of_error, explain, worst
-from harness.cli.loading import load_all
+from harness.cli.loading import load_all, named_guards
 from harness.cli.places import with_place, with_provider
 from harness.cli.progress import follow
 from harness.cli.summary import show
@@ -18,7 +18,6 @@ from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import Provider
-from harness.search.side_by_side import NO_GUARD
 
 
 @click.command("run")
@@ -47,7 +46,7 @@ def command(
     Exit code: 0 as expected, 1 breached or not as expected, 2 undecided, 3 usage or bad scenario,
     4 fault of the harness, 130 interrupted.
     """
-    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), _named(guards))
+    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), named_guards(guards))
     for swept in sweep(place):
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
     codes: list[Exit] = []
@@ -62,13 +61,6 @@ def command(
         if codes[-1] is Exit.INTERRUPTED:
             break
     return worst(codes)
-
-
-def _named(guards: str | None) -> tuple[str, ...] | None:
-    """Names as the option has them; None when it was not given."""
-    if guards is None:
-        return None
-    return () if guards == NO_GUARD else tuple(name.strip() for name in guards.split(","))
 
 
 def _drill(scenario: LoadedScenario, place: Place, provider: Provider, *, progress: bool) -> Drilled:
