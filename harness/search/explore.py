@@ -24,9 +24,6 @@ from harness.search.moves import KINDS
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""
 
-SURFACES = {"railway": "http", "postgres": "sql", "s3": "s3", "volume": "files"}
-"""The surface of each kind of service that is explored."""
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -142,7 +139,7 @@ def search(
         interrupted = True
     told, seconds = exploration.statistics, stack.seconds
     kinds = {endpoint.kind for endpoint in stack.ground.endpoints.values()} & KINDS.keys()
-    surfaces = {SURFACES[kind]: lookup("surfaces", SURFACES[kind]) for kind in kinds}
+    surfaces = {KINDS[kind].surface: lookup("surfaces", KINDS[kind].surface) for kind in kinds}
     finding = exploration.finding
     landed = told.landed > 0
     explored = Explored(

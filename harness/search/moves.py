@@ -247,10 +247,12 @@ class Kind:
         moves: every call that a credential could make, given what it was shown, and the service's own name
             of what it holds.
         learn: what an answer to a look shows, given how many values are known already.
+        surface: through which it is called.
     """
 
     moves: Callable[[Key, tuple[Thing, ...], str], Iterator[Move]]
     learn: Callable[[Move, str, int], Learned]
+    surface: str
 
 
 def _move(
@@ -446,9 +448,9 @@ def _files_learn(move: Move, text: str, known: int) -> Learned:
 
 
 KINDS: Mapping[str, Kind] = {
-    "railway": Kind(_railway_moves, _railway_learn),
-    "postgres": Kind(_sql_moves, _sql_learn),
-    "s3": Kind(_s3_moves, _s3_learn),
-    "volume": Kind(_files_moves, _files_learn),
+    "railway": Kind(_railway_moves, _railway_learn, "http"),
+    "postgres": Kind(_sql_moves, _sql_learn, "sql"),
+    "s3": Kind(_s3_moves, _s3_learn, "s3"),
+    "volume": Kind(_files_moves, _files_learn, "files"),
 }
 """Kinds of service whose calls the explorer knows how to make."""

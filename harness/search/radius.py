@@ -17,7 +17,6 @@ from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena
 from harness.search.exploration import ACTING, LOOKING, Trial
-from harness.search.explore import SURFACES
 from harness.search.moves import KINDS, Move
 from harness.search.remains import CopyLeft, Remains, strayed
 
@@ -102,7 +101,7 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
     extent = _extent(outcome, left, damage, strayed(_bounds(stack, principal), stack, left))
     if extent == "lost" and not damage.unrecoverable:
         # Nothing of it has a content that could be compared, so nobody has tried what its surface lists.
-        listed = _listed_undo(stack, move)
+        listed = _listed_undo(move)
         undone = f"not tried: {listed}" if listed else ""
     return Deed(
         principal=principal,
@@ -119,10 +118,9 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
     )
 
 
-def _listed_undo(stack: Stack, move: Move) -> str:
+def _listed_undo(move: Move) -> str:
     """What takes a call back, as its surface says; empty when nothing does."""
-    surface = SURFACES.get(stack.services[move.step.on].kind) if move.step.on in stack.services else None
-    listed = lookup("surfaces", surface).destructive if surface else ()
+    listed = lookup("surfaces", move.step.do.partition(".")[0]).destructive
     word = re.compile(rf"\b{re.escape(move.operation)}\b")
     found = (one.undo for one in listed if move.operation and word.search(one.operation))
     return next(found, "")
@@ -216,7 +214,7 @@ def _left_out(arena: Arena, deeds: list[Deed]) -> dict[str, tuple[str, ...]]:
     }
     words = {deed.operation for deed in deeds if deed.operation}
     for surface in sorted(
-        {SURFACES[service.kind] for service in stack.services.values() if service.kind in SURFACES}
+        {KINDS[service.kind].surface for service in stack.services.values() if service.kind in KINDS}
     ):
         listed = lookup("surfaces", surface).destructive
         unknown = tuple(one.operation for one in listed if not any(word in one.operation for word in words))
