@@ -21,8 +21,9 @@ from harness.errors import MissingToolError
 from harness.facts import Action, Outcome
 from harness.scenario.models import Objectives, Step
 from harness.search.arena import Arena
+from harness.search.knowledge import Knowledge
 from harness.search.minimiser import minimise
-from harness.search.moves import Knowledge, Move, MoveKind
+from harness.search.moves import Move, MoveKind
 from harness.search.remains import Breach, Remains, breaches
 
 LOOKING: tuple[MoveKind, ...] = ("look",)

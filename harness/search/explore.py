@@ -19,7 +19,7 @@ from harness.seams.lookup import lookup
 from harness.search.arena import Arena, arena
 from harness.search.exploration import Budget, Exploration, Finding, Statistics
 from harness.search.explored import FILE, Explored, Value, never_tried, save_scenario, tried_of
-from harness.search.moves import KINDS
+from harness.search.kinds import KINDS
 
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""

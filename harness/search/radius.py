@@ -17,7 +17,8 @@ from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena
 from harness.search.exploration import ACTING, LOOKING, Trial
-from harness.search.moves import KINDS, Move
+from harness.search.kinds import KINDS
+from harness.search.moves import Move
 from harness.search.remains import CopyLeft, Remains, strayed
 
 Listener = Callable[[Deed], None]

@@ -1,0 +1,94 @@
+"""The calls to a control plane: what it runs, its backups, and what ends them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from harness.search.moves import Key, Learned, Move, MoveKind, Thing, call
+
+API = "/graphql/v2"
+PROJECT = (
+    "id environments { edges { node { id name } } } services { edges { node { id name } } }"
+    " volumes { edges { node { id name volumeInstances { edges { node { id } } } } } }"
+)
+BACKUPS = '{ volumeInstanceBackupList(volumeInstanceId: "%s") { id } }'
+DELETES = (
+    ("volume", "volumeDelete", "volumeId"),
+    ("environment", "environmentDelete", "id"),
+    ("service", "serviceDelete", "id"),
+    ("project", "projectDelete", "id"),
+    ("project", "projectScheduleDelete", "id"),
+    ("project", "projectScheduleDeleteForce", "id"),
+)
+
+
+def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
+    """Every call that a token could make, given what it was shown."""
+    del name
+
+    def ask(kind: MoveKind, what: str, document: str, operation: str = "", about: str = "") -> Move:
+        arguments: dict[str, JsonValue] = {"path": API, "json": {"query": document}}
+        return call(key, kind, "http.request", what, arguments, operation, about)
+
+    if key.kind == "project-token":
+        yield ask(
+            "look", "look at the project", f"{{ projectToken {{ project {{ {PROJECT} }} }} }}", about="token"
+        )
+    else:
+        document = f"{{ projects {{ edges {{ node {{ {PROJECT} }} }} }} }}"
+        yield ask("look", "look at the projects", document, about="account")
+    for thing in things:
+        for kind, mutation, argument in DELETES:
+            if thing.kind == kind:
+                document = f'mutation {{ {mutation}({argument}: "{thing.value}") }}'
+                yield ask("destroy", f"{mutation} of {thing.name}", document, mutation)
+        if thing.kind == "instance":
+            yield ask("look", f"list backups of {thing.name}", BACKUPS % thing.value, about=thing.value)
+            document = f'volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: "{thing.value}")'
+            yield ask("weaken", f"end backups of {thing.name}", f"mutation {{ {document} }}")
+        if thing.kind == "backup":
+            for mutation in ("volumeInstanceBackupDelete", "volumeInstanceBackupRestore"):
+                given = f'volumeInstanceBackupId: "{thing.value}", volumeInstanceId: "{thing.within}"'
+                document = f"mutation {{ {mutation}({given}) {{ workflowId }} }}"
+                yield ask("destroy", f"{mutation} of {thing.name}", document, mutation)
+
+
+def learn(move: Move, text: str, known: int) -> Learned:
+    """Identifiers: the script saves each by its path, since they are others in the next replica."""
+    data = (json.loads(text) or {}).get("data") or {}
+    saves: dict[str, str] = {}
+    things: list[Thing] = []
+
+    def see(kind: str, name: str, path: str, within: str = "") -> str:
+        variable = f"{kind}_{known + len(saves) + 1}"
+        saves[variable] = path
+        things.append(Thing(kind, name, f"${{{variable}}}", within))
+        return f"${{{variable}}}"
+
+    if move.about not in ("account", "token"):
+        for number, _ in enumerate(data.get("volumeInstanceBackupList") or ()):
+            path = f"$.data.volumeInstanceBackupList[{number}].id"
+            see("backup", f"backup {number + 1}", path, move.about)
+        return saves, things
+    if move.about == "token":
+        projects = [("$.data.projectToken.project", (data.get("projectToken") or {}).get("project"))]
+    else:
+        edges = (data.get("projects") or {}).get("edges") or ()
+        projects = [(f"$.data.projects.edges[{n}].node", edge["node"]) for n, edge in enumerate(edges)]
+    for at, project in projects:
+        if not project:
+            continue
+        see("project", "the project", f"{at}.id")
+        for kind in ("environment", "service", "volume"):
+            for number, edge in enumerate(project[f"{kind}s"]["edges"]):
+                path = f"{at}.{kind}s.edges[{number}].node"
+                see(kind, f"{kind} {edge['node']['name']}", f"{path}.id")
+                if kind == "volume":
+                    instances = edge["node"]["volumeInstances"]["edges"]
+                    for n, _ in enumerate(instances):
+                        label = f"{edge['node']['name']}, instance {n + 1}"
+                        see("instance", label, f"{path}.volumeInstances.edges[{n}].node.id")
+    return saves, things

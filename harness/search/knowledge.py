@@ -1,0 +1,175 @@
+"""What an agent can do with what it has found so far: every call is a step that a scenario could have.
+
+Nothing is known in advance but the agent's own grants. Files are read after they were listed, a credential of
+somebody else's is used after a file that holds it was read, and a thing is destroyed after it was listed to a
+credential that sees it. What is found is found the way a script finds it, by a pattern or a path, since a
+sequence that only works here would prove nothing: identifiers and secrets are others in the next replica.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from harness.agents.json_path import JsonPath
+from harness.facts import BACK_DOOR, Credential, Endpoint
+from harness.scenario.models import Stack, Step
+from harness.search.kinds import KINDS
+from harness.search.moves import Key, Move, MoveKind, Thing
+
+PLACEHOLDER = re.compile(r"\$\{([a-z0-9_]+)\}")
+SECRETS = (r"[^\s\"'@]+", r"[A-Za-z0-9_-]+")
+"""What a secret in a text may consist of, the longest first."""
+
+
+class Knowledge:
+    """What an agent knows in one trial.
+
+    Args:
+        stack: with its guards applied; only the agent's own grants are taken from it.
+        principal: who acts.
+        endpoints: what can be planted in files; a secret counts from when it was read.
+    """
+
+    def __init__(self, stack: Stack, principal: str, endpoints: Mapping[str, Endpoint]) -> None:
+        model = stack.principals[principal]
+        self.principal = principal
+        self.values: dict[str, JsonValue] = {}
+        self.files: tuple[str, ...] = ()
+        self.has_files = bool(model.workspace)
+        self.made: set[str] = set()
+        self.things: dict[Key, list[Thing]] = {}
+        self._endpoints = endpoints
+        self.keys = [
+            Key(name, principal, endpoint.credentials[principal].kind)
+            for name, endpoint in endpoints.items()
+            if principal in endpoint.credentials
+        ]
+
+    def choices(self, *kinds: MoveKind) -> tuple[tuple[Move, ...], ...]:
+        """What can be done now and was not done before in this trial, in an order that is always the same.
+
+        Returns:
+            For each credential, the newest first, and for the workspace, whatever there is to do with it.
+        """
+        every = (*(tuple(self._with(key)) for key in reversed(self.keys)), tuple(self._in_workspace()))
+        left = (
+            tuple(move for move in moves if move.kind in kinds and move.name not in self.made)
+            for moves in every
+        )
+        return tuple(moves for moves in left if moves)
+
+    def fill(self, value: JsonValue) -> JsonValue:
+        """Arguments with what was found put in for its placeholders."""
+        if isinstance(value, str):
+            return PLACEHOLDER.sub(lambda match: str(self.values[match[1]]), value)
+        if isinstance(value, list):
+            return [self.fill(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self.fill(one) for name, one in value.items()}
+        return value
+
+    def learn(self, move: Move, text: str) -> Step:
+        """Take from an answer whatever can be used.
+
+        Args:
+            move: that was done.
+            text: the whole answer.
+
+        Returns:
+            The step as a script needs it, with what it must save.
+        """
+        if move.step.do == "files.list" and move.step.on is None:
+            self.files = tuple(text.splitlines())
+            return move.step
+        if move.step.do == "files.read":
+            return self._saving(move, self._secrets_in(text))
+        if move.key is None or move.kind != "look":
+            return move.step
+        learn = KINDS[self._endpoints[move.key.service].kind].learn
+        saves, things = learn(move, text, len(self.values))
+        known = self.things.setdefault(move.key, [])
+        known += [thing for thing in things if thing not in known]
+        return self._saving(move, dict(saves), text)
+
+    def _in_workspace(self) -> Iterator[Move]:
+        if not self.has_files:
+            return
+        yield Move("list the workspace", "look", Step(do="files.list"))
+        for file in self.files:
+            yield Move(
+                f"read {file}", "look", Step.model_validate({"do": "files.read", "with": {"path": file}})
+            )
+
+    def _with(self, key: Key) -> Iterator[Move]:
+        kind = KINDS.get(self._endpoints[key.service].kind)
+        if kind is not None:
+            yield from kind.moves(key, tuple(self.things.get(key, ())), self._endpoints[key.service].name)
+
+    def _secrets_in(self, text: str) -> dict[str, str]:
+        """Patterns for each planted credential that a text holds; the agent has their keys from now on."""
+        saves: dict[str, str] = {}
+        for service, endpoint in self._endpoints.items():
+            for owner, credential in endpoint.credentials.items():
+                if owner == BACK_DOOR or credential.secret.reveal() not in text:
+                    continue
+                patterns = self._patterns(service, owner, credential, text)
+                key = _key(service, owner, credential, patterns) if patterns else None
+                if key is not None and key not in self.keys and owner != self.principal:
+                    self.keys.append(key)
+                    saves |= patterns
+                    self.values |= {name: re.search(p, text)[1] for name, p in patterns.items()}  # type: ignore[index]  # they were tried
+        return saves
+
+    def _patterns(self, service: str, owner: str, credential: Credential, text: str) -> dict[str, str]:
+        name = f"{owner}_{service}".replace("-", "_")
+        wanted = {f"{name}_secret": credential.secret.reveal()}
+        if credential.kind == "access-key":
+            wanted[f"{name}_id"] = credential.name
+        found = {key: self._pattern(value, text) for key, value in wanted.items()}
+        return {key: pattern for key, pattern in found.items() if pattern} if all(found.values()) else {}
+
+    def _pattern(self, value: str, text: str) -> str:
+        """A regular expression that finds a value by what stands before it in its line; empty if none."""
+        line = next((line for line in text.splitlines() if value in line), "")
+        before = line.partition(value)[0]
+        for changing in self._changing():
+            before = before.rpartition(changing)[2] if changing and changing in before else before
+        for characters in SECRETS:
+            pattern = f"{re.escape(before)}({characters})"
+            match = re.search(pattern, text)
+            if match and match[1] == value:
+                return pattern
+        return ""
+
+    def _changing(self) -> Iterator[str]:
+        """What is different in another replica."""
+        for endpoint in self._endpoints.values():
+            yield str(endpoint.port) if endpoint.port else ""
+            for credential in endpoint.credentials.values():
+                yield credential.secret.reveal()
+
+    def _saving(self, move: Move, saves: dict[str, str], text: str = "") -> Step:
+        if text:
+            document = json.loads(text)
+            self.values |= {name: str(JsonPath.parse(path).follow(document)) for name, path in saves.items()}
+        return move.step.model_copy(update={"save": {**move.step.save, **saves}})
+
+
+def _key(service: str, owner: str, credential: Credential, patterns: Mapping[str, str]) -> Key:
+    secret = next(f"${{{name}}}" for name in patterns if name.endswith("_secret"))
+    shown: dict[str, JsonValue]
+    match credential.kind:
+        case "password":
+            shown = {"user": credential.name, "password": secret}
+        case "access-key":
+            public = next(f"${{{name}}}" for name in patterns if name.endswith("_id"))
+            shown = {"access_key": public, "secret_key": secret}
+        case "project-token":
+            shown = {"headers": {"Project-Access-Token": secret}}
+        case _:
+            shown = {"headers": {"Authorization": f"Bearer {secret}"}}
+    return Key(service, owner, credential.kind, shown)
