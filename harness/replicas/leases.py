@@ -41,6 +41,9 @@ QUIT_SECONDS = 10.0
 """A server quits in 50 ms, but on a busy machine; one that is killed instead leaves its shared memory."""
 
 KILL_SECONDS = 5.0
+LOAD_SECONDS = 1.0
+"""A program is loaded in microseconds, but on a busy machine."""
+
 POLL_SECONDS = 0.005
 
 T = TypeVar("T")
@@ -64,8 +67,18 @@ class Suspect:
         return next((text.removeprefix(prefix) for text in arguments if text.startswith(prefix)), None)
 
     def run_id(self) -> str | None:
-        """The run whose mark its environment carries."""
-        return (_ask(self.process.environ) or {}).get(MARK)
+        """The run whose mark its environment carries.
+
+        An environment is empty while the kernel loads the program, and the harness already goes on by then:
+        so one that is empty is asked for again, lest a process that was only just started be passed over.
+        """
+        clock = SystemClock()
+        began = clock.stamp()
+        while (environment := _ask(self.process.environ)) == {}:
+            if _is_gone(self.process) or clock.stamp().since(began) > LOAD_SECONDS:
+                break
+            clock.sleep(POLL_SECONDS)
+        return (environment or {}).get(MARK)
 
     def lies_in(self, places: Iterable[Path]) -> bool:
         """Whether it works in one of these directories, deleted ones too."""

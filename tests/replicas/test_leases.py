@@ -155,6 +155,16 @@ def test_a_stopped_process_is_killed(lease, start):
     assert process.wait(timeout=1) == -signal.SIGKILL
 
 
+def test_a_process_is_found_while_its_program_is_being_loaded(lease, start, monkeypatch):
+    """The kernel shows it so for microseconds, a few times in a thousand starts; here for three looks."""
+    process = start(lease.directory, lease.run_id)
+    looks: list[dict[str, str]] = [{}, {}, {}]
+    read = psutil.Process.environ
+    monkeypatch.setattr(psutil.Process, "environ", lambda asked: looks.pop() if looks else read(asked))
+    reap(lease)
+    assert process.wait(timeout=10) == -signal.SIGKILL
+
+
 def test_files_that_nobody_may_write_are_removed(lease):
     folder = lease.directory / "locked"
     folder.mkdir()
