@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from urllib.parse import quote
 
 from harness.facts import SHORTEST_SECRET, Endpoint
@@ -39,10 +40,20 @@ class Redactor:
 
 def _blotter(names: Mapping[str, str]) -> Callable[[str], str]:
     """Replaces texts by names, whatever the case of their letters. All at once: a name is not searched."""
-    longest_first = sorted(names, key=len, reverse=True)  # one may begin with another
-    pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)", re.IGNORECASE | re.ASCII)
     found = {text.lower(): name for text, name in names.items()}
-    return lambda text: pattern.sub(lambda match: found[match[0].lower()], text)
+
+    @cache
+    def pattern() -> re.Pattern[str]:
+        longest_first = sorted(names, key=len, reverse=True)  # one may begin with another
+        return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE | re.ASCII)
+
+    def blot(text: str) -> str:
+        lowered = text.lower()
+        if not any(secret in lowered for secret in found):  # as nearly always; a pattern takes long to make
+            return text
+        return pattern().sub(lambda match: found[match[0].lower()], text)
+
+    return blot
 
 
 def _disguises(secret: str) -> Iterator[str]:
