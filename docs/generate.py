@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.cli import Verbs
+from harness.controls.catalogue import frameworks, observations
 from harness.facts import Destruction
 from harness.objectives import gates, losses
 from harness.replicas.aws.operations import operation_table as aws_table
@@ -41,6 +42,26 @@ def scenarios() -> str:
         path = file.relative_to(ROOT)
         rows.append(f"| [{scenario.id}]({path}) | {guards or 'none'} | {expected} | {scenario.title} |")
     return "\n".join(rows)
+
+
+def observed() -> str:
+    """What drills observe, and the objectives that tell."""
+    rows = ["| observation | is made when | by the objective |", "|---|---|---|"]
+    for name, one in observations().items():
+        by = (*one.objectives, *((one.counted.objective,) if one.counted else ()))
+        rows.append(f"| {name} | {one.says} | {', '.join(f'`{each}`' for each in by) or 'none yet'} |")
+    return "\n".join(rows)
+
+
+def known_frameworks() -> str:
+    """The shipped frameworks, each with its version and its controls."""
+    rows = ["| name | framework | version | controls | sure |", "|---|---|---|---|---|"]
+    for name, one in frameworks().items():
+        rows.append(
+            f"| `{name}` | [{one.title}]({one.link}) | {one.version} | {', '.join(one.known)} | {one.sure} |"
+        )
+    notices = (one.notice for one in frameworks().values() if one.notice)
+    return "\n".join((*rows, "", *notices))
 
 
 def verbs() -> str:
@@ -108,6 +129,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "aws-operations": aws_table,
     "scenarios": scenarios,
     "verbs": verbs,
+    "observations": observed,
+    "frameworks": known_frameworks,
     "drivers": drivers,
     "destructions": destructions,
     "objectives": objectives,

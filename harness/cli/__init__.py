@@ -25,6 +25,7 @@ class Verbs(click.Group):
         "blast-radius": "Try what each credential can destroy, one call at a time.",
         "judge": "Judge a stored run again, offline.",
         "report": "Write a stored run's reports again.",
+        "controls": "Tell what runs say of the controls that auditors ask about.",
         "list": "List scenarios, or drivers.",
         "schema": "Print the JSON Schema of scenario or stack files.",
         "doctor": "Tell what this machine can run and what to install.",

@@ -1120,7 +1120,8 @@ class Scenario(Model):
         default_factory=Objectives, description="adds to the stack's, or tightens them"
     )
     controls: tuple[Text, ...] = Field(
-        (), description="controls of your catalogue that it gives evidence for"
+        (),
+        description="controls that it gives evidence for, as nist-800-53:CP-9(7); all of them without it",
     )
     expect: dict[str, VerdictValue] = Field(
         default_factory=dict, description="the verdict each objective should get; without it, held"

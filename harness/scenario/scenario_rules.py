@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from harness.controls.catalogue import mistaken
 from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
@@ -119,6 +120,14 @@ def _guards(case: Case) -> Iterator[Finding]:
                 f"the stack has no guard {name!r}",
                 nearest(name, case.stack.guards, "add one under guards of the stack"),
             )
+
+
+def _controls(case: Case) -> Iterator[Finding]:
+    yield from repeated(case.scenario.controls, ("controls",))
+    for index, name in enumerate(case.scenario.controls):
+        if (mistake := mistaken(name)) is not None:
+            message, choices = mistake
+            yield Finding(("controls", index), message, nearest(name, choices))
 
 
 def _services(case: Case) -> Iterator[Finding]:
@@ -441,4 +450,5 @@ RULES: tuple[Callable[[Case], Iterable[Finding]], ...] = (
     _steps,
     _objectives,
     _expectations,
+    _controls,
 )

@@ -144,3 +144,16 @@ def test_a_reader_that_has_gone_changes_no_exit_code(stored: Path, installation:
 
 def installation_program() -> Path:
     return Path(sys.executable).with_name("ninelives")
+
+
+def test_a_stored_run_tells_what_it_says_of_controls(stored: Path) -> None:
+    said = offline("controls", stored, "--framework", "nist-800-53", "--format", "json", cwd=stored.parent)
+    assert (said.returncode, said.stderr) == (0, "")
+    claims = {claim["id"]: claim for claim in json.loads(said.stdout)}
+    verdicts = {
+        v["objective"]: v["value"] for v in json.loads((stored / "verdicts.json").read_text())["verdicts"]
+    }
+    assert verdicts["rpo"] == "breached"
+    assert claims["CP-9(5)"]["says"] == "contradicts"
+    assert claims["CP-9(5)"]["runs"] == [stored.name]
+    assert claims["CP-9(7)"]["says"] == "not tested"

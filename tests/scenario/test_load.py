@@ -349,9 +349,17 @@ def test_nothing_but_the_scenarios_own_files_is_opened(drill: Path) -> None:
     assert [name for name in opened if not name.startswith(str(drill.parent))] == []
 
 
+def test_a_control_that_its_framework_does_not_have_is_an_error_with_the_nearest(drill: Path) -> None:
+    replace_in(drill, "nist-800-53:CP-9", "nist-800-53:CP-9(4)")
+    (problem,) = problems_of(drill)
+    assert drill.read_text().splitlines()[problem.line - 1].startswith("controls:")
+    assert problem.message == "CP-9(4) is withdrawn from NIST SP 800-53 Revision 5"
+    assert "did you mean 'nist-800-53:" in problem.hint
+
+
 def test_problems_come_in_the_order_of_the_file(drill: Path) -> None:
     replace_in(drill, "title:", "titel:")
-    replace_in(drill, "controls: [CP-9]", "controls: CP-9")
+    replace_in(drill, 'controls: ["nist-800-53:CP-9", "ours:4.2"]', "controls: CP-9")
     replace_in(drill, "span: 90d", "span: 90")
     lines = [problem.line for problem in problems_of(drill)]
     assert len(lines) == 3

@@ -1,0 +1,50 @@
+"""``ninelives controls``: what runs say of the controls that auditors ask about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.places import find_run, with_reports
+from harness.controls.catalogue import Framework, frameworks
+from harness.journal.claims import claims
+from harness.render.controls import claims_json, claims_markdown, claims_text
+from harness.run.judge import judge_run
+
+
+@click.command("controls")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--framework",
+    "named",
+    multiple=True,
+    type=click.Choice(tuple(frameworks())),
+    help="Which; several may be given.  [default: all]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "markdown", "json")),
+    default="text",
+    show_default=True,
+    help="How it is written.",
+)
+@with_reports
+def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: Path) -> Exit:
+    """Tell what RUNS say of controls: supports, contradicts, or not tested.
+
+    RUNS are folders of runs, or their names in the folder of reports, such as `latest`. Without any, the
+    catalogue is told. Every run that is named counts, the failed and the interrupted ones too.
+    """
+    listed: tuple[Framework, ...] = tuple(frameworks()[name] for name in named or frameworks())
+    said = claims((judge_run(find_run(run, reports)) for run in runs), listed)
+    match form:
+        case "json":
+            click.echo(claims_json(said))
+        case "markdown":
+            click.echo("\n".join(claims_markdown(said, listed)))
+        case _:
+            click.echo("\n".join(claims_text(said, listed)))
+    return Exit.AS_EXPECTED

@@ -1,0 +1,161 @@
+"""What runs say of controls: that they support one, contradict it, or do not test it; never more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from harness.controls.catalogue import SEPARATOR, Control, Framework, Observation, frameworks, observations
+from harness.facts import Fact
+from harness.journal.events import RunEnded
+from harness.journal.record import RunRecord, Verdict
+
+Says = Literal["supports", "contradicts", "not tested"]
+Outcome = Literal["passed", "failed", "not tested", "aborted"]
+OUTCOMES: dict[str, Outcome] = {"held": "passed", "breached": "failed", "undecided": "not tested"}
+
+
+class Population(Fact):
+    """How many checks a claim rests on; a check is one observation in one run.
+
+    Attributes:
+        planned: that the runs' scenarios asked for.
+        run: those whose run came to its end.
+        passed, failed, not_tested: of these, by what was seen; not tested is what stayed undecided.
+        aborted: those whose run was cut short.
+    """
+
+    planned: int
+    run: int
+    passed: int
+    failed: int
+    not_tested: int
+    aborted: int
+
+
+class Claim(Fact):
+    """What runs say of one control.
+
+    Attributes:
+        framework, id, asks: which one, and what it asks for.
+        says: contradicts when any check failed, else supports when any passed.
+        seen: the observations behind that.
+        unseen: those that would be about it, and that no check of these runs decided.
+        population: of its checks.
+        runs: those that had any.
+        hypothetical: those of them whose stack had a guard that no provider offers.
+    """
+
+    framework: str
+    id: str
+    asks: str
+    says: Says
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    population: Population
+    runs: tuple[str, ...]
+    hypothetical: tuple[str, ...]
+
+
+class Check(Fact):
+    """One observation in one run."""
+
+    observation: str
+    run: str
+    outcome: Outcome
+
+
+def claims(records: Iterable[RunRecord], named: Iterable[Framework] | None = None) -> tuple[Claim, ...]:
+    """What runs say of every control, or of those alone that their scenarios name.
+
+    Args:
+        records: judged runs.
+        named: the frameworks to tell of; all that are shipped without it.
+
+    Returns:
+        In the order of the catalogue. A run whose scenario lists shipped controls is evidence for those only.
+    """
+    runs = tuple(records)
+    listed = tuple(frameworks().values()) if named is None else tuple(named)
+    return tuple(_claim(one, control, runs) for one in listed for control in one.controls)
+
+
+def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...]) -> Claim:
+    name = f"{framework.framework}{SEPARATOR}{control.id}"
+    about = tuple(record for record in records if _is_for(record, name))
+    checks = tuple(check for record in about for check in _checks(record, control.shown_by))
+    decided = {check.observation for check in checks if check.outcome in ("passed", "failed")}
+    runs = tuple(dict.fromkeys(check.run for check in checks))
+    return Claim(
+        framework=framework.framework,
+        id=control.id,
+        asks=control.asks,
+        says=_says(checks),
+        seen=tuple(one for one in control.shown_by if one in decided),
+        unseen=tuple(one for one in control.shown_by if one not in decided),
+        population=_population(checks),
+        runs=runs,
+        hypothetical=tuple(r.run_id for r in about if r.run_id in runs and _is_hypothetical(r)),
+    )
+
+
+def _is_for(record: RunRecord, control: str) -> bool:
+    """Whether a run is evidence for a control: for every one, unless its scenario lists shipped ones."""
+    shipped = frameworks()
+    listed = {one for one in record.scenario.scenario.controls if one.partition(SEPARATOR)[0] in shipped}
+    return not listed or control in listed
+
+
+def _checks(record: RunRecord, wanted: tuple[str, ...]) -> Iterator[Check]:
+    ended = record.history.last(RunEnded) is not None
+    for name in wanted:
+        for verdict in record.verdicts:
+            outcome = _outcome(observations()[name], verdict)
+            if outcome is not None:
+                yield Check(observation=name, run=record.run_id, outcome=outcome if ended else "aborted")
+
+
+def _outcome(observation: Observation, verdict: Verdict) -> Outcome | None:
+    """What a verdict says of an observation; None when it is about something else.
+
+    A copy that was deleted did not fail to restore, so a breached verdict decides nothing by itself where it
+    is the copies that count.
+    """
+    counted = observation.counted
+    if counted is None or verdict.objective != counted.objective:
+        return OUTCOMES[verdict.value] if verdict.objective in observation.objectives else None
+    if verdict.value == "undecided":
+        return "not tested"
+    if _any(verdict, counted.wrong):
+        return "failed"
+    return "passed" if _any(verdict, counted.right) else "not tested"
+
+
+def _any(verdict: Verdict, names: tuple[str, ...]) -> bool:
+    figures = (verdict.figure(name) for name in names)
+    return any(figure is not None and figure.value > 0 for figure in figures)
+
+
+def _says(checks: tuple[Check, ...]) -> Says:
+    outcomes = {check.outcome for check in checks}
+    if "failed" in outcomes:
+        return "contradicts"
+    return "supports" if "passed" in outcomes else "not tested"
+
+
+def _population(checks: tuple[Check, ...]) -> Population:
+    outcomes = [check.outcome for check in checks]
+    aborted = outcomes.count("aborted")
+    return Population(
+        planned=len(outcomes),
+        run=len(outcomes) - aborted,
+        passed=outcomes.count("passed"),
+        failed=outcomes.count("failed"),
+        not_tested=outcomes.count("not tested"),
+        aborted=aborted,
+    )
+
+
+def _is_hypothetical(record: RunRecord) -> bool:
+    guards = record.scenario.stack.guards
+    return any(guards[name].hypothetical for name in record.scenario.scenario.guards)
