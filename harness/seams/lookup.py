@@ -87,6 +87,10 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "json": "harness.render.json:JsonReporter",
         "junit": "harness.render.junit:JUnitReporter",
         "html": "harness.render.html:HtmlReporter",
+        "markdown": "harness.render.markdown:MarkdownReporter",
+        "ctrf": "harness.render.ctrf:CtrfReporter",
+        "csv": "harness.render.csv:CsvReporter",
+        "prometheus": "harness.render.prometheus:PrometheusReporter",
     },
 }
 
@@ -95,6 +99,7 @@ EXTRAS = {
     "cryptography": "pgbackrest",
     "flask": "aws",
     "moto": "aws",
+    "prometheus_client": "prometheus",
     "pymysql": "mariadb",
     "testcontainers": "docker",
     "valkey": "valkey",

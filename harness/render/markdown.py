@@ -1,0 +1,61 @@
+"""summary.md: the run as GitHub's and GitLab's job summaries show it, the verdict first.
+
+GitHub takes at most 1 MiB for a step; what a scenario could make long is cut, see ``wording.clean``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.journal.record import RunRecord
+from harness.render import narrative
+from harness.render.story import Story
+from harness.render.wording import clean, plain
+
+FILE = "summary.md"
+MARKS = {"held": "✅", "breached": "❌", "undecided": "❔"}
+_LONGEST = 600
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@$&:])")
+
+
+class MarkdownReporter:
+    """Writes summary.md."""
+
+    def render(self, record: RunRecord, out: Path) -> Path:
+        """Write it into the folder ``out`` and return its path."""
+        path = out / FILE
+        path.write_text("\n".join(_lines(record)) + "\n", encoding="utf-8")
+        return path
+
+
+def _lines(record: RunRecord) -> Iterator[str]:
+    story = Story(record)
+    yield f"## {MARKS[record.value]} {_text(narrative.result(story))}"
+    yield ""
+    yield f"**{_text(record.scenario.id)}**: {_text(record.scenario.scenario.title)}"
+    yield ""
+    for warning in narrative.warnings(story):
+        yield f"> {_text(warning)}"
+        yield ""
+    yield _text(narrative.lede(story))
+    yield ""
+    yield "| | | |"
+    yield "|---|---|---|"
+    for headline in narrative.headlines(story):
+        yield f"| {_text(headline.term)} | **{_text(headline.value)}** | {_text(headline.note)} |"
+    yield ""
+    yield "| objective | verdict | expected | |"
+    yield "|---|---|---|---|"
+    for verdict in record.verdicts:
+        said = _text(narrative.said(story, verdict))
+        name, expected = _text(verdict.objective), story.expected(verdict)
+        yield f"| {name} | {MARKS[verdict.value]} {verdict.value} | {expected} | {said} |"
+    yield ""
+    yield f"Run `{record.run_id}`, scenario digest `{record.scenario.digest}`."
+
+
+def _text(text: str) -> str:
+    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link."""
+    return _ACTIVE.sub(r"\\\1", " ".join(plain(clean(text, _LONGEST)).split()))
