@@ -100,6 +100,10 @@ class FilesReplica(ServerReplica):
         """The server that is to run on what lies in a place."""
         raise NotImplementedError
 
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Version, and the settings that decide what a write survives."""
+        raise NotImplementedError
+
     def lay_out(self, place: Endpoint, setting: Setting) -> None:
         """Make an empty data directory, and whatever else a server of its own is given."""
         place.path.mkdir(parents=True, mode=0o700)

@@ -168,7 +168,7 @@ class ContainerReplica:
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Its image."""
-        return {"image": ", ".join(container.image() for container in containers_of(endpoint.lease))}
+        return {"image": engine.images_of(endpoint.lease)}
 
     def probe(self, endpoint: Endpoint) -> None:
         """Have its own probe say that it serves; without one, see that it runs.

@@ -7,6 +7,7 @@ embedded servers run as.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from secrets import token_hex
 
 from harness.errors import ProvisionError
 from harness.facts import Endpoint, Lease
+from harness.replicas.containers import engine
 from harness.replicas.containers.engine import (
     PortTakenError,
     Recipe,
@@ -25,8 +27,10 @@ from harness.replicas.containers.engine import (
     volumes_of,
 )
 from harness.replicas.containers.postgres.cluster import user_of
+from harness.replicas.serving import FilesReplica, FilesVessel
 from harness.sandbox import Sandbox
 from harness.seams.container_engine import host_name
+from harness.seams.drivers import Setting, Vessel
 
 ROLE = "data"
 INSIDE = Path("/ninelives/data")
@@ -139,24 +143,73 @@ class Housing:
             )
 
 
-def house(place: Endpoint, image: str, sandbox: Sandbox, stand_in: StandIn | None) -> Housing:
-    """The container for a server.
+@dataclass
+class HousedReplica(FilesReplica):
+    """Replicas with provider ``docker``; a class names it before the embedded driver of its kind.
 
-    Args:
-        place: where it is to answer; a vessel's path is its data.
-        image: with the server.
-        sandbox: of the run.
-        stand_in: it is a vessel's.
+    Attributes:
+        stand_in: it serves a vessel, whose data lie in a directory of this machine.
     """
-    return Housing(
-        lease=place.lease,
-        image=image,
-        environment=place.environment,
-        sandbox=sandbox,
-        data=place.path if stand_in else INSIDE,
-        kept_here=stand_in is not None,
-        replaces=stand_in.service if stand_in else "",
-    )
+
+    stand_in: StandIn | None = None
+
+    def image(self, setting: Setting, service: str) -> str:
+        """The image of a service: the stack's, or the usual one of its kind."""
+        raise NotImplementedError
+
+    def house(self, place: Endpoint, setting: Setting) -> Housing:
+        """The container for a server.
+
+        Args:
+            place: where it is to answer; a vessel's path is its data.
+            setting: what it is provisioned into.
+        """
+        return Housing(
+            lease=place.lease,
+            image=self.image(setting, place.service),
+            environment=place.environment,
+            sandbox=setting.sandbox,
+            data=place.path if self.stand_in else INSIDE,
+            kept_here=self.stand_in is not None,
+            replaces=self.stand_in.service if self.stand_in else "",
+        )
+
+    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """As for the embedded server, and the image.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
+
+    def destroy(self, lease: Lease) -> None:
+        """Leave no container, volume or file. Idempotent; works from the lease alone.
+
+        Raises:
+            LeftoverError: the engine does not answer, or something cannot be removed.
+        """
+        engine.remove(lease)
+        super().destroy(lease)
+
+    def fence(self, endpoint: Endpoint) -> None:
+        """Remove what is left of the container; its volume stays as it is. Idempotent.
+
+        Raises:
+            LeftoverError: the engine does not answer, or the container cannot be removed.
+        """
+        engine.stop(endpoint.lease)
+        super().fence(endpoint)
+
+    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
+        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
+        made = super().vessel(lease, like, setting, replace=replace)
+        assert isinstance(made, FilesVessel)
+        replica = dataclasses.replace(self, stand_in=StandIn(like.service if replace else ""))
+        return dataclasses.replace(made, replica=replica)
+
+    def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
+        """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
+        read_volume(endpoint.lease, self.image(setting, endpoint.service), setting.sandbox, pattern, into)
 
 
 def read_volume(lease: Lease, image: str, sandbox: Sandbox, pattern: str, into: Path) -> None:

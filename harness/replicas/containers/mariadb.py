@@ -17,18 +17,16 @@ from pathlib import Path
 from harness.errors import ProvisionError
 from harness.facts import Endpoint, Lease
 from harness.replicas.cache import prepared
-from harness.replicas.containers import engine
 from harness.replicas.containers.engine import Recipe, declared_volumes, image_id, run_alone
-from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
+from harness.replicas.containers.housing import HousedReplica, Housing
 from harness.replicas.containers.postgres.cluster import user_of
 from harness.replicas.mariadb.replica import MariadbReplica
 from harness.replicas.mariadb.server import FORGET, SMALL, Server
 from harness.replicas.running import Running
-from harness.replicas.serving import FilesVessel
 from harness.replicas.spec import spec_of
 from harness.scenario.models import MariadbService
 from harness.seams.container_engine import NAMESPACE
-from harness.seams.drivers import Setting, Vessel
+from harness.seams.drivers import Setting
 
 IMAGE = f"{NAMESPACE}mariadb"
 PORT = 3306
@@ -56,14 +54,12 @@ exec mariadbd "$@"
 
 
 @dataclass
-class ContainerMariadbReplica(MariadbReplica):
-    """Replicas of kind ``mariadb`` with provider ``docker``; data lie on a volume of the engine.
+class ContainerMariadbReplica(HousedReplica, MariadbReplica):
+    """Replicas of kind ``mariadb`` with provider ``docker``; data lie on a volume of the engine."""
 
-    Attributes:
-        stand_in: it serves a vessel, whose data lie in a directory of this machine.
-    """
-
-    stand_in: StandIn | None = None
+    def image(self, setting: Setting, service: str) -> str:
+        """The image of a service: the stack's, or one with the usual server."""
+        return spec_of(setting.stack, service, MariadbService).image or IMAGE
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Bring up a server with the service's accounts, database and schema.
@@ -80,47 +76,8 @@ class ContainerMariadbReplica(MariadbReplica):
 
     def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place, or on a volume of its own."""
-        spec = spec_of(setting.stack, place.service, MariadbService)
-        housing = house(place, spec.image or IMAGE, setting.sandbox, self.stand_in)
+        housing = self.house(place, setting)
         return ContainerServer(place.lease, housing.data, setting.sandbox, setting.clock, housing=housing)
-
-    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
-        """As for the embedded server, and the image.
-
-        Raises:
-            DatabaseError: it does not answer.
-        """
-        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
-
-    def destroy(self, lease: Lease) -> None:
-        """Leave no container, volume or file. Idempotent; works from the lease alone.
-
-        Raises:
-            LeftoverError: the engine does not answer, or something cannot be removed.
-        """
-        engine.remove(lease)
-        super().destroy(lease)
-
-    def fence(self, endpoint: Endpoint) -> None:
-        """Remove what is left of the container; its volume stays as it is. Idempotent.
-
-        Raises:
-            LeftoverError: the engine does not answer, or the container cannot be removed.
-        """
-        engine.stop(endpoint.lease)
-        super().fence(endpoint)
-
-    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
-        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        made = super().vessel(lease, like, setting, replace=replace)
-        assert isinstance(made, FilesVessel)
-        replica = ContainerMariadbReplica(stand_in=StandIn(like.service if replace else ""))
-        return dataclasses.replace(made, replica=replica)
-
-    def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
-        """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
-        image = spec_of(setting.stack, endpoint.service, MariadbService).image or IMAGE
-        read_volume(endpoint.lease, image, setting.sandbox, pattern, into)
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,7 @@ class ContainerS3Replica(S3Replica):
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """As for the embedded server, and the image."""
-        images = [container.image() for container in engine.containers_of(endpoint.lease)]
-        return {**super().describe(endpoint), "image": ", ".join(images)}
+        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
 
 
 def _script() -> str:

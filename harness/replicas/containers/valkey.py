@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.facts import Endpoint, Lease
-from harness.replicas.containers import engine
-from harness.replicas.containers.housing import Housing, StandIn, house, read_volume
+from harness.replicas.containers.housing import HousedReplica, Housing
 from harness.replicas.running import Running
-from harness.replicas.serving import FilesVessel
 from harness.replicas.spec import spec_of
 from harness.replicas.valkey.replica import ValkeyReplica, asking
 from harness.replicas.valkey.server import ACL_FILE, DUMP_FILE, Server
 from harness.scenario.models import ValkeyService
 from harness.seams.container_engine import NAMESPACE
-from harness.seams.drivers import Setting, Vessel
+from harness.seams.drivers import Setting
 
 IMAGE = f"{NAMESPACE}valkey"
 PORT = 6379
@@ -28,14 +25,12 @@ exec "$(command -v valkey-server || command -v redis-server)" "$@"
 
 
 @dataclass
-class ContainerValkeyReplica(ValkeyReplica):
-    """Replicas of kind ``valkey`` with provider ``docker``; data lie on a volume of the engine.
+class ContainerValkeyReplica(HousedReplica, ValkeyReplica):
+    """Replicas of kind ``valkey`` with provider ``docker``; data lie on a volume of the engine."""
 
-    Attributes:
-        stand_in: it serves a vessel, whose data lie in a directory of this machine.
-    """
-
-    stand_in: StandIn | None = None
+    def image(self, setting: Setting, service: str) -> str:
+        """The image of a service: the stack's, or one with the usual server."""
+        return spec_of(setting.stack, service, ValkeyService).image or IMAGE
 
     def provision(self, lease: Lease, setting: Setting) -> Endpoint:
         """Bring up an empty server with the service's users.
@@ -53,9 +48,13 @@ class ContainerValkeyReplica(ValkeyReplica):
     def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place, or on a volume that it is copied to."""
         spec = spec_of(setting.stack, place.service, ValkeyService)
-        housing = house(place, spec.image or IMAGE, setting.sandbox, self.stand_in)
         return ContainerServer(
-            place.lease, place.path, setting.sandbox, setting.clock, spec.persistence, housing=housing
+            place.lease,
+            place.path,
+            setting.sandbox,
+            setting.clock,
+            spec.persistence,
+            housing=self.house(place, setting),
         )
 
     def read_marker(self, endpoint: Endpoint) -> str:
@@ -71,48 +70,10 @@ class ContainerValkeyReplica(ValkeyReplica):
         ours = told == str(endpoint.lease.directory / ACL_FILE)
         return endpoint.lease.marker if ours else f"the users of {told}"
 
-    def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
-        """As for the embedded server, and the image.
-
-        Raises:
-            DatabaseError: it does not answer.
-        """
-        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
-
     def version(self, told: Mapping[str, object]) -> str:
         """The server's version, given what it tells of itself."""
         own = told.get("valkey_version")
         return f"Valkey {own}" if own else f"Redis {told['redis_version']}"
-
-    def destroy(self, lease: Lease) -> None:
-        """Leave no container, volume or file. Idempotent; works from the lease alone.
-
-        Raises:
-            LeftoverError: the engine does not answer, or something cannot be removed.
-        """
-        engine.remove(lease)
-        super().destroy(lease)
-
-    def fence(self, endpoint: Endpoint) -> None:
-        """Remove what is left of the container; its volume stays as it is. Idempotent.
-
-        Raises:
-            LeftoverError: the engine does not answer, or the container cannot be removed.
-        """
-        engine.stop(endpoint.lease)
-        super().fence(endpoint)
-
-    def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
-        """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Store``."""
-        made = super().vessel(lease, like, setting, replace=replace)
-        assert isinstance(made, FilesVessel)
-        replica = ContainerValkeyReplica(stand_in=StandIn(like.service if replace else ""))
-        return dataclasses.replace(made, replica=replica)
-
-    def read_disk(self, endpoint: Endpoint, pattern: str, into: Path, setting: Setting) -> None:
-        """Copy files of a server; see ``harness.seams.drivers.DiskReader``."""
-        image = spec_of(setting.stack, endpoint.service, ValkeyService).image or IMAGE
-        read_volume(endpoint.lease, image, setting.sandbox, pattern, into)
 
 
 @dataclass(frozen=True)

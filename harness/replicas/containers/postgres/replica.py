@@ -68,8 +68,7 @@ class ContainerPostgresReplica(PostgresReplica):
         Raises:
             DatabaseError: it does not answer.
         """
-        images = [container.image() for container in engine.containers_of(endpoint.lease)]
-        return {**super().describe(endpoint), "image": ", ".join(images)}
+        return {**super().describe(endpoint), "image": engine.images_of(endpoint.lease)}
 
     def fence(self, endpoint: Endpoint) -> None:
         """Remove what is left of the container, so that it acknowledges nothing more. Idempotent.
