@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.backups.programs import TOOL_SECONDS, refuse_failure
 from harness.errors import Failure
 from harness.facts import Endpoint
 from harness.sandbox import Sandbox
 from harness.seams.postgres_tools import binary, connection_environment, connection_options
-
-TOOL_SECONDS = 3600.0
-TAIL_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,5 @@ class ClientTool:
         command = [binary(self.name), *(connection_options(server) if server else ()), *options]
         environment = connection_environment(server) if server else {}
         ran = self.sandbox.call(command, environment=environment, timeout=timeout, failure=self.failure)
-        if ran.returncode != 0:
-            tail = "\n".join(ran.stderr.strip().splitlines()[-TAIL_LINES:])
-            raise self.failure(f"{self.name} failed with exit code {ran.returncode}: {tail}", hint=self.hint)
+        refuse_failure(ran, self.name, self.failure, self.hint)
         return ran.stdout

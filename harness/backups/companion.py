@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from harness.backups.programs import TAIL_LINES
 from harness.clock import Clock
 from harness.errors import BackupError
 from harness.facts import OPERATOR, Credential, CredentialKind, Endpoint, Lease, Secret
@@ -28,7 +29,6 @@ COVERS_FILE = "covers"
 PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
-TAIL_LINES = 6
 
 
 @dataclass(frozen=True)

@@ -165,13 +165,7 @@ class DelayedReplicaTool:
     def restore_to(
         self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
     ) -> Endpoint:
-        """Stop the standby, and bring a copy of it to what the service held at an instant.
-
-        Args:
-            point: from ``points``.
-            into: where to.
-            mark: told the parts.
-            until: wall time of the live part; None, or an instant after the last commit, for everything.
+        """Stop the standby, and bring a copy of it to an instant; see ``harness.seams.drivers.PointInTime``.
 
         Raises:
             RestoreError: what was committed after ``until`` is older than the delay.

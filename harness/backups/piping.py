@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from threading import Event, Timer
 from typing import IO
 
-from harness.backups.client_tools import TAIL_LINES, TOOL_SECONDS
 from harness.backups.object_store import READ_BYTES, DigestingReader
+from harness.backups.programs import TOOL_SECONDS, tail
 from harness.clock import Clock
 from harness.errors import Failure
 from harness.sandbox import Sandbox, end_session
@@ -182,5 +182,4 @@ def _said(log: Path) -> str:
 def _complaint(end: End, code: int, said: str) -> str:
     if code == 0:
         return ""
-    lines = said.strip().splitlines()[-TAIL_LINES:]
-    return f"{end.name} failed with exit code {code}: {' '.join(lines) or 'it said nothing'}"
+    return f"{end.name} failed with exit code {code}: {tail(said) or 'it said nothing'}"

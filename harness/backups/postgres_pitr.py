@@ -142,18 +142,7 @@ class PostgresPitrTool:
     def restore_to(
         self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
     ) -> Endpoint:
-        """Restore what the service held at an instant, so that what happened after it is undone.
-
-        Args:
-            point: from ``points``.
-            into: where to.
-            mark: as for ``restore``.
-            until: wall time of the live part; None, or an instant after the last one that is archived,
-                for everything.
-
-        Raises:
-            RestoreError: as for ``restore``.
-        """
+        """Restore what the service held at an instant; see ``harness.seams.drivers.PointInTime``."""
         mark("provision")
         archive = into.lease.directory / ARCHIVE_DIRECTORY
         archive.mkdir(mode=0o700)

@@ -13,19 +13,18 @@ import hashlib
 import hmac
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
-from harness.backups.client_tools import TAIL_LINES
 from harness.backups.object_store import StoredVersion, store_of
 from harness.backups.piping import End, pipe
+from harness.backups.programs import Printed, installed, refuse_failure
 from harness.backups.schedule import every
-from harness.errors import BackupError, Failure, MissingToolError, RestoreError
+from harness.errors import BackupError, Failure, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint, Secret
 from harness.scenario.models import Protection, Restic
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
@@ -50,10 +49,8 @@ HINT = "see what it says; does the server still run, and is the bucket still the
 OLDER = "an older snapshot may be whole; `restic check` tells what the repository lacks"
 
 
-class Snapshot(BaseModel):
-    """A snapshot as ``restic snapshots --json`` lists it; what else it says is of no interest."""
-
-    model_config = ConfigDict(frozen=True)
+class Snapshot(Printed):
+    """A snapshot as ``restic snapshots --json`` lists it."""
 
     id: str
     time: datetime
@@ -95,7 +92,7 @@ class ResticTool:
         self._setting = setting
         self._store = store_of(protection.to, setting)
         self._place = setting.peers[protection.to]
-        self._program = installed()
+        self._program = installed(PROGRAM, INSTALL)
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
         """The newest ``keep`` of the last ``span``; see ``schedule.every``."""
@@ -149,7 +146,7 @@ class ResticTool:
         ran = self._call(["snapshots", "--json", "--no-lock"])
         if ran.returncode != 0 and UNOPENABLE.search(ran.stderr):
             return ()
-        self._refuse_failure(ran, "snapshots", BackupError)
+        refuse_failure(ran, "restic snapshots", BackupError, HINT)
         doomed = self._store.doom().at(objects)
         size = sum(version.size for version in objects)
         found = [self._point(snapshot, size, doomed) for snapshot in SNAPSHOTS.validate_json(ran.stdout)]
@@ -235,25 +232,8 @@ class ResticTool:
 
     def _run(self, options: Sequence[str], failure: Failure) -> str:
         ran = self._call(options)
-        self._refuse_failure(ran, options[0], failure)
+        refuse_failure(ran, f"restic {options[0]}", failure, HINT)
         return ran.stdout
-
-    def _refuse_failure(self, ran: subprocess.CompletedProcess[str], what: str, failure: Failure) -> None:
-        if ran.returncode != 0:
-            tail = " ".join(ran.stderr.strip().splitlines()[-TAIL_LINES:])
-            raise failure(f"restic {what} failed with exit code {ran.returncode}: {tail}", hint=HINT)
-
-
-def installed() -> Path:
-    """Where restic is.
-
-    Raises:
-        MissingToolError: it is not installed.
-    """
-    found = shutil.which(PROGRAM)
-    if found is None:
-        raise MissingToolError("restic is not installed, and a protection uses it", hint=INSTALL)
-    return Path(found)
 
 
 def _snapshot_id(output: str) -> str | None:

@@ -8,17 +8,18 @@ whole seconds, so that it ends before the second in which the harm began.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from harness.backups.object_store import ObjectStore, StoredVersion
+from harness.backups.own_history import OwnHistory
 from harness.errors import BackupError, DatabaseError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, S3Service, S3Versions
-from harness.seams.drivers import Due, PartTimer, Reopening, Setting, Store, Vessel
+from harness.seams.drivers import PartTimer, Reopening, Setting, Store, Vessel
 from harness.seams.s3_items import Listed, noted_time, rank, side_by_side, time_noted
 
 
-class S3VersionsTool:
+class S3VersionsTool(OwnHistory):
     """Every version in a bucket, as one continuous copy that lies with its source.
 
     Deleting versions takes it along, a lifecycle rule dooms it; Object Lock keeps it.
@@ -34,6 +35,8 @@ class S3VersionsTool:
         BackupError: it is no such protection.
         RestoreError: no version is left, or one cannot be read.
     """
+
+    consists_of = "a history of versions"
 
     def __init__(
         self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
@@ -51,25 +54,6 @@ class S3VersionsTool:
         self._source = source
         self._store = store
         self._setting = setting
-
-    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """Nothing is taken at any time: the bucket keeps versions all the time."""
-        del now, span
-        return ()
-
-    def take(self, due: Due) -> RecoveryPoint:
-        """There is nothing to take.
-
-        Raises:
-            BackupError: always.
-        """
-        raise BackupError(f"{due.label}: versions are never taken", hint="none is ever due")
-
-    def start(self) -> None:
-        """The server does it."""
-
-    def stop(self) -> None:
-        """The server does it."""
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One, for as long as any version is left."""
@@ -97,10 +81,6 @@ class S3VersionsTool:
                 shares_fate=True,
             ),
         )
-
-    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Every object as it stands now, the harm too."""
-        return self.restore_to(point, into, mark, None)
 
     def restore_to(
         self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None

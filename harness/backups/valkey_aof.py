@@ -10,14 +10,15 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from harness.backups.own_history import OwnHistory
 from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, ValkeyAof
 from harness.seams.disks import files_on_disk
-from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
+from harness.seams.drivers import PartTimer, Setting, Store, Vessel
 
 FOLDER = "appendonlydir"
 MANIFEST = "appendonly.aof.manifest"
@@ -25,7 +26,7 @@ STAMP = re.compile(rb"^#TS:([0-9]+)\r\n", re.MULTILINE)
 INCREMENT = re.compile(r"^file (?P<name>\S+) seq \d+ type i", re.MULTILINE)
 
 
-class ValkeyAofTool:
+class ValkeyAofTool(OwnHistory):
     """The append-only file of a Valkey server, on the disk that the server itself runs on.
 
     Args:
@@ -40,6 +41,8 @@ class ValkeyAofTool:
         RestoreError: the file is gone, or cannot be read.
     """
 
+    consists_of = "an append-only file"
+
     def __init__(
         self, name: str, protection: Protection, source: Endpoint, store: Store, setting: Setting
     ) -> None:
@@ -52,25 +55,6 @@ class ValkeyAofTool:
         self._driver = store
         self._setting = setting
         self._began = setting.clock.stamp().wall
-
-    def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
-        """Nothing is taken at any time: it is written all the time."""
-        del now, span
-        return ()
-
-    def take(self, due: Due) -> RecoveryPoint:
-        """There is nothing to take.
-
-        Raises:
-            BackupError: always.
-        """
-        raise BackupError(f"{due.label}: an append-only file is never taken", hint="none is ever due")
-
-    def start(self) -> None:
-        """The server does it."""
-
-    def stop(self) -> None:
-        """The server does it."""
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One, for as long as the file is there."""
@@ -93,10 +77,6 @@ class ValkeyAofTool:
                 shares_fate=True,
             ),
         )
-
-    def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Everything that is in it, the harm too."""
-        return self.restore_to(point, into, mark, None)
 
     def restore_to(
         self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None

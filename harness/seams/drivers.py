@@ -428,7 +428,12 @@ class PointInTime(BackupTool, Protocol):
     def restore_to(
         self, point: RecoveryPoint, into: Vessel, mark: PartTimer, until: datetime | None
     ) -> Endpoint:
-        """As ``restore``, but nothing that was committed after ``until``; None means all there is."""
+        """As ``restore``, but nothing that was committed after ``until``: what came then is undone.
+
+        Args:
+            point, into, mark: as for ``restore``.
+            until: wall time of the live part; None, or an instant after the last commit, for all there is.
+        """
         ...
 
 

@@ -48,7 +48,7 @@ class Shop:
 
     def archive(self) -> None:
         """Have what was written archived, and the segment of the log closed."""
-        assert self.tool._flush(give_up_early=False)
+        self.tool._archiving.flush()
 
     @contextmanager
     def restored(self, point: RecoveryPoint, until: datetime | None = None) -> Iterator[Endpoint]:
@@ -282,9 +282,9 @@ def test_the_real_pgbackrest_finds_nothing_wrong_with_it(shop: Shop) -> None:
     shop.write(1, 100)
     shop.tool.take(due(1))
     with shop.tool._configured() as configuration:
-        shop.tool._run(configuration, "verify", ["--output=text", "--verbose"], BackupError, {})
+        shop.tool._program.run(configuration, "verify", ["--output=text", "--verbose"])
         shop.damage(shop.segments()[0])
-        told = shop.tool._run(configuration, "verify", ["--output=text", "--verbose"], BackupError, {})
+        told = shop.tool._program.run(configuration, "verify", ["--output=text", "--verbose"])
     assert "status: error" in told, "so the first one looked"
 
 
