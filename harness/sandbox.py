@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from harness.confinement import Bounds, confined
 from harness.errors import Failure, MissingToolError, ProvisionError
 
 MARK = "NINELIVES_RUN"
@@ -89,6 +90,7 @@ class Sandbox:
         pass_fds: Sequence[int] = (),
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         stdout: IO[bytes] | int | None = None,
+        bounds: Bounds | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a server, or a program in a pipe, in a session of its own.
 
@@ -100,6 +102,7 @@ class Sandbox:
             drop: run it as the unprivileged account, if we are root.
             pass_fds: file descriptors that it inherits.
             stdin, stdout: as for ``subprocess.Popen``.
+            bounds: confine it to the run's files, and to these; None for a program of ours.
 
         Raises:
             ProvisionError: the program could not be started.
@@ -107,17 +110,21 @@ class Sandbox:
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with log.open("ab") as output:
-                return subprocess.Popen(
-                    [str(part) for part in command],
-                    stdin=stdin,
-                    stdout=output if stdout is None else stdout,
-                    stderr=output,
-                    cwd=directory,
-                    env=self.environment(environment),
-                    start_new_session=True,
-                    pass_fds=tuple(pass_fds),
-                    **self._identity(drop),
-                )
+
+                def popen() -> subprocess.Popen[bytes]:
+                    return subprocess.Popen(
+                        [str(part) for part in command],
+                        stdin=stdin,
+                        stdout=output if stdout is None else stdout,
+                        stderr=output,
+                        cwd=directory,
+                        env=self.environment(environment),
+                        start_new_session=True,
+                        pass_fds=tuple(pass_fds),
+                        **self._identity(drop),
+                    )
+
+                return popen() if bounds is None else confined(bounds, Path(command[0]), self.root, popen)
         except OSError as error:
             raise ProvisionError(
                 f"cannot start {command[0]}: {error}", hint="run `ninelives doctor` to see what is missing"

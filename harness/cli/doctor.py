@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
+from harness import confinement
 from harness.cli.exits import Exit
 from harness.cli.places import with_place
 from harness.errors import HarnessError
@@ -29,6 +30,7 @@ from harness.surfaces.shell import UNSHARE
 
 AWS = "pip install 'ninelives[aws]'"
 VALKEY = "pip install 'ninelives[valkey]'"
+UNCONFINED = "are not confined: who may do all in one writes as its account (Linux 5.19 with Landlock)"
 LEAST_FREE = 2 * 1024**3
 """Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
 
@@ -95,6 +97,8 @@ def examine(place: Place) -> Iterator[Finding]:
     yield _killed_runs(place)
     yield _engine()
     yield _confinement()
+    servers = "are confined to the files of their run" if confinement.is_offered() else UNCONFINED
+    yield Finding("database servers", True, servers)
     yield Finding(
         "restic", True, shutil.which("restic") or "not there; only protections of tool restic need it"
     )

@@ -3,7 +3,8 @@
 A credential is planted as ``@@<principal>/<service>:<field>@@`` in a text file; ``field`` is ``secret``,
 ``user``, ``host``, ``port``, ``name`` or ``url``. Values come from the endpoints of this run alone, so a
 workspace can hold nothing that is worth anything outside of it. The operator's credentials are in none:
-that of a database could run programs on this machine (``COPY ... TO PROGRAM``).
+where servers are not confined (``harness.confinement``), that of a database could run programs on this
+machine (``COPY ... TO PROGRAM``).
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ Verbs ``query`` and ``execute``, both with the arguments
 with the server's command tags, one a line.
 
 What became of it: a failed log-in, a missing privilege and a read-only server are ``refused``; everything
-else that goes wrong is ``failed``. What was touched is what the server itself says: rows by table from its
-counters of the transaction, everything else by comparing its catalog before and after, both read with the
-operator's own credential.
+else that goes wrong is ``failed``, also what the confinement of our server refuses. What was touched is what
+the server itself says: rows by table from its counters of the transaction, everything else by comparing its
+catalog before and after, both read with the operator's own credential.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ GRACE = 2.0
 
 REFUSING = re.compile(r"28...|42501|25006")
 """SQLSTATEs: invalid authorization, insufficient privilege, read only (PostgreSQL 18, appendix A)."""
+
+OF_THE_SYSTEM = re.compile(r": (Permission denied|Operation not permitted)$")
+"""What the operating system refuses a server has the SQLSTATE of a missing privilege. It is no guard, but the
+confinement of our server, which the user's own does not have."""
 
 REFUSED_LOGIN = re.compile(
     r"FATAL:\s+(password authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|permission denied"
@@ -308,7 +312,8 @@ def is_refusal(error: Exception) -> bool:
     if not isinstance(error, psycopg.Error):
         return False
     if error.sqlstate is not None:
-        return REFUSING.fullmatch(error.sqlstate) is not None
+        by_system = OF_THE_SYSTEM.search(error.diag.message_primary or "") is not None
+        return REFUSING.fullmatch(error.sqlstate) is not None and not by_system
     return REFUSED_LOGIN.search(str(error)) is not None
 
 

@@ -62,11 +62,12 @@ SQL_DESTRUCTION = (
         evidence=_SHOWN + "test_only_a_superuser_stops_the_archive",
     ),
     Destruction(
-        operation="`COPY ... TO PROGRAM`",
+        operation="`COPY ... TO` a file, or `TO PROGRAM`",
         verb="execute",
         undo="",
         takes_along="whatever the server's account can write: its data, and copies beside it",
-        guard="superusers and `pg_execute_server_program` only; copies under another account",
+        guard="superusers and the roles `pg_write_server_files` and `pg_execute_server_program` only; "
+        "copies under another account",
         basis="observed",
         evidence=_SHOWN + "test_only_a_superuser_reaches_the_servers_files",
     ),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 import psutil
 import pymysql
@@ -15,6 +16,7 @@ import pytest
 from pymysql.cursors import Cursor
 
 from harness.clock import SystemClock
+from harness.confinement import is_offered
 from harness.errors import DatabaseError, ProvisionError, ScenarioFileError, StatementError
 from harness.facts import Endpoint, Lease
 from harness.replicas.mariadb import MariadbReplica
@@ -142,6 +144,32 @@ def test_a_grant_means_what_it_says(
     assert may("DROP TABLE scratch") == dropping
     assert may("FLUSH BINARY LOGS; PURGE BINARY LOGS BEFORE '2020-01-01'") == purging
     replica.execute(shop, "DROP TABLE IF EXISTS scratch", {})
+
+
+@pytest.mark.skipif(not is_offered(), reason="this kernel has no Landlock that is new enough")
+def test_an_admin_has_the_server_write_nowhere_but_in_its_run(shop: Endpoint) -> None:
+    with TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o777)
+        mine = shop.lease.directory / "data" / "mine.log"
+        with connect(shop, shop.credentials["boss"]) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@general_log_file")
+            row = cursor.fetchone()
+            assert row is not None
+            try:
+                cursor.execute("SET GLOBAL general_log_file = %s", (str(mine),))
+                cursor.execute("SET GLOBAL general_log = ON")
+                cursor.execute("SELECT 'logged'")
+                for statement in (
+                    f"SET GLOBAL general_log_file = '{name}/theirs.log'",
+                    f"CREATE TABLE spread (id INT) DATA DIRECTORY = '{name}'",
+                ):
+                    with pytest.raises(pymysql.Error, match=r"Permission denied|errno: 168"):
+                        cursor.execute(statement)
+            finally:
+                cursor.execute("SET GLOBAL general_log = OFF")
+                cursor.execute("SET GLOBAL general_log_file = %s", row)
+        assert "logged" in mine.read_text(), "where it may, it does"
+        assert list(Path(name).iterdir()) == []
 
 
 def test_values_are_put_in_as_literals_and_nowhere_else(replica: MariadbReplica, shop: Endpoint) -> None:

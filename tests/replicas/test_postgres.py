@@ -86,6 +86,13 @@ class TestProvisioned:
         assert listening == [(LOOPBACK, bookings.port)]
         assert server.net_connections(kind="unix") == []
 
+    @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what a process has mapped")
+    def test_what_it_shares_lies_in_its_data_directory(self, bookings):
+        """So that nothing stays of it in /dev/shm, however it ends."""
+        mapped = Path(f"/proc/{postmaster(bookings).pid}/maps").read_text()
+        assert f"{bookings.path}/pg_dynshmem/" in mapped
+        assert "/PostgreSQL." not in mapped
+
     def test_it_does_not_run_as_root(self, bookings):
         assert postmaster(bookings).uids().effective != 0
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from harness.clock import SystemClock
+from harness.confinement import is_offered
 from harness.facts import APPLICATION, OPERATOR, Action, Endpoint, Outcome
 from harness.sandbox import Sandbox
 from harness.seams.postgres_client import Connection, connect
@@ -152,20 +154,44 @@ def file(sandbox: Sandbox) -> Iterator[Path]:
     """A file of the account that the server runs as."""
     path = sandbox.root / "dump"
     path.write_text("the only copy")
+    sandbox.give(path)
     sandbox.root.chmod(0o777)
     yield path
     sandbox.root.chmod(0o711)
 
 
 def test_only_a_superuser_reaches_the_servers_files(perform: Perform, file: Path) -> None:
-    remove = f"COPY (SELECT 1) TO PROGRAM 'rm -f {file}'"
+    overwrite = f"COPY (SELECT 1) TO '{file}'"
     for principal in ("owner", "clerk", "reader", APPLICATION):
-        assert perform(remove, by=principal).status == "refused"
+        for statement in (overwrite, f"COPY (SELECT 1) TO PROGRAM 'rm -f {file}'"):
+            assert perform(statement, by=principal).status == "refused"
+            assert perform(f"SET ROLE {OPERATOR}; {statement}", by=principal).status == "refused"
         for right in ("pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"):
             assert perform(f"SET ROLE {right}", by=principal).status == "refused"
             assert perform(f"GRANT {right} TO {principal}", by=principal).status == "refused"
-        assert perform(f"SET ROLE {OPERATOR}; {remove}", by=principal).status == "refused"
-    assert file.exists()
-    outcome = perform(remove, by=OPERATOR)
-    assert not file.exists()
+    assert file.read_text() == "the only copy"
+    outcome = perform(overwrite, by=OPERATOR)
+    assert file.read_text() == "1\n"
     assert (outcome.status, outcome.touched) == ("done", ()), "the server's catalog tells nothing of files"
+
+
+@pytest.mark.skipif(not is_offered(), reason="this kernel has no Landlock that is new enough")
+def test_a_superuser_reaches_nothing_of_this_machine(perform: Perform, shop: Endpoint) -> None:
+    """And what keeps it is no guard that a user would have."""
+    with TemporaryDirectory(dir="/var/tmp") as name:
+        outside = Path(name)
+        outside.chmod(0o777)
+        (outside / "theirs").write_text("a letter")
+        (outside / "theirs").chmod(0o666)
+        for statement in (
+            f"COPY (SELECT 1) TO '{outside}/theirs'",
+            f"COPY (SELECT 1) TO '{outside}/new'",
+            f"COPY (SELECT 1) TO PROGRAM 'touch {outside}/new'",
+            f"SELECT pg_read_file('{outside}/theirs')",
+            f"SELECT lo_from_bytea(4711, 'x'); SELECT lo_export(4711, '{outside}/new')",
+            f"CREATE TEMPORARY TABLE t (l text); COPY t FROM PROGRAM 'cat {outside}/theirs'",
+        ):
+            outcome = perform(statement, by=OPERATOR)
+            assert outcome.status == "failed", statement
+            assert outcome.detail.startswith("could not ")
+        assert [path.read_text() for path in outside.iterdir()] == ["a letter"]

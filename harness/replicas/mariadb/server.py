@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pymysql
 
+from harness.confinement import Bounds
 from harness.errors import ProvisionError
 from harness.facts import OPERATOR, Endpoint
 from harness.replicas.cache import prepared
@@ -166,8 +167,10 @@ class Server(LoggingServer):
             MissingToolError: there is no MariaDB on this machine.
         """
         del port
+        program = binary("mariadbd")
+        bounds = Bounds(reads=(program.resolve().parents[1],))
         return self.sandbox.start(
-            [binary("mariadbd"), *options], log=self.log, directory=self.data, drop=True
+            [program, *options], log=self.log, directory=self.data, drop=True, bounds=bounds
         )
 
     def place_options(self, port: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.clock import Clock
+from harness.confinement import SYSTEM, Bounds
 from harness.errors import DatabaseError, ProvisionError
 from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.leases import MARKER_SETTING
@@ -30,6 +31,7 @@ DISK_FULL = "No space left on device"
 CANNOT_LISTEN = "could not create any TCP/IP sockets"
 PORT_TRIES = 5
 PORT_PAUSE = 0.05
+RESTORE_COMMAND = "restore_command"
 
 HBA = f"""\
 # Passwords only, from this machine only.
@@ -40,6 +42,8 @@ host replication {OPERATOR} {LOOPBACK}/32 scram-sha-256
 USUAL_SETTINGS: Mapping[str, str] = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
+    # In the data directory, and gone with it: what lies in /dev/shm stays when a server is killed.
+    "dynamic_shared_memory_type": "mmap",
     "ssl": "off",
     "password_encryption": "scram-sha-256",
     "max_connections": "300",
@@ -150,13 +154,16 @@ class Server:
                 return Serving(endpoint, process)
         raise PortTakenError(endpoint.port)
 
-    def launch(self, arguments: tuple[str, ...], port: int, environment: Mapping[str, str]) -> Running:
+    def launch(
+        self, arguments: tuple[str, ...], port: int, environment: Mapping[str, str], *, runs_commands: bool
+    ) -> Running:
         """Start the program.
 
         Args:
             arguments: of ``postgres``.
             port: where it is to answer, which stands in the arguments too.
             environment: variables of its process, on top of the usual ones.
+            runs_commands: a backup tool has it archive or fetch its log with programs of the system.
 
         Raises:
             PortTakenError: somebody else has the port; a server may also say so later, in its log.
@@ -167,7 +174,12 @@ class Server:
         with server_programs(self.sandbox) as programs:
             command: list[str | Path] = [programs / "postgres", *arguments]
             return self.sandbox.start(
-                command, log=self.log, directory=self.lease.directory, environment=environment, drop=True
+                command,
+                log=self.log,
+                directory=self.lease.directory,
+                environment=environment,
+                drop=True,
+                bounds=Bounds(reads=(programs.parents[2],), runs=SYSTEM if runs_commands else ()),
             )
 
     def place_settings(self, port: int) -> Mapping[str, str]:
@@ -189,7 +201,8 @@ class Server:
         arguments = ["-D", str(self.data)]
         for name, value in options.items():
             arguments += ["-c", f"{name}={value}"]
-        return self.launch(tuple(arguments), port, environment)
+        runs_commands = options["archive_mode"] == "on" or RESTORE_COMMAND in options
+        return self.launch(tuple(arguments), port, environment, runs_commands=runs_commands)
 
     def _await_answer(self, process: Running, endpoint: Endpoint, timeout: float, following: bool) -> None:
         began = self.clock.stamp()

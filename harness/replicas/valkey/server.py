@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from valkey.exceptions import ValkeyError
 
+from harness.confinement import Bounds
 from harness.errors import MissingToolError, RestoreError
 from harness.facts import OPERATOR, Endpoint
 from harness.replicas.running import Running
@@ -83,7 +84,11 @@ class Server(LoggingServer):
             ProvisionError: it cannot be started.
         """
         del port
-        return self.sandbox.start([program(), *options], log=self.log, directory=self.data, drop=True)
+        server = program()
+        bounds = Bounds(reads=(server.parents[1],))
+        return self.sandbox.start(
+            [server, *options], log=self.log, directory=self.data, drop=True, bounds=bounds
+        )
 
     def place_settings(self, port: int) -> Mapping[str, str]:
         """Settings that say where it listens, and whose it is."""

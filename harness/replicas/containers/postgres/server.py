@@ -91,17 +91,21 @@ class ContainerServer(Server):
         self._setup.write_text("".join(f"{statement};\n" for statement in statements), encoding="utf-8")
         self.sandbox.give(self._setup)
 
-    def launch(self, arguments: tuple[str, ...], port: int, environment: Mapping[str, str]) -> Running:
+    def launch(
+        self, arguments: tuple[str, ...], port: int, environment: Mapping[str, str], *, runs_commands: bool
+    ) -> Running:
         """Start the container. Whether the port is free shows at once.
 
         Args:
             arguments, port: as for the embedded server.
             environment: variables that whoever may ask the engine can read.
+            runs_commands: of no matter, since it runs none but the image's.
 
         Raises:
             PortTakenError: somebody else has the port.
             ProvisionError: it cannot be started.
         """
+        del runs_commands
         self.log.touch()
         self.sandbox.give(self.log)
         at = self.volume if self.kept_here else None
