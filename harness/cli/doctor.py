@@ -13,11 +13,10 @@ from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 
 from harness import confinement
 from harness.cli.exits import Exit
+from harness.cli.folding import tell
 from harness.cli.places import with_place
 from harness.errors import HarnessError
 from harness.replicas.s3.seaweedfs import program
@@ -31,6 +30,7 @@ from harness.surfaces.shell import UNSHARE
 AWS = "pip install 'ninelives[aws]'"
 VALKEY = "pip install 'ninelives[valkey]'"
 UNCONFINED = "are not confined: who may do all in one writes as its account (Linux 5.19 with Landlock)"
+INDENT = " " * 8
 LEAST_FREE = 2 * 1024**3
 """Bytes: a drill of the shipped size needs about one, for data directories and their copies."""
 
@@ -52,11 +52,11 @@ class Finding:
     remedy: str = ""
 
     @property
-    def mark(self) -> str:
-        """One word for it, with its colour, in eight columns."""
+    def mark(self) -> tuple[str, str]:
+        """One or two words for it, and their colour."""
         if not self.ok:
-            return "[red]missing[/] "
-        return "[yellow]to do[/]   " if self.remedy else "[green]ok[/]      "
+            return "missing", "red"
+        return ("to do", "yellow") if self.remedy else ("ok", "green")
 
 
 @click.command("doctor")
@@ -69,18 +69,12 @@ def command(place: Place) -> Exit:
     console = Console(highlight=False)
     findings = tuple(examine(place))
     for finding in findings:
-        narrow = console.is_terminal and "/" not in finding.detail  # a path stays in one piece
-        console.print(f"{finding.mark}{finding.name}: {escape(finding.detail)}", soft_wrap=not narrow)
+        mark, colour = finding.mark
+        line = f"{mark:<{len(INDENT)}}{finding.name}: {finding.detail}"
+        tell(console, line, styled=mark, style=colour, rest=INDENT)
         if finding.remedy:
-            _show_remedy(console, finding.remedy)
+            tell(console, finding.remedy, first=INDENT, rest=INDENT)
     return Exit.AS_EXPECTED if all(finding.ok for finding in findings) else Exit.FAULT
-
-
-def _show_remedy(console: Console, remedy: str) -> None:
-    if console.is_terminal:
-        console.print(Padding(escape(remedy), (0, 0, 0, 8), expand=False))
-    else:
-        console.print(f"        {escape(remedy)}", soft_wrap=True)
 
 
 def examine(place: Place) -> Iterator[Finding]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 
 from harness.cli.exits import Exit
+from harness.cli.folding import tell
 from harness.cli.loading import load_all
 from harness.scenario.discover import find_scenarios
 from harness.seams.lookup import BUILT_IN, names
-
-INDENT = (0, 0, 0, 2)
 
 
 @click.command("list")
@@ -25,14 +23,17 @@ def command(paths: tuple[Path, ...], drivers: bool) -> Exit:
     console = Console(highlight=False)
     if drivers:
         for kind in BUILT_IN:
-            console.print(f"[bold]{kind}[/]: {', '.join(names(kind))}", soft_wrap=True)
+            tell(console, f"{kind}: {', '.join(sorted(names(kind)))}", styled=kind, style="bold", rest="  ")
         return Exit.AS_EXPECTED
     for loaded in load_all(find_scenarios(paths or (Path("scenarios"),))):
         scenario = loaded.scenario
-        breached = [name for name, value in scenario.expect.items() if value == "breached"]
-        console.print(f"[bold]{scenario.id}[/]")
+        tell(console, scenario.id, styled=scenario.id, style="bold")
+        tell(console, scenario.title, first="  ", rest="  ")
         guards = ", ".join(scenario.guards) or "none"
-        expected = f"expected to breach: {', '.join(breached)}" if breached else "all is expected to hold"
-        for text in (scenario.title, f"guards: {guards}; {expected}"):
-            console.print(Padding(escape(text), INDENT, expand=False))
+        tell(console, f"guards: {guards}; {_expected(scenario.expect)}", first="  ", rest="  ")
     return Exit.AS_EXPECTED
+
+
+def _expected(expect: Mapping[str, str]) -> str:
+    breached = [name for name, value in expect.items() if value == "breached"]
+    return f"expected to breach: {', '.join(breached)}" if breached else "every objective is expected to hold"

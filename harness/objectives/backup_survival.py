@@ -65,7 +65,7 @@ DOOM = timedelta(days=30)
 """A copy that will be deleted within this time does not count: destruction that is only slow is noticed late.
 What is set to go later is taken for ordinary retention."""
 
-Standing = Literal["sufficient", "unproven", "broken", "different", "too old", "doomed"]
+Standing = Literal["sufficient", "unproven", "broken", "different", "empty", "too old", "doomed"]
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,9 @@ def _compare(
         missing = ", ".join(sorted(untracked)) or "any table"
         return _Holds(f"was restored, and nobody looked at {missing} in it", "unproven")
     if restored.rows == 0:
-        return _Holds(f"holds not one {noun(scenario)}")
+        # What was taken before there was anything is what it was, and brings nothing back.
+        as_taken = altered_tables(history, compared) == ()
+        return _Holds(f"holds not one {noun(scenario)}", "empty" if as_taken else "different")
     if point.kind in OF_ONE_INSTANT:
         differing = altered_tables(history, compared)
         if differing is None:
@@ -321,6 +323,7 @@ def _figures(asked: BackupSurvival, copies: Iterable[Copy], fates: _Fates) -> tu
         "unproven": standings.count("unproven"),
         "broken": standings.count("broken"),
         "different": standings.count("different"),
+        "empty": standings.count("empty"),
         "too-old": standings.count("too old"),
         "doomed": standings.count("doomed"),
         "compared-by-counts": sum(copy.by_counts for copy in copies),

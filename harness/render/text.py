@@ -53,7 +53,8 @@ def summarise(record: RunRecord, *, report: Path | None = None, width: int = WID
     text.append(_wrapped(title, width))
     for warning in narrative.warnings(story):
         text.append(_wrapped(warning, width), style="yellow")
-    text.append("\n" + _wrapped(narrative.lede(story), width) + "\n")
+    lede = narrative.lede(story)
+    text.append("\n" + _wrapped(lede, width) + "\n")
     headlines = narrative.headlines(story)
     column = max(_COLUMN, *(len(headline.term) + 2 for headline in headlines))
     for headline in headlines:
@@ -61,10 +62,11 @@ def summarise(record: RunRecord, *, report: Path | None = None, width: int = WID
     text.append("\n")
     last = ""
     for verdict in record.verdicts:
-        repeated = verdict.value == "undecided" and verdict.summary == last
-        reason = "for the same reason." if repeated else narrative.said(story, verdict)
+        reason = narrative.said(story, verdict)
+        if verdict.value == "undecided" and (reason == last or reason.removesuffix(".") in lede):
+            reason = "for the reason above."
         _append_verdict(text, story, verdict, reason, width)
-        last = verdict.summary
+        last = narrative.said(story, verdict)
     text.append("\n" if record.verdicts else "")
     if report:
         text.append(_pointer("Report", str(report), width, column))

@@ -146,6 +146,9 @@ def test_a_copy_without_one_row_brings_nothing_back() -> None:
     verdict = judge(bare().add(*copy(point("a"), kept=empty, restored=empty)))
     assert verdict.value == "breached"
     assert "holds not one row" in verdict.summary
+    assert (count(verdict, "empty"), count(verdict, "different")) == (1, 0), "it is what it was"
+    emptied = judge(bare().add(*copy(point("a"), restored=empty)))
+    assert (count(emptied, "empty"), count(emptied, "different")) == (0, 1)
 
 
 def test_a_copy_that_failed_to_restore_once_does_not_count() -> None:

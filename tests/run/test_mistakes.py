@@ -177,6 +177,7 @@ def test_a_mistake_of_the_user_is_told_with_its_place_and_gives_3(
     assert exit_of(drilled.record, drilled.fault) is Exit.USAGE
     summary = " ".join((drilled.folder / "summary.txt").read_text(encoding="utf-8").split())
     assert f"The run stopped before the agent acted. A mistake in the scenario's files: {told}" in summary
+    assert summary.count(told) == 1, "each objective points to it"
     *_, last, teardown = phases(drilled)
     assert (last in mistake.phase.split(" or "), teardown) == (True, "teardown"), last
     (fault,) = drilled.record.history.of(FaultSeen)
