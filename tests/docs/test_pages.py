@@ -89,3 +89,7 @@ def test_contributing_names_paths_and_they_are_checked() -> None:
     """So that the check above cannot pass by finding nothing."""
     named = [text for text in Page(ROOT / "CONTRIBUTING.md").ticked if text.startswith(OUR_FOLDERS)]
     assert len(named) > 3
+
+
+def test_the_page_about_drivers_has_python_and_it_is_checked() -> None:
+    assert "python" in {block.language for block in Page(ROOT / "docs" / "drivers.md").blocks}

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from junitparser import JUnitXml
 from playwright.sync_api import Browser
-from test_in_browser import BEYOND, CONTRASTS, LEAST_CONTRAST, NARROW, WIDE, open_page
+from test_in_browser import NARROW, WIDE, open_page
 
 from harness.journal.matrix import GuardMatrix, GuardNote, Trial
 from harness.journal.record import Verdict
@@ -108,13 +108,9 @@ def test_the_page_can_be_read(
     cells = looked.page.locator(".heat tbody td")
     assert cells.count() == len(OBJECTIVES) * len(matrix.trials)
     assert looked.page.locator(".heat tbody td.breached").count() == 3 + 0 + 1 + 3 + 1
-    assert looked.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    assert looked.ask(BEYOND) == []
-    found = looked.ask(CONTRASTS)
-    assert len(found) > 30
-    assert [(text, round(ratio, 2)) for text, ratio in found if ratio < LEAST_CONTRAST] == []
-    assert looked.asked_for == [looked.page.url]
-    assert looked.complaints == []
+    looked.fits_its_width()
+    looked.can_be_read_on_its_ground(30)
+    looked.was_quiet()
     looked.context.close()
 
 

@@ -114,6 +114,19 @@ class Looked:
     def ask(self, script: str) -> Any:
         return self.page.evaluate(script)
 
+    def fits_its_width(self) -> None:
+        assert self.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert self.ask(BEYOND) == []
+
+    def can_be_read_on_its_ground(self, least_texts: int) -> None:
+        found = self.ask(CONTRASTS)
+        assert len(found) > least_texts
+        assert [(text, round(ratio, 2)) for text, ratio in found if ratio < LEAST_CONTRAST] == []
+
+    def was_quiet(self) -> None:
+        assert self.asked_for == [self.page.url]
+        assert self.complaints == []
+
 
 def look(
     browser: Browser,
@@ -170,14 +183,12 @@ def looked(
 def test_it_reads_without_javascript_network_or_complaint(looked: Looked) -> None:
     for text in ("Breached, as the scenario expects", "1 of 13 copies", "37,646 rows"):
         assert looked.page.get_by_text(text, exact=True).first.is_visible()
-    assert looked.asked_for == [looked.page.url]
-    assert looked.complaints == []
+    looked.was_quiet()
 
 
 def test_it_fits_its_width_and_leaves_a_picture(looked: Looked, tmp_path: Path) -> None:
     looked.ask(OPEN_ALL)
-    assert looked.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    assert looked.ask(BEYOND) == []
+    looked.fits_its_width()
     picture = looked.page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 50_000
@@ -187,10 +198,8 @@ def test_every_text_can_be_read_on_its_ground(looked: Looked) -> None:
     looked.ask(OPEN_ALL)
     size = looked.page.viewport_size
     looked.page.set_viewport_size({**size, "height": looked.ask("document.documentElement.scrollHeight")})
-    found = looked.ask(CONTRASTS)
+    looked.can_be_read_on_its_ground(200)
     looked.page.set_viewport_size(size)
-    assert len(found) > 200
-    assert [(text, round(ratio, 2)) for text, ratio in found if ratio < LEAST_CONTRAST] == []
 
 
 def test_labels_of_drawings_do_not_run_into_each_other(looked: Looked) -> None:
@@ -221,8 +230,7 @@ def test_an_odd_run_fits_both_widths_too(browser: Browser, odd_run: RunRecord, t
     looked.ask(OPEN_ALL)
     for width in (WIDE, NARROW):
         looked.page.set_viewport_size({"width": width, "height": 900})
-        assert looked.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        assert looked.ask(BEYOND) == []
+        looked.fits_its_width()
         assert looked.ask(OVERLAPS) == []
     assert looked.complaints == []
     looked.context.close()

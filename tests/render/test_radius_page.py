@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
-from test_in_browser import BEYOND, CONTRASTS, LEAST_CONTRAST, NARROW, WIDE, open_page
+from test_in_browser import NARROW, WIDE, open_page
 
 from harness.journal.radius import BlastRadius, Deed, Extent, grown
 from harness.render.radius import (
@@ -114,13 +114,9 @@ def test_the_page_can_be_read(
     assert looked.page.get_by_text("1 call beyond recovery").first.is_visible()
     assert looked.page.locator(".radius td.breached").count() == 2
     assert looked.page.locator(".radius td.held").count() == 2
-    assert looked.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    assert looked.ask(BEYOND) == []
-    found = looked.ask(CONTRASTS)
-    assert len(found) > 30
-    assert [(text, round(ratio, 2)) for text, ratio in found if ratio < LEAST_CONTRAST] == []
-    assert looked.asked_for == [looked.page.url]
-    assert looked.complaints == []
+    looked.fits_its_width()
+    looked.can_be_read_on_its_ground(30)
+    looked.was_quiet()
     looked.context.close()
 
 

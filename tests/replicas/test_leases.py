@@ -13,7 +13,7 @@ import pytest
 
 from harness.clock import SystemClock
 from harness.facts import Endpoint, Lease
-from harness.replicas.leases import note_place, reap, stop
+from harness.replicas.leases import KILL_SECONDS, note_place, reap, stop
 from harness.replicas.postgres import PostgresReplica
 from harness.sandbox import MARK, Sandbox
 from tests.replicas.postgres_stack import lease as make_lease
@@ -138,6 +138,7 @@ def test_reaping_twice_or_what_never_was_is_fine(sandbox):
     nothing = Lease(run_id=sandbox.run_id, service="nil", kind="files", directory=sandbox.root / "nil")
     reap(nothing)
     reap(nothing)
+    assert not nothing.directory.exists()
 
 
 def test_a_dead_child_that_nobody_waited_for_does_not_hold_it_up(lease, start):
@@ -145,7 +146,7 @@ def test_a_dead_child_that_nobody_waited_for_does_not_hold_it_up(lease, start):
     process.kill()
     began = SystemClock().stamp()
     reap(lease)
-    assert SystemClock().stamp().since(began) < 1
+    assert SystemClock().stamp().since(began) < KILL_SECONDS, "it is not waited for"
 
 
 def test_a_stopped_process_is_killed(lease, start):
@@ -237,20 +238,22 @@ class TestServer:
 
     @pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="tells by Linux's /proc")
     def test_no_shared_memory_is_left(self, endpoint):
-        servers = {process.pid for process in servers_in(endpoint.path)}
-        assert servers & _owners_of_shared_memory()
+        shared = _shared_memory_of(servers_in(endpoint.path))
+        assert shared
         reap(endpoint.lease)
-        assert not servers & _owners_of_shared_memory()
+        assert not shared & _shared_memory().keys()
 
     @pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="tells by Linux's /proc")
     def test_no_shared_memory_is_left_of_a_frozen_server(self, endpoint):
         """As it is while its volume is copied, and the copying was cut short."""
         self._busy(endpoint)
         processes = servers_in(endpoint.path)
+        shared = _shared_memory_of(processes)
+        assert shared
         for process in processes:
             process.suspend()
         reap(endpoint.lease)
-        assert not {process.pid for process in processes} & _owners_of_shared_memory()
+        assert not shared & _shared_memory().keys()
         assert servers_in(endpoint.path) == []
 
     def _busy(self, endpoint: Endpoint) -> tuple[psutil.Process, psutil.Process]:
@@ -265,7 +268,13 @@ class TestServer:
         return postmaster, backend
 
 
-def _owners_of_shared_memory() -> set[int]:
-    """Process ids of the creators of System V segments (proc(5))."""
-    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
-    return {int(line.split()[4]) for line in lines}
+def _shared_memory() -> dict[int, tuple[int, int]]:
+    """System V segments by id: the creator's process id, and how many processes use it (proc(5))."""
+    lines = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
+    return {int(line[1]): (int(line[4]), int(line[6])) for line in lines}
+
+
+def _shared_memory_of(processes: list[psutil.Process]) -> set[int]:
+    """The segments that they made and use; one that nobody uses was left by others with these numbers."""
+    pids = {process.pid for process in processes}
+    return {id for id, (creator, users) in _shared_memory().items() if creator in pids and users > 0}

@@ -196,6 +196,7 @@ class TestGrants:
         REPLICA.execute(victim, "CREATE TABLE later (t text)", {})
         with login(victim, APPLICATION) as connection:
             connection.execute("INSERT INTO later VALUES ('x')")
+            assert connection.execute("SELECT t FROM later").fetchall() == [("x",)]
 
     def test_an_owner_can_drop_the_database(self, victim):
         with login(victim, "staging-agent", database="postgres") as connection:

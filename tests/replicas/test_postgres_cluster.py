@@ -195,6 +195,9 @@ class TestReach:
         assert f"chmod o+x {closed}" in caught.value.hint
 
     def test_our_own_account_reaches_everything_that_we_do(self, tmp_path):
+        tmp_path.chmod(0o700)
+        with pytest.raises(ProvisionError):
+            require_reach(NOBODY, tmp_path, "the cache directory")
         require_reach(None, tmp_path, "the cache directory")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")

@@ -85,6 +85,7 @@ def test_there_is_an_end_to_how_many_are_kept(root: Path, tmp_path: Path) -> Non
 def test_a_run_folder_that_takes_nothing_stops_nobody(root: Path, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("in the way", encoding="utf-8")
     keep_logs(root, tmp_path / "run", str)
+    assert (tmp_path / "run").read_text(encoding="utf-8") == "in the way"
 
 
 def test_no_credential_is_kept_in_any_form(root: Path, tmp_path: Path) -> None:

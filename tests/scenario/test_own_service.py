@@ -10,6 +10,7 @@ import yaml
 
 from harness.errors import ScenarioError
 from harness.scenario.load import load_scenario
+from harness.scenario.models import LoadedScenario
 
 PARCELS = {
     "kind": "container",
@@ -31,7 +32,7 @@ SCENARIO = {
 }
 
 
-def load(folder: Path, scenario: dict[str, Any] | None = None, **service: Any) -> None:
+def load(folder: Path, scenario: dict[str, Any] | None = None, **service: Any) -> LoadedScenario:
     """Load a scenario about a service with parts of both changed; None takes a part away."""
     stack = {"services": {"parcels": _changed(PARCELS, service)}}
     (folder / "stack.yaml").write_text(yaml.safe_dump(stack))
@@ -39,7 +40,7 @@ def load(folder: Path, scenario: dict[str, Any] | None = None, **service: Any) -
     (folder / "workload.py").write_text("from harness.workload import LedgerUser\n")
     (folder / "restore.sh").write_text("#!/bin/sh\n")
     (folder / "restore.sh").chmod(0o755)
-    load_scenario(folder / "pruned.yaml")
+    return load_scenario(folder / "pruned.yaml")
 
 
 def _changed(whole: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _changed(whole: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     ids=["with a past", "with a seed", "with a runbook"],
 )
 def test_a_drill_can_be_about_it(tmp_path: Path, service: dict[str, Any], scenario: dict[str, Any]) -> None:
-    load(tmp_path, scenario, **service)
+    assert load(tmp_path, scenario, **service).scenario.recover.service == "parcels"
 
 
 @pytest.mark.parametrize(
