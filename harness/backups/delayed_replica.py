@@ -178,9 +178,9 @@ class DelayedReplicaTool:
         mark("restore")
         self._copy(record.data, into.directory)
         mark("replay")
-        stop = until if until is not None and until < point.covers_until else None
+        # The harm may have come since the point was listed, so that what it covered then tells nothing.
         try:
-            return into.start(_recovery_settings(stop))
+            return into.start(_recovery_settings(until))
         except RestoreError as error:
             if TARGET_NOT_REACHED not in error.message:
                 raise

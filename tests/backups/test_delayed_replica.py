@@ -108,6 +108,20 @@ def test_a_harm_younger_than_the_delay_is_not_in_what_comes_back(estate: Estate,
     estate.replica.execute(restored, "INSERT INTO reservations VALUES (7777, 'after', 1)", {})
 
 
+def test_a_harm_that_came_after_the_point_was_listed_is_not_in_what_comes_back(
+    estate: Estate, standbys: Standbys
+) -> None:
+    estate.book(1, 20)
+    tool = standbys.follow()
+    tool.start()
+    (listed,) = tool.points()
+    then, until = estate.replica.fingerprint(estate.bookings, TABLES), datetime.now(UTC)
+    estate.empty()
+    tool.start()
+    restored = tool.restore_to(listed, estate.vessel(), estate.mark, until)
+    assert estate.replica.fingerprint(restored, TABLES) == then
+
+
 def await_covered(tool: DelayedReplicaTool) -> tuple[object, ...]:
     tool.start()
     return tool.points()

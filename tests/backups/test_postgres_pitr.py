@@ -254,6 +254,16 @@ def test_a_dropped_table_is_undone_by_restoring_to_the_instant_before(
     assert estate.count(earlier) == 310
 
 
+def test_a_harm_that_was_shipped_after_the_point_was_listed_is_undone_too(
+    estate: Estate, archive: Archive, copy: Callable[..., PostgresPitrTool]
+) -> None:
+    tool = copy()
+    covered = archive.before_the_drop - timedelta(seconds=1)
+    listed = tool.points()[0].model_copy(update={"covers_until": covered})
+    undone = tool.restore_to(listed, estate.vessel(), estate.mark, archive.before_the_drop)
+    assert estate.replica.fingerprint(undone, TABLES) == archive.content_then
+
+
 def test_an_instant_that_the_log_does_not_reach_brings_back_everything_there_is(
     estate: Estate, copy: Callable[..., PostgresPitrTool]
 ) -> None:
