@@ -156,9 +156,9 @@ class PostgresPitrTool:
         self._setting.sandbox.give(archive)
         (into.directory / "recovery.signal").touch()
         mark("replay")
-        # Commits are dated by the server as they happen. What the point covered when it was listed tells nothing:
-        # the harm may have been archived since. When the archive ends before the instant, all of it is wanted,
-        # and a server told to stop there gives up (PostgreSQL 18, section 19.5.6).
+        # Commits are dated by the server as they happen. What the point covered when it was listed tells
+        # nothing: the harm may have been archived since. When the archive ends before the instant, all of it
+        # is wanted, and a server told to stop there gives up (PostgreSQL 18, section 19.5.6).
         try:
             endpoint = into.start(_recovery_settings(archive, until))
         except RestoreError as error:
