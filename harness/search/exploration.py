@@ -176,10 +176,10 @@ class Exploration:
         self.finding: Finding | None = None
 
     def search(self, budget: Budget, seed: int, database: Path | None) -> Finding | None:
-        """Look until something is found and cannot be shortened, or the budget is spent.
+        """Look until something is found or the budget is spent, and shorten what was found.
 
         Args:
-            budget: of the search, shortening included.
+            budget: of the search; shortening takes as long as it takes.
             seed: of its choices; the same one makes the same choices on the same stack.
             database: folder in which what broke something is kept, to be tried first the next time.
 

@@ -13,7 +13,8 @@ def minimise(sequence: Sequence[T], breaks: Callable[[tuple[T, ...]], bool]) -> 
 
     Args:
         sequence: that breaks something.
-        breaks: whether a part of it, in the same order, still does; asked at most once for each part.
+        breaks: whether a part of it, in the same order, still does; asked at most once for each part, and for
+            a sequence of ``n`` at most ``n * (n + 1) / 2`` times. What it raises ends it.
 
     Returns:
         A part that breaks, and none of whose parts that lack one more element does.
