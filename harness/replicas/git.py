@@ -19,8 +19,9 @@ from harness.facts import APPLICATION, Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.grants import mounts
 from harness.replicas.leases import note_place, reap
 from harness.replicas.spec import spec_of
+from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import GitService, Stack
-from harness.seams.drivers import Row, Setting, Vessel
+from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.git_client import PUSHER, commands_of, dates_of, git, read_files
 from harness.seams.items import Item, content_hash, fingerprint_of
 
@@ -107,6 +108,16 @@ class GitReplica:
             Resource(service=endpoint.service, kind=kind, name=name, environment=endpoint.environment)
             for kind, name in found
         )
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a copy of the repository, and of the clones that were made of it.
+
+        Raises:
+            ProvisionError: there is no room.
+        """
+        del setting
+        home = endpoint.lease.directory
+        return TreeMemory(home, home / FOLDER, frozenset({FOLDER}))
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Version, and what protects the branches."""

@@ -10,11 +10,12 @@ from typing import ClassVar
 from harness.clock import Clock
 from harness.errors import DatabaseError, ProvisionError, RestoreError
 from harness.facts import Endpoint, Lease
+from harness.replicas.files_memory import FilesMemory
 from harness.replicas.leases import reap, stop
 from harness.replicas.running import Running
 from harness.sandbox import Sandbox, free_port
 from harness.scenario.models import Stack
-from harness.seams.drivers import Setting, Vessel
+from harness.seams.drivers import Memory, Setting, Vessel
 
 DATA = "data"
 """What a server keeps, in its lease's directory."""
@@ -103,6 +104,27 @@ class FilesReplica(ServerReplica):
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Version, and the settings that decide what a write survives."""
         raise NotImplementedError
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Keep a copy of its files.
+
+        Raises:
+            ProvisionError: there is no room, or it does not come back.
+            DatabaseError: it does not answer.
+        """
+        return FilesMemory(self, endpoint, setting)
+
+    def state(self, endpoint: Endpoint) -> object:
+        """What is another as soon as anything was changed; see ``harness.replicas.files_memory``."""
+        raise NotImplementedError
+
+    def settle(self, endpoint: Endpoint) -> None:
+        """See to it that its files hold everything when it is ended; of most they do."""
+        del endpoint
+
+    def restart(self, endpoint: Endpoint, setting: Setting, timeout: float) -> None:
+        """Start it on its files, at the port that it had; raises as ``serve``."""
+        self.serve(endpoint, setting, lambda: endpoint.port, timeout)
 
     def lay_out(self, place: Endpoint, setting: Setting) -> None:
         """Make an empty data directory, and whatever else a server of its own is given."""

@@ -41,11 +41,11 @@ class TreeMemory:
             _copy(root, shelf, without)
         except OSError as error:
             raise self._refusal("kept", error) from error
-        self._looks = self._look()
+        self._looks = looks_of(root, without)
 
     def changed(self) -> bool:
         """Whether any file is not as it was left."""
-        return self._look() != self._looks
+        return looks_of(self._root, self._without) != self._looks
 
     def reset(self) -> None:
         """Put every file back.
@@ -59,33 +59,41 @@ class TreeMemory:
             _copy(self._shelf, self._root, self._without)
         except OSError as error:
             raise self._refusal("brought back", error) from error
-        self._looks = self._look()
+        self._looks = looks_of(self._root, self._without)
 
     def _entries(self, folder: Path) -> Iterator[os.DirEntry[str]]:
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             yield from (entry for entry in entries if entry.name not in self._without)
-
-    def _look(self) -> tuple[Look, ...]:
-        return tuple(sorted(self._each(self._root, "")))
-
-    def _each(self, folder: Path, prefix: str) -> Iterator[Look]:
-        """What cannot be seen, because it is gone, is no part of it."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            yield _looked(f"{prefix}.", folder.lstat(), changes=False)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if not prefix and entry.name in self._without:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        yield from self._each(Path(entry.path), f"{prefix}{entry.name}/")
-                    else:
-                        yield _looked(f"{prefix}{entry.name}", entry.stat(follow_symlinks=False))
 
     def _refusal(self, what: str, error: OSError) -> ProvisionError:
         return ProvisionError(
             f"the files in {self._root} cannot be {what}: {error}",
             hint="free some space, and see whom they belong to",
         )
+
+
+def looks_of(root: Path, without: frozenset[str] = frozenset()) -> tuple[Look, ...]:
+    """How every file of a tree looks now.
+
+    Args:
+        root: of the tree.
+        without: names at the top of it that are left out.
+    """
+    return tuple(sorted(_each(root, "", without)))
+
+
+def _each(folder: Path, prefix: str, without: frozenset[str]) -> Iterator[Look]:
+    """What cannot be seen, because it is gone, is no part of it."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        yield _looked(f"{prefix}.", folder.lstat(), changes=False)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name in without:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _each(Path(entry.path), f"{prefix}{entry.name}/", frozenset())
+                else:
+                    yield _looked(f"{prefix}{entry.name}", entry.stat(follow_symlinks=False))
 
 
 def _looked(path: str, status: os.stat_result, *, changes: bool = True) -> Look:

@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymysql
+import pytest
 from botocore.exceptions import ClientError
+from valkey.exceptions import ValkeyError
 
 from harness.backups.railway_control_plane import RailwayControlPlane
-from harness.contracts import POSTGRES, THINGS, Bench, ResetContract
+from harness.contracts import MARIADB, POSTGRES, THINGS, Bench, ResetContract
 from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, Action, Endpoint, Outcome
+from harness.replicas.tree_memory import FOLDER
+from harness.seams import mariadb_client, valkey_client
+from harness.seams.git_client import git
 from harness.seams.postgres_client import connect
 from harness.seams.s3_client import open_client
 
@@ -359,3 +365,193 @@ class TestPostgresOnVolumeOfFiles(PostgresReset):
         bench.driver_of(endpoint).fence(endpoint)
         wreck(bench.endpoints["uploads"].path)
         shutil.rmtree(endpoint.path.parent)
+
+
+class TestValkey(Here, ResetContract):
+    """Keys, users, settings, the append-only file."""
+
+    service, tables = "cache", ("session",)
+    stack = {
+        "services": {"cache": {"kind": "valkey", "collections": ["session"]}},
+        "principals": {"keeper": {"grants": {"cache": "owner"}}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        with self._client(endpoint) as client:
+            client.hset("session:1", mapping={"body": "first", "at": "1"})
+            # As a dump leaves it, which is older than what is in the append-only file.
+            client.save()
+            client.hset("session:2", mapping={"body": "second", "at": "2"})
+            client.set("other", "text", ex=86400)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        files = sorted(path.name for path in endpoint.path.rglob("*"))
+        try:
+            with self._client(endpoint) as client:
+                settings = client.config_get("*")
+                return files, settings, client.acl_list(), client.get("other"), client.pexpiretime("other")
+        except ValkeyError:
+            return files, "no answer"
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        with self._client(endpoint) as client:
+            client.flushall()
+            client.bgrewriteaof()
+            client.acl_setuser("keeper", enabled=False)
+            client.acl_setuser("mallory", enabled=True, nopass=True, commands=["+@all"])
+            with suppress(ValkeyError):  # where it runs as another account, the file is not its own
+                client.acl_save()
+            client.config_set("appendonly", "no")
+            client.set("theirs", "mallory's")
+
+    def _client(self, endpoint: Endpoint) -> Any:
+        return valkey_client.connect(endpoint, endpoint.credentials[OPERATOR])
+
+
+class TestValkeyInMemory(TestValkey):
+    """One that writes nothing to the disk."""
+
+    stack = {
+        "services": {"cache": {"kind": "valkey", "collections": ["session"], "persistence": "none"}},
+        "principals": {"keeper": {"grants": {"cache": "owner"}}},
+    }
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        with self._client(endpoint) as client:
+            client.delete("session:1")
+
+
+class TestValkeyThatDied(TestValkey):
+    """Its process ended and its files gone."""
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        bench.driver_of(endpoint).fence(endpoint)
+        shutil.rmtree(endpoint.path)
+
+
+@pytest.mark.mariadb
+class TestMariadb(Here, ResetContract):
+    """Rows, accounts, settings, binary logs, and the database itself."""
+
+    service, tables = "till", ("things",)
+    files = {SCHEMA_FILE: MARIADB.schema}
+    stack = {
+        "services": {"till": {"kind": "mariadb", **THINGS}},
+        "principals": {
+            "owner": {"grants": {"till": "owner"}},
+            "admin": {"grants": {"till": "admin"}},
+        },
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        rows = "INSERT INTO things SELECT seq, CONCAT('thing ', seq), NOW() FROM till.seq_1_to_40"
+        self._run(endpoint, rows, "FLUSH BINARY LOGS", "UPDATE things SET note = 'last' WHERE id = 40")
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        try:
+            return self._run(
+                endpoint,
+                "SHOW GLOBAL VARIABLES",
+                "SHOW BINARY LOGS",
+                "SELECT * FROM mysql.global_priv ORDER BY 1, 2",
+                "SELECT * FROM mysql.db ORDER BY 1, 2, 3",
+            )
+        except pymysql.Error:
+            return "no answer"
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        self._run(
+            endpoint,
+            "DROP USER 'owner'@'127.0.0.1'",
+            "CREATE USER mallory IDENTIFIED BY 'another one'",
+            "CREATE DATABASE other",
+            "SET GLOBAL max_connections = 123",
+            "DROP TABLE things",
+            "DROP DATABASE till",
+            "RESET MASTER",
+        )
+
+    def _run(self, endpoint: Endpoint, *statements: str, by: str = OPERATOR) -> list[object]:
+        found: list[object] = []
+        credential = endpoint.credentials[by]
+        database = "" if by == OPERATOR else endpoint.name
+        with (
+            mariadb_client.connect(endpoint, credential, database=database) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement.replace(" things", f" {endpoint.name}.things"))
+                found.append(cursor.fetchall())
+        return found
+
+
+@pytest.mark.mariadb
+class TestMariadbPastItsLog(TestMariadb):
+    """What an administrator does that stands in no binary log."""
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        self._run(endpoint, "SET sql_log_bin = 0", "DELETE FROM things WHERE id = 7", by="admin")
+
+
+@pytest.mark.mariadb
+class TestMariadbOfAnOwner(TestMariadb):
+    """Where nobody can write past the binary log."""
+
+    stack = {
+        "services": {"till": {"kind": "mariadb", **THINGS}},
+        "principals": {"owner": {"grants": {"till": "owner"}}},
+    }
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        self._run(endpoint, "DELETE FROM things WHERE id = 7", by="owner")
+
+
+@pytest.mark.mariadb
+class TestMariadbThatDied(TestMariadb):
+    """Its process ended and its files gone."""
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        bench.driver_of(endpoint).fence(endpoint)
+        shutil.rmtree(endpoint.path)
+
+
+class TestGit(Here, ResetContract):
+    """Branches, commits, settings, the hook, and the clones."""
+
+    service, tables = "code", ("main", "release")
+    stack = {
+        "services": {"code": {"kind": "git", "collections": ["main", "release"], "deny_force": True}},
+        "principals": {"dev": {"grants": {"code": "writer"}}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        ask = bench.surface("git", "dev", endpoint)
+        for number, (verb, arguments) in enumerate(
+            (
+                ("write", {"path": "a", "text": "first"}),
+                ("commit", {"message": "first"}),
+                ("push", {"ref": "main"}),
+            ),
+            start=1,
+        ):
+            action = Action(number=number, surface="git", verb=verb, service="code")
+            assert ask.perform(action, arguments).status == "done"
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        return seen(endpoint.lease.directory, without=FOLDER)
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        repository, run_id = endpoint.path, bench.sandbox.run_id
+        git(repository, "config", "receive.denyNonFastForwards", "false", run_id=run_id)
+        git(repository, "update-ref", "-d", "refs/heads/release", run_id=run_id)
+        git(repository, "update-ref", "refs/heads/main", "refs/heads/main~1", run_id=run_id)
+        git(repository, "gc", "--quiet", "--prune=now", run_id=run_id)
+        (repository / "hooks" / "update").unlink()
+        shutil.rmtree(endpoint.lease.directory / "clones")
+
+
+class TestGitThatIsGone(TestGit):
+    """The repository was removed."""
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        bench.driver_of(endpoint).fence(endpoint)

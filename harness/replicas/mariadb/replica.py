@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pymysql
 from pymysql.cursors import Cursor, SSCursor
 
+from harness.clock import SystemClock
 from harness.errors import DatabaseError, ProvisionError, RestoreError, ScenarioFileError, StatementError
-from harness.facts import Endpoint, Fingerprint, Lease, Resource, TableFingerprint
+from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource, TableFingerprint
 from harness.journal.witness import table_digest
 from harness.replicas.grants import passwords
 from harness.replicas.mariadb import access
@@ -18,7 +21,7 @@ from harness.replicas.mariadb.hydration import hydrate
 from harness.replicas.mariadb.script import first_lines, render
 from harness.replicas.mariadb.server import LOG_FILE, MARKER_SETTING, Server
 from harness.replicas.mariadb.session import session
-from harness.replicas.serving import DATA, FilesReplica
+from harness.replicas.serving import DATA, POLL_SECONDS, FilesReplica
 from harness.replicas.spec import spec_of
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import MariadbService
@@ -28,6 +31,7 @@ from harness.seams.mariadb_client import (
     Connection,
     column_of,
     columns_of,
+    connect,
     instant,
     key_text,
     quoted,
@@ -36,6 +40,7 @@ from harness.seams.mariadb_client import (
 )
 
 START_SECONDS = 120.0
+SHUTDOWN_SECONDS = 60.0
 PROBE_SECONDS = 1.0
 OWN_DATABASES = ("information_schema", "mysql", "performance_schema", "sys")
 DESCRIBED = ("version", "innodb_flush_log_at_trx_commit", "sync_binlog", "binlog_format")
@@ -63,6 +68,20 @@ CONTENT = """
     SELECT COUNT(*), COUNT(hash), COALESCE(SUM(CAST(CONV(hash, 16, 10) AS UNSIGNED)), 0)
     FROM (SELECT {hash} AS hash FROM {table}) AS hashes
 """
+WRITE_UNLOGGED = """
+    SELECT EXISTS (SELECT 1 FROM information_schema.user_privileges
+                   WHERE privilege_type = 'BINLOG ADMIN' AND grantee NOT LIKE %s)
+"""
+"""Whether anybody but the operator may write past the binary log (``sql_log_bin``)."""
+
+RAN = """
+    SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Com\\_%' AND Variable_name NOT LIKE 'Com\\_show%'
+    AND Variable_name NOT IN ('Com_select', 'Com_set_option', 'Com_begin', 'Com_commit', 'Com_rollback',
+                              'Com_change_db', 'Com_do', 'Com_empty_query', 'Com_admin_commands')
+"""
+NEVER_LOGGED = ("Com_analyze", "Com_optimize", "Com_repair")
+"""Statements that an owner can keep out of the binary log (``LOCAL``)."""
+
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema NOT IN %s AND table_type = 'BASE TABLE' ORDER BY 1, 2
@@ -120,6 +139,36 @@ class MariadbReplica(FilesReplica):
     def server(self, place: Endpoint, setting: Setting) -> Server:
         """The server that is to run on what lies in a place."""
         return Server(place.lease, place.path, setting.sandbox, setting.clock)
+
+    def state(self, endpoint: Endpoint) -> object:
+        """Its settings, the last transaction in its binary logs among them, the names of those logs, and how
+        many statements it has run that may be in none.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with session(endpoint, database="") as connection, connection.cursor() as cursor:
+            settings = _ask(cursor, "SHOW GLOBAL VARIABLES")
+            # Not their sizes: the server adds to a log by itself soon after it has begun it.
+            logs = [name for name, *_ in _ask(cursor, "SHOW BINARY LOGS")]
+            ((unlogged,),) = _ask(cursor, WRITE_UNLOGGED, (f"'{OPERATOR}'@%",))
+            ran = [(name, count) for name, count in _ask(cursor, RAN) if unlogged or name in NEVER_LOGGED]
+        return settings, logs, ran, _identity(endpoint.path)
+
+    def settle(self, endpoint: Endpoint) -> None:
+        """Shut it down, so that it has nothing to recover each time that it is started again."""
+        with (
+            suppress(pymysql.Error),
+            connect(endpoint, endpoint.credentials[OPERATOR], database="") as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SET GLOBAL innodb_fast_shutdown = 0")
+            cursor.execute("SHUTDOWN")
+        process, clock = self._processes[endpoint.lease], SystemClock()
+        began = clock.stamp()
+        # One that takes longer is killed, and recovers.
+        while process.poll() is None and clock.stamp().since(began) < SHUTDOWN_SECONDS:
+            clock.sleep(POLL_SECONDS)
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, as the server itself tells it.
@@ -275,6 +324,18 @@ class MariadbReplica(FilesReplica):
                 f"{file}{line}: the database refuses the schema of {endpoint.service}: {error.reason}",
                 hint="it must be plain SQL for MariaDB; no commands of its client",
             ) from error
+
+
+def _ask(cursor: Cursor, question: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    cursor.execute(question, values or None)
+    return list(cursor.fetchall())
+
+
+def _identity(data: Path) -> int | None:
+    """Of the data directory: a server does not notice at once that its files are gone."""
+    with suppress(OSError):
+        return (data / "ibdata1").stat().st_ino
+    return None
 
 
 def _named(endpoint: Endpoint, schema: str, table: str) -> str:

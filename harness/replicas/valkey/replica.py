@@ -14,6 +14,7 @@ from harness.facts import OPERATOR, Endpoint, Fingerprint, Lease, Resource
 from harness.replicas.grants import passwords
 from harness.replicas.serving import DATA, FilesReplica
 from harness.replicas.spec import spec_of
+from harness.replicas.tree_memory import FOLDER, looks_of
 from harness.replicas.valkey import access
 from harness.replicas.valkey.server import (
     ACL_FILE,
@@ -31,7 +32,10 @@ from harness.seams.valkey_client import Client, connect, fields_of, read_values
 
 START_SECONDS = 60.0
 PROBE_SECONDS = 1.0
+SAVE_SECONDS = 60.0
 BATCH = 500
+NOT_ITS_OWN = frozenset({FOLDER, LOG_FILE})
+"""What lies beside a server's files and changes without anybody's doing."""
 
 
 @dataclass
@@ -85,6 +89,31 @@ class ValkeyReplica(FilesReplica):
         users.touch(mode=0o600)
         users.write_text("".join(f"{line}\n" for line in access.acl_lines(spec, granted, place.credentials)))
         setting.sandbox.give(users)
+
+    def state(self, endpoint: Endpoint) -> object:
+        """Its files, its users and settings, and what it has written since it was started.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with asking(endpoint) as client:
+            told = (
+                client.info("server")["run_id"],
+                client.info("persistence")["rdb_changes_since_last_save"],
+                client.acl_list(),
+                client.config_get("*"),
+            )
+        return told, looks_of(endpoint.lease.directory, NOT_ITS_OWN)
+
+    def settle(self, endpoint: Endpoint) -> None:
+        """Have a server save that writes nothing by itself.
+
+        Raises:
+            DatabaseError: it does not answer.
+        """
+        with asking(endpoint, SAVE_SECONDS) as client:
+            if client.config_get("appendonly")["appendonly"] == "no":
+                client.save()
 
     def read_marker(self, endpoint: Endpoint) -> str:
         """The marker of the lease, as the server itself tells it.

@@ -105,8 +105,8 @@ class Server(LoggingServer):
         return self.launch([part for name, value in settings.items() for part in (f"--{name}", value)], port)
 
     def begins_with_dump(self) -> bool:
-        """Whether there is a dump that it loads."""
-        return (self.data / DUMP_FILE).exists()
+        """Whether there is a dump that it loads, and nothing that has more in it."""
+        return (self.data / DUMP_FILE).exists() and not (self.data / AOF_FOLDER).exists()
 
     def _usual(self) -> Mapping[str, str]:
         """A dump that is to be loaded is not looked at by a server that keeps an append-only file: it begins
