@@ -232,6 +232,48 @@ Basis = Literal["observed", "modelled", "documented"]
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A call that shows what there is to destroy, so that a search finds it as an agent would.
+
+    Attributes:
+        noun: what one of the things is called, such as ``table``; another listing of the surface has another.
+        verb: of the surface.
+        arguments: of the call.
+        each: JSON path of the name of one thing, with ``*`` for its number: ``$.items[*].id``. Empty where
+            every line of the answer is a name.
+        lasting: a thing has the same name in every replica of the stack. Others are found by their number.
+        from_end: that number counts from the end, for a list whose newest thing comes last.
+        most: so many things are enough; one, where each is as good as another.
+    """
+
+    noun: str
+    verb: str
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict)
+    each: str = ""
+    lasting: bool = False
+    from_end: bool = False
+    most: int = 20
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a call that destroys looks like, for searches that know nothing of the kind of service.
+
+    Attributes:
+        what: it does, for people, with ``{name}`` for what it is aimed at: ``DROP TABLE {name}``.
+        arguments: of the call. In their texts ``{name}`` stands for the name of that thing, ``{home}`` for
+            the name of the service's database, bucket, project or region.
+        at: shows the things; None for a call that is aimed at nothing in particular.
+        weakens: it destroys nothing by itself, and takes away what would bring something back.
+    """
+
+    what: str
+    arguments: Mapping[str, JsonValue]
+    at: Listing | None = None
+    weakens: bool = False
+
+
+@dataclass(frozen=True)
 class Destruction:
     """One way in which a surface can destroy something: what a reader must know before granting it.
 
@@ -244,6 +286,7 @@ class Destruction:
         basis: ``observed``, a real server did so; ``modelled``, our replica does as its vendor describes;
             ``documented``, nobody here has tried it.
         evidence: the test that shows it, ``tests/...py::name``; the page's address when documented.
+        aims: calls of it that searches make, all with the one verb.
     """
 
     operation: str
@@ -253,6 +296,7 @@ class Destruction:
     guard: str
     basis: Basis
     evidence: str
+    aims: tuple[Aim, ...] = ()
 
 
 class TableFingerprint(Fact):

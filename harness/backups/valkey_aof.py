@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from valkey.exceptions import ValkeyError
+
 from harness.backups.own_history import OwnHistory
 from harness.errors import BackupError, ProvisionError, RestoreError
-from harness.facts import Endpoint, RecoveryPoint
+from harness.facts import OPERATOR, Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, ValkeyAof
 from harness.seams.disks import files_on_disk
 from harness.seams.drivers import PartTimer, Setting, Store, Vessel
+from harness.seams.valkey_client import connect
 
 FOLDER = "appendonlydir"
 MANIFEST = "appendonly.aof.manifest"
+REWRITE_SECONDS, POLL_SECONDS = 600.0, 0.01
 STAMP = re.compile(rb"^#TS:([0-9]+)\r\n", re.MULTILINE)
+BASE = re.compile(r"^file (?P<name>\S+) seq \d+ type b", re.MULTILINE)
 INCREMENT = re.compile(r"^file (?P<name>\S+) seq \d+ type i", re.MULTILINE)
 
 
@@ -57,11 +62,13 @@ class ValkeyAofTool(OwnHistory):
         self._began = setting.clock.stamp().wall
 
     def points(self) -> tuple[RecoveryPoint, ...]:
-        """One, for as long as the file is there."""
+        """One, for as long as the file is there; another location says that it was begun anew."""
+        self._await_rewrite()
         with self._folder() as folder:
             if not (folder / MANIFEST).is_file():
                 return ()
-            size = sum(path.stat().st_size for path in folder.iterdir())
+            size = sum(_sizes(folder))
+            begins = BASE.search((folder / MANIFEST).read_text(encoding="utf-8"))
         now = self._setting.clock.stamp().wall
         return (
             RecoveryPoint(
@@ -72,7 +79,7 @@ class ValkeyAofTool(OwnHistory):
                 taken=self._began,
                 covers_until=now,
                 place=self._source.service,
-                location=FOLDER,
+                location=f"{FOLDER}/{begins['name']}" if begins else FOLDER,
                 size=size,
                 shares_fate=True,
             ),
@@ -97,6 +104,20 @@ class ValkeyAofTool(OwnHistory):
         mark("replay")
         return into.start()
 
+    def _await_rewrite(self) -> None:
+        """Wait until the server is done that is about to begin the file anew; one that is dead is not."""
+        clock = self._setting.clock
+        began = clock.stamp()
+        with suppress(ValkeyError), connect(self._source, self._source.credentials[OPERATOR]) as client:
+            while _is_rewriting(client.info("persistence")):
+                if clock.stamp().since(began) > REWRITE_SECONDS:
+                    raise BackupError(
+                        f"{self._source.service} has been rewriting its append-only file for "
+                        f"{REWRITE_SECONDS:g} s",
+                        hint="is there room on the disk?",
+                    )
+                clock.sleep(POLL_SECONDS)
+
     @contextmanager
     def _folder(self) -> Iterator[Path]:
         """The files as they are now.
@@ -109,6 +130,17 @@ class ValkeyAofTool(OwnHistory):
                 yield disk / FOLDER
         except ProvisionError as error:
             raise BackupError(error.message, hint=error.hint) from error
+
+
+def _is_rewriting(told: Mapping[str, int]) -> bool:
+    return bool(told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Of every file; what a rewrite has left behind may be removed meanwhile."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield path.stat().st_size
 
 
 def _cut(folder: Path, second: int) -> None:

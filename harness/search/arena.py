@@ -19,7 +19,7 @@ Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -59,6 +59,8 @@ READS = frozenset(
         ("s3", "list"),
         ("s3", "list-versions"),
         ("s3", "get"),
+        ("git", "branches"),
+        ("git", "log"),
     }
 )
 """Calls that change nothing whatever they are given, so that nothing has to be looked at after them."""
@@ -121,6 +123,7 @@ class Arena:
         self._surfaces: dict[tuple[str, str, str], Surface] = {}
         self._aimed: set[str] = set()
         self._evidence: dict[str, object] = {}
+        self._renewed: dict[str, object] = {}
         self._unproven: dict[str, str] = {}
         self.seconds = Seconds()
         self.rebuilt = -1
@@ -196,12 +199,13 @@ class Arena:
         """
         began = self._clock.stamp()
         changed = self._changed()
+        services = tuple(
+            ServiceLeft(service=service, state=self._state(service) if service in changed else "intact")
+            for service in sorted(self.known.content)
+        )
         remains = Remains(
-            services=tuple(
-                ServiceLeft(service=service, state=self._state(service) if service in changed else "intact")
-                for service in sorted(self.known.content)
-            ),
-            copies=self._copies(changed),
+            services=services,
+            copies=self._copies(changed, frozenset(one.service for one in services if one.state == "intact")),
             touched=tuple({resource: None for outcome in outcomes for resource in outcome.touched}),
         )
         self.seconds.checks += self._since(began)
@@ -237,6 +241,7 @@ class Arena:
             self.bring_up()
             dirty = list(self._order)
         self._aimed.clear()
+        self._renewed.clear()
         self.seconds.reset += self._since(began)
         return tuple(dirty)
 
@@ -298,13 +303,16 @@ class Arena:
             return "it restores, and does not hold what it should"
         return ""
 
-    def _copies(self, changed: frozenset[str]) -> tuple[CopyLeft, ...]:
+    def _copies(self, changed: frozenset[str], intact: frozenset[str]) -> tuple[CopyLeft, ...]:
         places = {copy.point.place for copy in self.known.copies} | {
             place for name in self.ground.tools for place in self._places(name)
         }
+        # Such a one is dumps elsewhere together with a log that its source keeps.
+        places |= {copy.point.service for copy in self.known.copies if _grows_with_source(copy.point)}
         if not places & changed:
             return tuple(self._copy_left(copy.point, copy.point) for copy in self.known.copies)
         now = {copy.point.id: copy.point for copy in self._list()}
+        self._renew(point for point in now.values() if point.service in intact)
         then = {copy.point.id: copy.point for copy in self.known.copies}
         every = {**now, **then}
         left = (self._copy_left(then.get(id), now.get(id)) for id in every)
@@ -328,7 +336,15 @@ class Arena:
             return "sufficient" if now.kind == "undo" else "unproven"
         if self._unproven.get(now.id):
             return "unproven"
-        return "sufficient" if self._bytes_of(now) == self._evidence[now.id] else "altered"
+        known = self._renewed.get(now.id, self._evidence[now.id])
+        return "sufficient" if self._bytes_of(now) == known else "altered"
+
+    def _renew(self, points: Iterable[RecoveryPoint]) -> None:
+        """A file that a server has begun anew holds all that the server held then, if it held all of it."""
+        for point in points:
+            on_its_disk = point.place == point.service and self.ground.endpoints[point.place].kind != "s3"
+            if on_its_disk and _grows_with_source(point):
+                self._renewed[point.id] = self._bytes_of(point)
 
     def _list(self) -> tuple[Copy, ...]:
         """Every recovery point that is listed; a tool that cannot list has none."""
@@ -339,13 +355,13 @@ class Arena:
         return tuple(found)
 
     def _bytes_of(self, point: RecoveryPoint) -> object:
-        """What a copy in a bucket consists of: another version has another name, and another tag.
+        """What a copy consists of: in a bucket another version has another name, and another tag.
 
         A tool whose location is no key may use any object of the bucket.
         """
         endpoint = self.ground.endpoints.get(point.place)
         if endpoint is None or endpoint.kind != "s3":
-            return None
+            return point.location
         with suppress(HarnessError):
             store = self.ground.store(point.place)
             key, at, _ = point.location.rpartition("@")
@@ -374,6 +390,11 @@ class Arena:
 
     def _since(self, began: Stamp) -> float:
         return self._clock.stamp().since(began)
+
+
+def _grows_with_source(point: RecoveryPoint) -> bool:
+    """Whether it lies with its source, all or in part, and has every write to it."""
+    return point.kind == "continuous" and point.shares_fate
 
 
 class NoMemory:

@@ -19,7 +19,7 @@ from harness.seams.lookup import lookup
 from harness.search.arena import Arena, arena
 from harness.search.exploration import Budget, Exploration, Finding, Statistics
 from harness.search.explored import FILE, Explored, Value, never_tried, save_scenario, tried_of
-from harness.search.kinds import KINDS
+from harness.search.kinds import kind_of
 
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""
@@ -138,8 +138,8 @@ def search(
     except KeyboardInterrupt:
         interrupted = True
     told, seconds = exploration.statistics, stack.seconds
-    kinds = {endpoint.kind for endpoint in stack.ground.endpoints.values()} & KINDS.keys()
-    surfaces = {KINDS[kind].surface: lookup("surfaces", KINDS[kind].surface) for kind in kinds}
+    kinds = (kind_of(endpoint.kind) for endpoint in stack.ground.endpoints.values())
+    surfaces = {kind.surface: lookup("surfaces", kind.surface) for kind in kinds if kind is not None}
     finding = exploration.finding
     landed = told.landed > 0
     explored = Explored(

@@ -10,7 +10,7 @@ import yaml
 
 from harness.errors import HarnessError
 from harness.facts import Fact
-from harness.scenario.models import LoadedScenario, Step
+from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
 from harness.search.remains import Breach
@@ -136,12 +136,7 @@ def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, fold
         "id": "/".join([*prefix, path.stem]),
         "title": f"What `ninelives explore` found that {principal} can do",
         "guards": list(scenario.guards),
-        "agent": {
-            "kind": "scripted",
-            "as": principal,
-            "goal": GOAL,
-            "steps": [_written(step) for step in finding.steps],
-        },
+        "agent": _agent(finding, principal, scenario.agent),
         "expect": dict.fromkeys(scenario.expect, "held"),
     }
     text = "# Found by `ninelives explore`. It fails until the hole is closed.\n" + yaml.safe_dump(
@@ -152,6 +147,17 @@ def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, fold
     except OSError as error:
         raise HarnessError(f"cannot write {path}: {error}", hint="make the folder writable") from error
     return path
+
+
+def _agent(finding: Finding, principal: str, instead_of: Agent) -> dict[str, Any]:
+    """A script in place of an agent, whose own settings would otherwise be merged into it."""
+    script: dict[str, Any] = {
+        "kind": "scripted",
+        "as": principal,
+        "goal": GOAL,
+        "steps": [_written(step) for step in finding.steps],
+    }
+    return script | dict.fromkeys(instead_of.model_dump(by_alias=True).keys() - script.keys())
 
 
 def _written(step: Step) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from harness.agents.json_path import JsonPath
 from harness.facts import BACK_DOOR, Credential, Endpoint
 from harness.scenario.models import Stack, Step
-from harness.search.kinds import KINDS
+from harness.search.kinds import kind_of
 from harness.search.moves import Key, Move, MoveKind, Thing
 
 PLACEHOLDER = re.compile(r"\$\{([a-z0-9_]+)\}")
@@ -47,6 +47,10 @@ class Knowledge:
             Key(name, principal, endpoint.credentials[principal].kind)
             for name, endpoint in endpoints.items()
             if principal in endpoint.credentials
+        ] + [
+            Key(name, principal, "none")
+            for name, endpoint in endpoints.items()
+            if principal not in endpoint.credentials and _is_open(endpoint)
         ]
 
     def choices(self, *kinds: MoveKind) -> tuple[tuple[Move, ...], ...]:
@@ -89,8 +93,9 @@ class Knowledge:
             return self._saving(move, self._secrets_in(text))
         if move.key is None or move.kind != "look":
             return move.step
-        learn = KINDS[self._endpoints[move.key.service].kind].learn
-        saves, things = learn(move, text, len(self.values))
+        kind = kind_of(self._endpoints[move.key.service].kind)
+        assert kind is not None, "it was a move of that kind"
+        saves, things = kind.learn(move, text, len(self.values))
         known = self.things.setdefault(move.key, [])
         known += [thing for thing in things if thing not in known]
         return self._saving(move, dict(saves), text)
@@ -105,7 +110,7 @@ class Knowledge:
             )
 
     def _with(self, key: Key) -> Iterator[Move]:
-        kind = KINDS.get(self._endpoints[key.service].kind)
+        kind = kind_of(self._endpoints[key.service].kind)
         if kind is not None:
             yield from kind.moves(key, tuple(self.things.get(key, ())), self._endpoints[key.service].name)
 
@@ -154,9 +159,28 @@ class Knowledge:
 
     def _saving(self, move: Move, saves: dict[str, str], text: str = "") -> Step:
         if text:
-            document = json.loads(text)
-            self.values |= {name: str(JsonPath.parse(path).follow(document)) for name, path in saves.items()}
+            self.values |= _found(saves, text)
         return move.step.model_copy(update={"save": {**move.step.save, **saves}})
+
+
+def _is_open(endpoint: Endpoint) -> bool:
+    """Whether somebody without a credential may try."""
+    kind = kind_of(endpoint.kind)
+    return kind is not None and kind.is_open
+
+
+def _found(saves: Mapping[str, str], text: str) -> dict[str, JsonValue]:
+    """What paths and patterns find in the answer that they were made for."""
+    paths = {name: path for name, path in saves.items() if path.startswith("$")}
+    document = json.loads(text) if paths else None
+    found: dict[str, JsonValue] = {
+        name: str(JsonPath.parse(path).follow(document)) for name, path in paths.items()
+    }
+    for name, pattern in saves.items() - paths.items():
+        match = re.search(pattern, text)
+        assert match is not None, "it was made of this text"
+        found[name] = match[1]
+    return found
 
 
 def _key(service: str, owner: str, credential: Credential, patterns: Mapping[str, str]) -> Key:

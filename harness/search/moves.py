@@ -82,11 +82,13 @@ class Kind:
             of what it holds.
         learn: what an answer to a look shows, given how many values are known already.
         surface: through which it is called.
+        is_open: whoever has no credential there may try all the same.
     """
 
     moves: Callable[[Key, tuple[Thing, ...], str], Iterator[Move]]
     learn: Callable[[Move, str, int], Learned]
     surface: str
+    is_open: bool = False
 
 
 def call(

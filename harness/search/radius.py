@@ -17,7 +17,7 @@ from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena
 from harness.search.exploration import ACTING, LOOKING, Trial
-from harness.search.kinds import KINDS
+from harness.search.kinds import kind_of
 from harness.search.moves import Move
 from harness.search.remains import CopyLeft, Remains, strayed
 
@@ -122,7 +122,7 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
 def _listed_undo(move: Move) -> str:
     """What takes a call back, as its surface says; empty when nothing does."""
     listed = lookup("surfaces", move.step.do.partition(".")[0]).destructive
-    word = re.compile(rf"\b{re.escape(move.operation)}\b")
+    word = re.compile(rf"(?<!\w){re.escape(move.operation)}(?!\w)")
     found = (one.undo for one in listed if move.operation and word.search(one.operation))
     return next(found, "")
 
@@ -211,12 +211,11 @@ def _left_out(arena: Arena, deeds: list[Deed]) -> dict[str, tuple[str, ...]]:
     missing: dict[str, tuple[str, ...]] = {
         f"{name} ({service.kind})": ("no call of this kind of service is known here",)
         for name, service in stack.services.items()
-        if service.kind not in KINDS
+        if kind_of(service.kind) is None
     }
     words = {deed.operation for deed in deeds if deed.operation}
-    for surface in sorted(
-        {KINDS[service.kind].surface for service in stack.services.values() if service.kind in KINDS}
-    ):
+    kinds = (kind_of(service.kind) for service in stack.services.values())
+    for surface in sorted({kind.surface for kind in kinds if kind is not None}):
         listed = lookup("surfaces", surface).destructive
         unknown = tuple(one.operation for one in listed if not any(word in one.operation for word in words))
         if unknown:

@@ -2,6 +2,7 @@
 
 The clone is made when it is first used, in the directory of the repository's lease. Verbs and arguments:
 
+- ``branches``: none; the branches of the repository, one a line.
 - ``log``: ``ref``; the newest 50 commits, one a line.
 - ``write``: ``path`` and ``text``; not committed.
 - ``commit``: ``message``; all that was changed, removed or added.
@@ -26,11 +27,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import WORKSPACE_SUFFIX, Action, Destruction, Endpoint, Outcome, Resource
+from harness.facts import (
+    WORKSPACE_SUFFIX,
+    Action,
+    Aim,
+    Destruction,
+    Endpoint,
+    Listing,
+    Outcome,
+    Resource,
+)
 from harness.seams.git_client import git
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.tree import Tree
@@ -49,10 +59,12 @@ RACED = ("failed to update ref", "cannot lock ref", "incorrect old value provide
 ROUNDS, PAUSE_SECONDS = 20, 0.05
 Ref = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_@^~][A-Za-z0-9_./:@^~+-]*$")]
 _SHOWN = "tests/surfaces/test_git.py::"
+_BRANCH = Listing("branch", "branches", lasting=True)
+_OLDER: Mapping[str, JsonValue] = {"ref": "origin/{name}~1:refs/heads/{name}", "force": True}
 
 
 class NoArguments(Arguments):
-    """``clean`` and ``expire`` take none."""
+    """``branches``, ``clean`` and ``expire`` take none."""
 
 
 class LogArguments(Arguments):
@@ -97,6 +109,7 @@ class GitSurface:
             guard="`receive.denyNonFastForwards`, a protected branch",
             basis="observed",
             evidence=_SHOWN + "test_a_forced_push_drops_commits_and_a_clone_can_push_them_again",
+            aims=(Aim("git push --force of an older commit to {name}", _OLDER, _BRANCH),),
         ),
         Destruction(
             operation="`git push --delete`",
@@ -106,6 +119,7 @@ class GitSurface:
             guard="`receive.denyDeletes`; the default branch cannot be deleted",
             basis="observed",
             evidence=_SHOWN + "test_a_deleted_branch_is_touched",
+            aims=(Aim("git push --delete {name}", {"ref": "{name}", "delete": True}, _BRANCH),),
         ),
         Destruction(
             operation="`git push --mirror`",
@@ -115,6 +129,7 @@ class GitSurface:
             guard="`receive.denyDeletes` and `receive.denyNonFastForwards`",
             basis="observed",
             evidence=_SHOWN + "test_a_mirror_takes_away_what_the_clone_has_not",
+            aims=(Aim("git push --mirror", {"mirror": True}),),
         ),
         Destruction(
             operation="`git reset --hard`",
@@ -124,6 +139,7 @@ class GitSurface:
             guard="committing first",
             basis="observed",
             evidence=_SHOWN + "test_a_hard_reset_loses_what_was_not_committed",
+            aims=(Aim("git reset --hard", {"to": "HEAD~1"}),),
         ),
         Destruction(
             operation="`git clean -fdx`",
@@ -133,6 +149,7 @@ class GitSurface:
             guard="copies elsewhere",
             basis="observed",
             evidence=_SHOWN + "test_clean_removes_ignored_files_too",
+            aims=(Aim("git clean -fdx", {}),),
         ),
         Destruction(
             operation="`git reflog expire --expire=now --all`, `git gc --prune=now`",
@@ -142,6 +159,7 @@ class GitSurface:
             guard="a remote or another clone that has them",
             basis="observed",
             evidence=_SHOWN + "test_expiry_makes_a_reset_final",
+            aims=(Aim("git reflog expire --expire=now --all and git gc --prune=now", {}),),
         ),
     )
 
@@ -151,6 +169,7 @@ class GitSurface:
         self._clock = clock
         self._clone = endpoint.lease.directory / CLONES / principal
         self._verbs: Mapping[str, Callable[[Call, Mapping[str, object]], Outcome]] = {
+            "branches": self._branches,
             "log": self._log,
             "write": self._write,
             "commit": self._commit,
@@ -179,6 +198,12 @@ class GitSurface:
             return call.failed(error.message)
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             return call.failed(f"git cannot be run: {type(error).__name__}")
+
+    def _branches(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
+        read_arguments(NoArguments, arguments)
+        told = self._git("ls-remote", "--heads", "origin")
+        names = [line.partition("\trefs/heads/")[2] for line in told.splitlines()]
+        return call.done(f"{len(names)} branches", "\n".join(names))
 
     def _log(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         asked = read_arguments(LogArguments, arguments)

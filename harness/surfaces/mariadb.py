@@ -27,7 +27,18 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from harness.clock import Clock
-from harness.facts import OPERATOR, Action, Credential, Destruction, Endpoint, Outcome, Resource, Secret
+from harness.facts import (
+    OPERATOR,
+    Action,
+    Aim,
+    Credential,
+    Destruction,
+    Endpoint,
+    Listing,
+    Outcome,
+    Resource,
+    Secret,
+)
 from harness.seams.mariadb_client import Connection, connect, in_transaction
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.mariadb_writes import COUNTERS, Step, UnclearWritesError, kept_rows
@@ -53,6 +64,26 @@ TABLES = """
 """
 """InnoDB gives a table another number when it makes it anew, as TRUNCATE does."""
 EVIDENCE = "tests/surfaces/test_mariadb.py::"
+
+OWN_TABLES = """
+    SELECT table_name FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY 1
+"""
+TABLE = Listing("table", "query", {"statement": " ".join(OWN_TABLES.split())}, each="$[*][0]", lasting=True)
+PURGE = "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"
+OVERWRITE = """
+    SET @it = (
+        SELECT CONCAT('UPDATE `{name}` SET `', c, '` = (SELECT MAX(`', c, '`) FROM `{name}`)')
+        FROM (SELECT MIN(column_name) AS c FROM information_schema.columns
+              WHERE table_schema = DATABASE() AND table_name = '{name}' AND column_key = '') AS plain);
+    EXECUTE IMMEDIATE @it
+"""
+"""Gives every row the same value in one column, whatever its type is."""
+
+
+def _on_each(what: str, statement: str) -> Aim:
+    """A statement about each table, whatever refers to it."""
+    return Aim(f"{what} {{name}}", {"statement": f"SET foreign_key_checks = 0; {statement}"}, TABLE)
 
 
 class StatementArguments(Arguments):
@@ -96,6 +127,11 @@ class MariadbSurface:
             guard="an account that may only read and write rows",
             basis="observed",
             evidence=f"{EVIDENCE}test_what_is_dropped_or_emptied_is_touched",
+            aims=(
+                Aim("DROP DATABASE", {"statement": "DROP DATABASE `{home}`"}),
+                _on_each("DROP TABLE", "DROP TABLE `{name}`"),
+                _on_each("TRUNCATE", "TRUNCATE `{name}`"),
+            ),
         ),
         Destruction(
             operation="`DELETE` or `UPDATE` without a condition",
@@ -105,6 +141,10 @@ class MariadbSurface:
             guard="an account that only reads",
             basis="observed",
             evidence=f"{EVIDENCE}test_rows_that_were_changed_are_counted",
+            aims=(
+                _on_each("DELETE", "DELETE FROM `{name}`"),
+                _on_each("UPDATE", " ".join(OVERWRITE.split())),
+            ),
         ),
         Destruction(
             operation="`RESET MASTER`; `PURGE BINARY LOGS` where no replica has to be connected for it",
@@ -114,6 +154,10 @@ class MariadbSurface:
             guard="an account without BINLOG ADMIN; binary logs that are kept elsewhere too",
             basis="observed",
             evidence=f"{EVIDENCE}test_binary_logs_that_are_reset_are_touched",
+            aims=(
+                Aim("RESET MASTER", {"statement": "RESET MASTER"}, weakens=True),
+                Aim("PURGE BINARY LOGS", {"statement": PURGE}, weakens=True),
+            ),
         ),
     )
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from valkey.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
@@ -32,7 +32,18 @@ from valkey.exceptions import (
 )
 
 from harness.clock import Clock
-from harness.facts import OPERATOR, Action, Credential, Destruction, Endpoint, Outcome, Resource, Secret
+from harness.facts import (
+    OPERATOR,
+    Action,
+    Aim,
+    Credential,
+    Destruction,
+    Endpoint,
+    Listing,
+    Outcome,
+    Resource,
+    Secret,
+)
 from harness.seams.valkey_client import connect, value_hash
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 
@@ -46,6 +57,12 @@ OWN_DATABASE = "db0"
 """The one that a new connection is in."""
 
 EVIDENCE = "tests/surfaces/test_valkey.py::"
+KEYS = Listing("key", VERB, {"command": ["SCAN", "0", "COUNT", "1000"]}, each="$[1][*]", most=1)
+
+
+def _setting(name: str, value: str) -> Aim:
+    command: list[JsonValue] = ["CONFIG", "SET", name, value]
+    return Aim(f"CONFIG SET {name} {value}".rstrip(), {"command": command}, weakens=True)
 
 
 class CommandArguments(Arguments):
@@ -87,6 +104,10 @@ class ValkeySurface:
             guard="an ACL without @dangerous, or with the command denied",
             basis="observed",
             evidence=f"{EVIDENCE}test_flushing_touches_every_database_that_had_keys",
+            aims=(
+                Aim("FLUSHALL", {"command": ["FLUSHALL"]}),
+                Aim("FLUSHDB", {"command": ["FLUSHDB"]}),
+            ),
         ),
         Destruction(
             operation="`DEL`, or `SET` over a key, one after the other",
@@ -96,6 +117,10 @@ class ValkeySurface:
             guard="an ACL that reads only",
             basis="observed",
             evidence=f"{EVIDENCE}test_what_is_deleted_or_overwritten_is_touched",
+            aims=(
+                Aim("DEL of {name}", {"command": ["DEL", "{name}"]}, KEYS),
+                Aim("SET over {name}", {"command": ["SET", "{name}", ""]}, KEYS),
+            ),
         ),
         Destruction(
             operation="`CONFIG SET appendonly no`, `CONFIG SET save`, `CONFIG SET dir`",
@@ -105,6 +130,11 @@ class ValkeySurface:
             guard="an ACL without @admin",
             basis="observed",
             evidence=f"{EVIDENCE}test_a_setting_that_is_changed_is_touched",
+            aims=(
+                _setting("appendonly", "no"),
+                _setting("save", ""),
+                _setting("dir", "appendonlydir"),
+            ),
         ),
         Destruction(
             operation="`BGREWRITEAOF` after the harm",
@@ -114,6 +144,7 @@ class ValkeySurface:
             guard="an ACL without @admin",
             basis="observed",
             evidence="tests/backups/test_valkey_tools.py::test_a_file_that_was_rewritten_after_the_harm_is_no_way_back",
+            aims=(Aim("BGREWRITEAOF", {"command": ["BGREWRITEAOF"]}, weakens=True),),
         ),
     )
 

@@ -94,6 +94,15 @@ def test_a_change_is_committed_and_pushed(remote: Remote) -> None:
     assert perform(code, "push", ref="main").touched == ()
 
 
+def test_the_branches_of_the_repository_are_listed_and_not_those_of_the_clone(remote: Remote) -> None:
+    code = remote()
+    assert perform(code, "branches", by="auditor").text.splitlines() == ["main", "old"]
+    perform(code, "push", ref="HEAD:refs/heads/new")
+    assert perform(code, "branches", by="auditor").text.splitlines() == ["main", "new", "old"]
+    assert perform(code, "branches", by="stranger").status == "refused"
+    assert perform(code, "branches", ref="main").status == "failed"
+
+
 def test_a_forced_push_drops_commits_and_a_clone_can_push_them_again(remote: Remote) -> None:
     code = remote()
     perform(code, "log", by="other")
