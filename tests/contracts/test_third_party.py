@@ -64,7 +64,7 @@ def test_they_keep_to_every_contract(conform: Conform) -> None:
     found = conform()
     assert [name for name, passed in found.items() if not passed] == []
     classes = {name.partition(".")[0] for name in found}
-    assert classes == {"TestShelf", "TestTunedPostgres", "TestShelfSurface", "TestJsonCopy"}
+    assert classes == {"TestShelf", "TestShelfReset", "TestTunedPostgres", "TestShelfSurface", "TestJsonCopy"}
     assert len(found) > 40
 
 
@@ -112,6 +112,12 @@ DEFECTS = [
         '"there is no such verb, or no such file"',
         'f"there is no {name}"',
         "TestShelfSurface.test_no_secret_is_written",
+    ),
+    (
+        "shelf.py",
+        "return contents_of(self._endpoint) != self._files",
+        "return contents_of(self._endpoint).keys() != self._files.keys()",
+        "TestShelfReset.test_a_reset_leaves_nothing_of_what_was_done",
     ),
     (
         "tuned_postgres.py",

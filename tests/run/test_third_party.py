@@ -127,6 +127,20 @@ def test_a_report_can_be_written_of_a_stored_run(installed: Installation, runs: 
     assert dict(line.split(",") for line in written) == values(runs["emptied-shelf"])
 
 
+@pytest.mark.drill
+def test_a_search_makes_the_calls_that_their_surface_lists(installed: Installation) -> None:
+    """The shelf holds the copies, and is all that the janitor has: the newest of them is enough."""
+    folder = shutil.copytree(installed.root / "scenarios", installed.root / "searched")
+    asked = ("--principal", "janitor", "--budget", "40", "--seed", "1", "--json")
+    done = installed.call("explore", folder / "emptied-shelf.yaml", *asked)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["moves"] == ["list every file on shelf as janitor", "delete file 1 on shelf as janitor"]
+    assert [breach["objective"] for breach in found["breaches"]] == ["backup-survival"]
+    assert (found["value"], found["rebuilt"]) == ("breached", 0), found["why"]
+    assert not any("shelf" in left for left in found["never"])
+
+
 @pytest.mark.parametrize("fault", [False, True], ids=["well", "fault"])
 def test_the_example_of_the_docs_asks_the_gates_first(monkeypatch: pytest.MonkeyPatch, fault: bool) -> None:
     monkeypatch.syspath_prepend(ACME)

@@ -9,6 +9,7 @@ from harness.contracts import (
     Bench,
     DatabaseContract,
     ReplicaContract,
+    ResetContract,
     SurfaceContract,
 )
 from harness.facts import Endpoint, RecoveryPoint
@@ -26,6 +27,19 @@ class TestShelf(ReplicaContract):
 
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         (endpoint.path / "old").write_text("copy")
+
+
+class TestShelfReset(ResetContract):
+    stack, service = SHELF, "shelf"
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        (endpoint.path / "old").write_text("copy")
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        return [path.read_text() for path in endpoint.path.glob("*")]
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        (endpoint.path / "old").write_text("nothing")
 
 
 class TestTunedPostgres(DatabaseContract):

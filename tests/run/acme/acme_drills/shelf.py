@@ -11,10 +11,12 @@ from harness.clock import Clock
 from harness.facts import (
     OPERATOR,
     Action,
+    Aim,
     Credential,
     Destruction,
     Endpoint,
     Lease,
+    Listing,
     Outcome,
     Resource,
     Secret,
@@ -23,6 +25,7 @@ from harness.scenario.models import Stack
 from harness.seams.drivers import Setting
 
 KIND = "shelf"
+NEWEST_LAST = Listing("file", "list", from_end=True)
 Status = Literal["done", "refused", "failed"]
 
 
@@ -70,10 +73,39 @@ class ShelfReplica:
         """Every file."""
         return tuple(resource(endpoint, path.name) for path in files_of(endpoint))
 
+    def remember(self, endpoint: Endpoint, setting: Setting) -> ShelfMemory:
+        """What lies on it now, for searches."""
+        del setting
+        return ShelfMemory(endpoint)
+
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Which shelf it is."""
         del endpoint
         return {"version": "Shelf 1.0"}
+
+
+class ShelfMemory:
+    """What lay on a shelf when this was made."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._files = contents_of(endpoint)
+
+    def changed(self) -> bool:
+        """Whether anything else lies there now."""
+        return contents_of(self._endpoint) != self._files
+
+    def reset(self) -> None:
+        """Put it back."""
+        shutil.rmtree(self._endpoint.path, ignore_errors=True)
+        self._endpoint.path.mkdir()
+        for name, content in self._files.items():
+            (self._endpoint.path / name).write_bytes(content)
+
+
+def contents_of(endpoint: Endpoint) -> dict[str, bytes]:
+    """Every file of it, by name."""
+    return {path.name: path.read_bytes() for path in files_of(endpoint)}
 
 
 def files_of(endpoint: Endpoint) -> list[Path]:
@@ -98,6 +130,7 @@ class ShelfSurface:
             guard="any role but `admin`",
             basis="observed",
             evidence="tests/run/test_third_party.py::test_what_a_guard_refuses_holds",
+            aims=(Aim("delete {name}", {"name": "{name}"}, NEWEST_LAST),),
         ),
     )
 
