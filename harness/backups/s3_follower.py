@@ -26,7 +26,7 @@ from harness.clock import Clock, SystemClock
 from harness.errors import BackupError, RestoreError
 from harness.facts import OPERATOR
 from harness.seams.s3_client import marker_of, open_client
-from harness.seams.s3_items import Listed, rank, side_by_side
+from harness.seams.s3_items import UNVERSIONED, Listed, rank, side_by_side
 
 ROUND_SECONDS = 1.0
 PUT, VERSION, SHA256, DELETED = "replica-put", "replica-version", "replica-sha256", "replica-deleted"
@@ -99,18 +99,22 @@ class Follower:
         self._source = ObjectStore(self._bucket)
         self._place = ObjectStore(order.place.endpoint(directory))
         self._copied: set[tuple[str, str]] | None = None
+        self._kept: frozenset[tuple[str, str]] = frozenset()
+        self._has_lost = False
 
     def look(self, delay: timedelta) -> datetime | None:
         """Copy everything that is older than a delay.
 
         Returns:
             Everything that had been acknowledged by then is in the other bucket; None when another server
-            answers, or an object could not be read.
+            answers, an object could not be read, or versions were deleted since the first look: others may
+            then have come and gone between two looks.
         """
         began = self._clock.stamp().wall
         listed = self._listed()
         if listed is None:
             return None
+        self._notice_loss(listed)
         if self._copied is None:
             self._copied = self._copied_before()
         due: dict[str, list[Listed]] = {}
@@ -123,7 +127,18 @@ class Follower:
         ]
         if complaints:
             log.warning("%d objects cannot be read, the first: %s", len(complaints), complaints[0])
-        return None if complaints else began - delay
+        return None if complaints or self._has_lost else began - delay
+
+    def _notice_loss(self, listed: Sequence[Listed]) -> None:
+        kept = frozenset(
+            (each.key, each.id) for each in listed if not each.is_marker and each.id != UNVERSIONED
+        )
+        if not self._has_lost and (gone := self._kept - kept):
+            self._has_lost = True
+            log.warning(
+                "%d versions were deleted; how far the copy is whole cannot be told from here", len(gone)
+            )
+        self._kept = kept
 
     def _copy_in_turn(self, versions: Sequence[Listed]) -> list[str]:
         """Copy versions of one object, given newest first, the oldest first.

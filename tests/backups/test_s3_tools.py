@@ -311,6 +311,37 @@ def test_what_is_younger_than_the_delay_is_not_copied() -> None:
             assert photos == {"a": "a"}
 
 
+def test_once_versions_are_deleted_it_claims_to_cover_nothing_more() -> None:
+    """What was put and deleted between two looks was never seen, so nobody can say that it was copied."""
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        assert isinstance(tool, S3ReplicationTool)
+        made.put(a="a")
+        follower = Follower(tool._order(), made.clock)
+        assert follower.look(timedelta(0)) is not None
+        made.put(b="never seen")
+        made.remove_versions()
+        assert follower.look(timedelta(0)) is None
+        made.put(c="c")
+        assert follower.look(timedelta(0)) is None
+        copied = {version.key for version in tool._place.versions("copies/")}
+        assert copied == {"copies/photos/a", "copies/photos/c"}, "what comes later is copied all the same"
+
+
+def test_what_is_deleted_without_a_version_is_covered_still() -> None:
+    with buckets(REPLICATION) as made:
+        tool = made.tool("copies")
+        assert isinstance(tool, S3ReplicationTool)
+        made.put(a="a")
+        follower = Follower(tool._order(), made.clock)
+        first = follower.look(timedelta(0))
+        made.remove("a")
+        second = follower.look(timedelta(0))
+        assert first is not None
+        assert second is not None
+        assert second > first
+
+
 def test_copies_are_locked_as_the_stack_says() -> None:
     with buckets({**REPLICATION, "lock": {"mode": "compliance", "for": "2d"}}) as made:
         tool = made.tool("copies")
