@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,13 +82,17 @@ def test_it_is_a_store_of_items_that_knows_whose_it_is(replica: ValkeyReplica, c
     assert (described["appendonly"], described["appendfsync"]) == ("yes", "always")
 
 
+def servers_at(port: int) -> Iterator[psutil.Process]:
+    """The servers with a port; those of others may end meanwhile."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            is_one = process.name() == "valkey-server"
+            if is_one and port in {each.laddr.port for each in process.net_connections()}:
+                yield process
+
+
 def test_it_listens_on_loopback_only_and_runs_as_nobody_of_consequence(cache: Endpoint) -> None:
-    (server,) = (
-        process
-        for process in psutil.process_iter()
-        if process.name() == "valkey-server"
-        and cache.port in {c.laddr.port for c in process.net_connections()}
-    )
+    (server,) = servers_at(cache.port)
     assert {c.laddr.ip for c in server.net_connections()} == {"127.0.0.1"}
     assert server.uids().effective != 0 or psutil.Process().uids().effective != 0
 
