@@ -39,7 +39,7 @@ from harness.scenario.tightening import loosened, names_in_force, tightened
 FILES, SHELL = "files", "shell"
 VERBS = {
     SHELL: ("run",),
-    "git": ("log", "write", "commit", "push", "reset", "clean", "expire"),
+    "git": ("branches", "log", "write", "commit", "push", "reset", "clean", "expire"),
     FILES: ("list", "search", "read", "write", "move", "delete"),
     "http": ("request",),
     "sql": ("query", "execute"),

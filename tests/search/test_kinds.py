@@ -17,6 +17,7 @@ from harness.journal.writer import Journal
 from harness.run.loading import load
 from harness.run.place import Place, in_memory, usual_place
 from harness.sandbox import Sandbox
+from harness.scenario.scenario_rules import VERBS
 from harness.seams.lookup import BUILT_IN, lookup
 from harness.search.arena import Arena, arena
 from harness.search.calls import listed
@@ -60,6 +61,12 @@ def test_each_call_stands_in_a_step_of_its_verb(surface: str, one: Destruction) 
     for move in moves:
         assert (move.step.do, move.step.on) == (f"{surface}.{one.verb}", "here")
         assert not re.search(r"\{(name|home)\}", str(move.step.with_))
+
+
+@pytest.mark.parametrize(("surface", "one"), AIMS)
+def test_a_scenario_can_have_each_call_and_what_it_needs_to_know(surface: str, one: Destruction) -> None:
+    listings = {aim.at.verb for aim in one.aims if aim.at}
+    assert {one.verb, *listings} <= {*VERBS[surface]}
 
 
 @pytest.mark.parametrize("surface", LISTING_THEMSELVES)
