@@ -32,11 +32,12 @@ def load_generator() -> ModuleType:
 
 
 GENERATOR = load_generator()
+FRESH = GENERATOR.fresh()
 
 
-@pytest.mark.parametrize("path", sorted(GENERATOR.fresh()), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sorted(FRESH), ids=lambda path: str(path.relative_to(ROOT)))
 def test_generated_parts_are_fresh(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == GENERATOR.fresh()[path], "run `make docs`"
+    assert path.read_text(encoding="utf-8") == FRESH[path], "run `make docs`"
 
 
 @PAGES

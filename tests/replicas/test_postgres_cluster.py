@@ -148,6 +148,7 @@ class TestCluster:
             os.umask(umask)
             REPLICA.destroy(closed)
 
+    @pytest.mark.slow
     def test_damage_that_keeps_sizes_and_times_is_noticed_when_no_server_starts(self, fresh):
         clone_cluster(fresh, fresh.root / "warm")
         (control,) = fresh.cache.glob("postgres-*/content/global/pg_control")
