@@ -80,6 +80,8 @@ def findings(matrix: GuardMatrix) -> tuple[str, ...]:
         said.append(f"This drill proves no guard for what holds with every guard off: {names}.")
     problems = [trial for trial in matrix.trials if trial.problem]
     said += [f"Not decided, {label(trial.guards, matrix)}: {trial.problem}" for trial in problems]
+    if matrix.interrupted and matrix.smallest:
+        said.append("It was interrupted: what is said rests on the sets above, and others were not tried.")
     if matrix.left_out:
         sets = quantity(matrix.left_out, "set")
         said.append(f"{sets} in between were not tried; there may be smaller ones among them that hold.")

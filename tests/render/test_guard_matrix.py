@@ -55,6 +55,15 @@ def hostile(matrix: GuardMatrix) -> GuardMatrix:
     return matrix.model_copy(update={"title": text, "guards": guards, "trials": trials})
 
 
+def test_what_was_found_before_an_interruption_is_not_told_as_if_it_were_all(matrix: GuardMatrix) -> None:
+    cut = matrix.model_copy(update={"trials": matrix.trials[:2], "interrupted": True})
+    said = "It was interrupted: what is said rests on the sets above"
+    for text in (matrix_text(cut, 200), matrix_page(cut)):
+        assert "Everything holds with token." in text
+        assert said in text
+    assert said not in matrix_text(matrix, 200)
+
+
 def test_a_terminal_shows_the_matrix_and_what_follows(matrix: GuardMatrix) -> None:
     lines = matrix_text(matrix, 80).splitlines()
     assert lines[0] == "Everything holds with token."
