@@ -1,0 +1,241 @@
+"""The files for CI systems: what their steps run is run here, in a folder such as they find."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import CACHE
+from tests.drills.command import SHOP, Installation, fresh_installation
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "ci"
+BIN = Path(sys.executable).parent
+EXPRESSION = re.compile(r"\$\{\{ *([a-z._]+) *\}\}")
+FIELDS = 5
+"""Of a crontab's line, before the command."""
+
+PLAYED = "mine/dropped-table.yaml"
+
+
+def read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())
+
+
+Ran = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def desk() -> Iterator[Installation]:
+    """A checkout: one scenario in ``scenarios/mine``, which comes out as it expects."""
+    installation = fresh_installation(CACHE)
+    mine = installation.root / "scenarios" / "mine"
+    shutil.copytree(SHOP, mine, ignore=shutil.ignore_patterns("__pycache__"))
+    for other in set(mine.glob("*.yaml")) - {mine / "stack.yaml", installation.root / "scenarios" / PLAYED}:
+        other.unlink()
+    yield installation
+    shutil.rmtree(installation.root)
+
+
+def run(script: str, desk: Installation, shell: tuple[str, ...], **more: str) -> Ran:
+    environment = {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(desk.root),
+        "NINELIVES_CACHE": str(CACHE),
+        "NINELIVES_WORK": str(desk.root / "work"),
+        **more,
+    }
+    return subprocess.run([*shell, script], cwd=desk.root, env=environment, capture_output=True, text=True)
+
+
+def runs(desk: Installation) -> list[Path]:
+    return [run for run in sorted((desk.root / "reports").glob("2*")) if not run.is_symlink()]
+
+
+def break_it(desk: Installation) -> None:
+    """Have the scenario expect what does not happen."""
+    scenario = desk.root / "scenarios" / PLAYED
+    text = scenario.read_text()
+    assert "rpo: breached" in text
+    scenario.write_text(text.replace("rpo: breached", "rpo: held"))
+
+
+# --- GitHub ---------------------------------------------------------------------------------------------
+
+BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
+"""How GitHub runs a step of ``shell: bash``."""
+
+
+def steps() -> dict[str, Any]:
+    return {step["name"]: step for step in read(ROOT / "action.yml")["runs"]["steps"]}
+
+
+def github(name: str, desk: Installation, inputs: Mapping[str, str]) -> Ran:
+    """One step of the action, with what GitHub puts in for its expressions."""
+    known = {key: value.get("default", "") for key, value in read(ROOT / "action.yml")["inputs"].items()}
+    values = {f"inputs.{key}": value for key, value in {**known, **inputs}.items()}
+    values["github.action_path"] = str(ROOT)
+    step = steps()[name]
+    given = {key: EXPRESSION.sub(lambda match: values[match[1]], text) for key, text in step["env"].items()}
+    summary, path = desk.root / "summary", desk.root / "path"
+    return run(
+        step["run"],
+        desk,
+        BASH,
+        RUNNER_TEMP=str(desk.root / "temp"),
+        GITHUB_STEP_SUMMARY=str(summary),
+        GITHUB_PATH=str(path),
+        **given,
+    )
+
+
+def test_no_script_of_the_action_has_an_expression_in_it() -> None:
+    """What GitHub puts into a script is run as a script, whoever has written it (CWE-94)."""
+    assert not [name for name, step in steps().items() if EXPRESSION.search(step["run"])]
+
+
+def test_the_workflow_gives_the_action_what_it_takes() -> None:
+    inputs = read(ROOT / "action.yml")["inputs"].keys()
+    given = {
+        name
+        for job in read(FOLDER / "github.yml")["jobs"].values()
+        for step in job["steps"]
+        if step["uses"] == "./ninelives"
+        for name in step["with"]
+    }
+    assert given == inputs - {"extras"}
+
+
+@pytest.mark.drill
+def test_the_action_drills_and_tells_of_controls(desk: Installation) -> None:
+    ran = github("Drill", desk, {})
+    assert ran.returncode == 0, ran.stderr
+    (folder,) = runs(desk)
+    assert (desk.root / "summary").read_text() == (folder / "summary.md").read_text()
+    assert github("Tell of controls", desk, {"frameworks": "soc2 dora"}).returncode == 0
+    told = (desk.root / "reports" / "controls.md").read_text()
+    assert "SOC 2" in told
+    assert "DORA" in told
+    assert "NIST" not in told
+
+
+@pytest.mark.drill
+def test_the_action_is_red_when_a_scenario_does_not_come_out_as_it_expects(desk: Installation) -> None:
+    break_it(desk)
+    assert github("Drill", desk, {}).returncode == 1
+    assert "not as the scenario expects" in (desk.root / "summary").read_text()
+
+
+@pytest.mark.drill
+def test_the_action_is_red_when_the_blast_radius_grows(desk: Installation) -> None:
+    stack = "scenarios/mine/stack.yaml"
+    asked = {"stack": stack, "baseline": "radius.json"}
+    run(f"ninelives blast-radius --guards least-privilege {stack}", desk, ("sh", "-c"))
+    (made,) = runs(desk)
+    small = (made / "radius.json").read_text()
+    (desk.root / "radius.json").write_text(small)
+    grown = github("Compare the blast radius", desk, asked)
+    assert grown.returncode == 1, grown.stdout + grown.stderr
+    assert "kill set" in (desk.root / "summary").read_text()
+    whole = next(one for one in runs(desk) if one != made)
+    (desk.root / "radius.json").write_text((whole / "radius.json").read_text())
+    assert github("Compare the blast radius", desk, asked).returncode == 0
+
+
+@pytest.mark.drill
+@pytest.mark.slow
+def test_the_action_installs_itself(desk: Installation) -> None:
+    (desk.root / "temp").mkdir()
+    index = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    step = steps()["Install"]
+    ran = run(
+        step["run"],
+        desk,
+        BASH,
+        **index,
+        EXTRAS="prometheus",
+        SOURCE=str(ROOT),
+        RUNNER_TEMP=str(desk.root / "temp"),
+        GITHUB_PATH=str(desk.root / "path"),
+    )
+    assert ran.returncode == 0, ran.stderr
+    program = Path((desk.root / "path").read_text().strip()) / "ninelives"
+    said = subprocess.run([program, "controls", "--framework", "caf"], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "B5.a" in said.stdout
+
+
+# --- GitLab ---------------------------------------------------------------------------------------------
+
+SH = ("sh", "-e", "-c")
+
+
+def gitlab(job: str, desk: Installation) -> Ran:
+    template = read(FOLDER / "gitlab.yml")
+    return run("\n".join(template[job]["script"]), desk, SH, **template["variables"])
+
+
+@pytest.mark.drill
+def test_the_quarterly_job_of_gitlab_drills_and_tells_of_controls(desk: Installation) -> None:
+    assert gitlab("quarterly", desk).returncode == 0
+    assert "SOC 2" in (desk.root / "reports" / "controls.md").read_text()
+    (folder,) = runs(desk)
+    pattern = read(FOLDER / "gitlab.yml")[".drill"]["artifacts"]["reports"]["junit"]
+    assert [path.parent for path in desk.root.glob(pattern)] == [folder]
+
+
+@pytest.mark.drill
+def test_a_job_of_gitlab_is_red_when_a_scenario_comes_out_otherwise(desk: Installation) -> None:
+    break_it(desk)
+    assert [gitlab(job, desk).returncode for job in ("nightly", "quarterly")] == [1, 1]
+    assert (desk.root / "reports" / "controls.md").exists()
+
+
+def test_every_job_of_gitlab_installs_first() -> None:
+    template = read(FOLDER / "gitlab.yml")
+    jobs = [job for name, job in template.items() if not name.startswith(".") and name != "variables"]
+    assert [job["extends"] for job in jobs] == [".drill"] * len(jobs) == [".drill"] * 3
+    assert '.ninelives/bin/pip install --quiet "$NINELIVES_SOURCE"' in template[".drill"]["before_script"]
+
+
+# --- Kubernetes and cron --------------------------------------------------------------------------------
+
+
+@pytest.mark.drill
+def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: Installation) -> None:
+    break_it(desk)
+    pod = read(FOLDER / "kubernetes.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    evidence = {"REPORTS": str(desk.root / "reports"), "METRICS": str(desk.root / "metrics")}
+    assert evidence.keys() < {each["name"] for each in container["env"]}
+    (script,) = container["args"]
+    ran = run(script, desk, tuple(container["command"]), **evidence)
+    assert ran.returncode == 1, ran.stderr
+    assert len(runs(desk)) == 1
+    assert [path.suffix for path in (desk.root / "metrics").iterdir()] == [".prom"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["automountServiceAccountToken"] is False
+
+
+@pytest.mark.drill
+def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(desk: Installation) -> None:
+    lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if not line.startswith("#")]
+    nightly, quarterly = (line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines)
+    first = run(nightly, desk, ("sh", "-c"))
+    assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
+    second = run(quarterly, desk, ("sh", "-c"))
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    (told,) = desk.root.glob("controls-*.md")
+    assert "SOC 2" in told.read_text()
+    break_it(desk)
+    third = run(nightly, desk, ("sh", "-c"))
+    assert "drills ended with 1" in third.stdout
