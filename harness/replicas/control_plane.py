@@ -20,6 +20,7 @@ from harness.scenario.models import Stack
 
 READY_SECONDS = 60.0
 CALL_SECONDS = 30.0
+RESET_SECONDS = 120.0
 LOG = "server.log"
 
 
@@ -75,6 +76,42 @@ class ControlPlaneReplica:
                 pass_fds=(listening.fileno(),),
             )
         return port
+
+
+@dataclass(frozen=True)
+class ControlPlaneMemory:
+    """What the process remembers; it is gone with the process.
+
+    Attributes:
+        endpoint: of the control plane.
+    """
+
+    endpoint: Endpoint
+
+    @classmethod
+    def made(cls, endpoint: Endpoint) -> ControlPlaneMemory:
+        """Have the process remember what there is now.
+
+        Raises:
+            ProvisionError: it does not answer, or there is no room.
+        """
+        ask(endpoint, "remember", RESET_SECONDS, method="POST")
+        return cls(endpoint)
+
+    def changed(self) -> bool:
+        """Whether it was asked for anything since; also when it does not answer."""
+        try:
+            return bool(ask(self.endpoint, "changed")["changed"])
+        except ProvisionError:
+            return True
+
+    def reset(self) -> None:
+        """Records, copies and the directories of volumes; what databases have on those is theirs.
+
+        Raises:
+            ProvisionError: the process is gone, or there is no room.
+        """
+        ask(self.endpoint, "reset", RESET_SECONDS, method="POST")
 
 
 def make_room(lease: Lease, sandbox: Sandbox, name: str) -> Path:

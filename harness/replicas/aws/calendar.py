@@ -25,3 +25,7 @@ class Calendar:
     def advance(self, by: timedelta) -> None:
         """Let time pass that does not pass."""
         self._ahead += by
+
+    def turn_to(self, moment: datetime) -> None:
+        """Have it be that moment now; time goes on from there."""
+        self._ahead = moment - self._clock.stamp().wall

@@ -15,11 +15,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from moto.rds.models import DBInstance, rds_backends
+from moto.rds.models import DBInstance, DBInstanceAutomatedBackup, rds_backends
 
 from harness.replicas.aws.audit import Touched
 from harness.replicas.aws.calendar import Calendar
-from harness.replicas.aws.disk import Disk, size_of
+from harness.replicas.aws.disk import Disk, Real, size_of
 from harness.replicas.aws.handover import DatabaseSeed
 from harness.replicas.aws.parts import Check, Own
 from harness.replicas.aws.wire import ApiCall, ApiError
@@ -67,6 +67,8 @@ class Databases:
         # The first automated snapshot comes with the first backup window; an instance answers on loopback.
         DBInstance.save_automated_backup = lambda _: None
         DBInstance.address = property(lambda _: LOOPBACK)
+        # moto leaves out by what they are deleted.
+        DBInstanceAutomatedBackup.dbi_resource_id = property(_resource_id_of)
         for seed in seeds:
             self._rds.create_db_instance(
                 {**DEFAULTS, "db_instance_identifier": seed.identifier, **seed.settings}
@@ -195,6 +197,10 @@ class Databases:
             database.db_instance_identifier: str(self._places[database.dbi_resource_id])
             for database in self._rds.databases.values()
         }
+
+    def real(self) -> Real:
+        """The directories of instances, by their resource ids, and of snapshots."""
+        return Real(dict(self._places), frozenset(self._copies.values()))
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each snapshot's copy."""
@@ -348,6 +354,10 @@ class Databases:
         if call is not None and call.operation == "RestoreDBInstanceFromDBSnapshot":
             snapshot = self._rds.get_db_snapshot(call.parameters["DBSnapshotIdentifier"])
             self._disk.fill(place, self._copies[snapshot.arn])
+
+
+def _resource_id_of(kept: Any) -> str:
+    return str(kept.automated_snapshots[0].dbi_resource_id)
 
 
 def _not_found(identifier: str) -> ApiError:

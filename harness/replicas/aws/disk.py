@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +26,22 @@ VOLUMES = ".volumes"
 WIPE_ROUNDS = 50
 
 
+@dataclass(frozen=True)
+class Real:
+    """The directories that stand behind records.
+
+    Attributes:
+        places: of instances and volumes, by an id that no other one ever has.
+        copies: that nobody writes to.
+    """
+
+    places: Mapping[str, Path]
+    copies: frozenset[Path]
+
+    def __or__(self, other: Real) -> Real:
+        return Real({**self.places, **other.places}, self.copies | other.copies)
+
+
 class Disk:
     """The directories of one control plane.
 
@@ -31,10 +49,13 @@ class Disk:
         root: where they lie.
         owner: user and group that databases belong to; None for our own.
         clock: for waiting on processes.
+
+    Attributes:
+        root: as above.
     """
 
     def __init__(self, root: Path, owner: tuple[int, int] | None, clock: Clock) -> None:
-        self._root = root
+        self.root = root
         self._owner = owner
         self._clock = clock
         for name in (COPIES, VOLUMES):
@@ -43,14 +64,18 @@ class Disk:
 
     def make(self, *names: str) -> Path:
         """A new, empty directory; numbered when the name is taken."""
-        path, number = self._root.joinpath(*names), 1
+        path, number = self.root.joinpath(*names), 1
         while path.exists():
             number += 1
-            path = self._root.joinpath(*names[:-1], f"{names[-1]}-{number}")
+            path = self.root.joinpath(*names[:-1], f"{names[-1]}-{number}")
+        self.make_again(path)
+        return path
+
+    def make_again(self, path: Path) -> None:
+        """An empty directory at a place that is free."""
         path.mkdir(mode=0o700)
         if self._owner is not None:
             os.chown(path, *self._owner)
-        return path
 
     def copy(self, directory: Path) -> Path:
         """Copy a directory while the server on it, if there is one, stands still.
@@ -59,7 +84,7 @@ class Disk:
             OSError: it could not be copied; nothing is left of the copy.
             FreezeError: the server did not stand still.
         """
-        target = self._root / COPIES / uuid4().hex
+        target = self.root / COPIES / uuid4().hex
         try:
             with frozen(directory, self._clock):
                 copy_tree(directory, target)

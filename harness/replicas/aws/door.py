@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from threading import RLock
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from moto.core.request import Request as MotoRequest
@@ -24,6 +23,7 @@ from harness.replicas.aws.arns import resources_of
 from harness.replicas.aws.audit import Result, changes
 from harness.replicas.aws.context import context_of
 from harness.replicas.aws.identities import Caller
+from harness.replicas.aws.memory import PlaneMemory
 from harness.replicas.aws.operations import OPERATIONS
 from harness.replicas.aws.plane import Plane
 from harness.replicas.aws.policy import Asked, Decision, decide
@@ -42,21 +42,28 @@ WHO_AM_I = "sts.GetCallerIdentity"
 """AWS STS API Reference, GetCallerIdentity: no permissions are required, and a deny does not count."""
 
 Environ = dict[str, Any]
+Wish = Literal["keep", "end"]
+"""Keep this process as it is, and go on in a child of it; end, so that another child takes over."""
 
 
 class FrontDoor:
     """The WSGI application in front of moto's.
 
-    One call at a time: moto's records are not made for several, and what is real must follow each.
+    It is called once at a time: moto's records are not made for several calls, and what is real must follow
+    each.
 
     Args:
         plane: everything behind it.
+
+    Attributes:
+        wish: what its process is to do once the request is answered; taken by whoever does it.
     """
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._lock = RLock()
+        self._memory: PlaneMemory | None = None
+        self.wish: Wish | None = None
         self._looks: Mapping[str, Callable[[MotoRequest], Any]] = {
             "marker": self._tell_marker,
             "audit": self._tell_audit,
@@ -68,18 +75,26 @@ class FrontDoor:
             "recovery-points": self._tell_recovery_points,
             "recovery-point": self._take_recovery_point,
             "advance": self._advance,
+            "remember": self._remember,
+            "changed": self._tell_changed,
+            "reset": self._reset,
         }
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         request = MotoRequest(environ)
-        with self._lock:
-            if request.path.startswith(BACK_DOOR_PATH):
-                response = self._at_the_back(request)
-            else:
-                response = self._at_the_front(request, body)
+        if request.path.startswith(BACK_DOOR_PATH):
+            response = self._at_the_back(request)
+        else:
+            response = self._at_the_front(request, body)
         return response(environ, start_response)
+
+    def begin(self) -> None:
+        """In a process that was made for one trial: have it be the moment that is remembered."""
+        self.wish = None
+        if self._memory is not None:
+            self._memory.begin()
 
     # --- in front ---------------------------------------------------------------------------------------
 
@@ -203,6 +218,7 @@ class FrontDoor:
         return {"places": self._plane.databases.places(), "sizes": self._plane.databases.sizes()}
 
     def _take_snapshot(self, request: MotoRequest) -> Any:
+        self._plane.changed_behind += 1
         wanted = json.loads(request.get_data())
         return self._plane.databases.take(
             wanted["identifier"], wanted["kind"], wanted["name"], datetime.fromisoformat(wanted["at"])
@@ -213,6 +229,7 @@ class FrontDoor:
         return {"places": self._plane.volumes.places(), "snapshots": self._plane.volumes.snapshots()}
 
     def _take_volume_snapshot(self, request: MotoRequest) -> Any:
+        self._plane.changed_behind += 1
         wanted = json.loads(request.get_data())
         return self._plane.volumes.take(wanted["volume"], datetime.fromisoformat(wanted["at"]))
 
@@ -221,6 +238,7 @@ class FrontDoor:
         return self._plane.vaults.recovery_points()
 
     def _take_recovery_point(self, request: MotoRequest) -> Any:
+        self._plane.changed_behind += 1
         wanted = json.loads(request.get_data())
         arn = self._plane.vaults.take(
             wanted["vault"],
@@ -233,8 +251,30 @@ class FrontDoor:
         return {"arn": arn}
 
     def _advance(self, request: MotoRequest) -> Any:
+        self._plane.changed_behind += 1
         self._plane.advance(timedelta(seconds=float(json.loads(request.get_data())["seconds"])))
         return {}
+
+    def _remember(self, request: MotoRequest) -> Any:
+        del request
+        self._memory = PlaneMemory(self._plane)
+        self.wish = "keep"
+        return {}
+
+    def _tell_changed(self, request: MotoRequest) -> Any:
+        del request
+        return {"changed": self._remembered().changed()}
+
+    def _reset(self, request: MotoRequest) -> Any:
+        del request
+        self._remembered().bring_back_files()
+        self.wish = "end"
+        return {}
+
+    def _remembered(self) -> PlaneMemory:
+        if self._memory is None:
+            raise ApiError("InvalidRequestException", "nothing is remembered")
+        return self._memory
 
 
 def _reads(call: ApiCall) -> bool:

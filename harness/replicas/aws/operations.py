@@ -133,7 +133,7 @@ EBS = (
         "removes the copy, or puts it into the recycle bin if a rule covers it; refused while it is locked."
         " How AWS words that is not known",
     ),
-    _ebs("DescribeSnapshots", "tells the record, and of public images that are not real"),
+    _ebs("DescribeSnapshots", "tells the record; nobody else's snapshots are there, public ones neither"),
     _ebs(
         "LockSnapshot",
         "governance: until it is unlocked; compliance: until it expires, and after its cooling-off it can"

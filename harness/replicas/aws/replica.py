@@ -22,12 +22,18 @@ from harness.facts import (
 )
 from harness.replicas.aws.handover import DatabaseSeed, Handover, UserSeed, VaultSeed, VolumeSeed
 from harness.replicas.aws.policy import PolicyError, read_policy
-from harness.replicas.control_plane import ControlPlaneReplica, ask, await_answer, make_room
+from harness.replicas.control_plane import (
+    ControlPlaneMemory,
+    ControlPlaneReplica,
+    ask,
+    await_answer,
+    make_room,
+)
 from harness.replicas.handover import digest, hand_over
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import AwsService, PolicyGrant, PostgresService, RdsSettings, Stack
 from harness.seams.aws_client import open_aws_client
-from harness.seams.drivers import Setting
+from harness.seams.drivers import Memory, Setting
 
 ACCOUNTS = ("111122223333", "444455556666", "777788889999")
 """Account numbers as AWS's documentation uses them for examples, one for each account of a stack."""
@@ -95,6 +101,15 @@ class AwsReplica(ControlPlaneReplica):
         await_answer(endpoint)
         _set_up(endpoint, name, model)
         return endpoint
+
+    def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
+        """Have the process keep itself, and links to the files of its copies.
+
+        Raises:
+            ProvisionError: it does not answer, or there is no room.
+        """
+        del setting
+        return ControlPlaneMemory.made(endpoint)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """What stands for AWS, and where."""

@@ -21,7 +21,7 @@ from moto.backup.models import backup_backends
 from harness.replicas.aws.audit import Touched
 from harness.replicas.aws.calendar import Calendar
 from harness.replicas.aws.databases import Databases
-from harness.replicas.aws.disk import Disk, size_of
+from harness.replicas.aws.disk import Disk, Real, size_of
 from harness.replicas.aws.handover import VaultSeed
 from harness.replicas.aws.parts import Check, Own
 from harness.replicas.aws.volumes import Volumes
@@ -130,6 +130,10 @@ class Vaults:
         for kept in self._kept.values():
             name = f"{kept.vault}/{kept.arn.rpartition(':')[2]}"
             yield Touched("recovery-point", name, kept.environment), str(kept.days)
+
+    def real(self) -> Real:
+        """The directories of recovery points."""
+        return Real({}, frozenset(kept.copy for kept in self._kept.values()))
 
     def recovery_points(self) -> list[dict[str, Any]]:
         """Every recovery point with its size, and until when nobody can delete it."""

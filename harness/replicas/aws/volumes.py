@@ -17,7 +17,7 @@ from moto.ec2.models import ec2_backends
 
 from harness.replicas.aws.audit import Touched
 from harness.replicas.aws.calendar import Calendar
-from harness.replicas.aws.disk import VOLUMES, Disk, size_of
+from harness.replicas.aws.disk import VOLUMES, Disk, Real, size_of
 from harness.replicas.aws.handover import VolumeSeed
 from harness.replicas.aws.parts import Check, Own
 from harness.replicas.aws.recycle_bin import SNAPSHOT, VOLUME, RecycleBin
@@ -95,6 +95,8 @@ class Volumes:
         self._locks: dict[str, Lock] = {}
         self._discarded: dict[str, Discarded] = {}
         self._going: dict[str, tuple[Any, dict[str, str]]] = {}
+        # moto brings a thousand along that belong to its public images, and lists them to everybody.
+        self._ec2.snapshots.clear()
         for seed in seeds:
             self._sow(seed, f"{region}a")
 
@@ -169,6 +171,10 @@ class Volumes:
     def places(self) -> dict[str, str]:
         """The directory of each volume."""
         return {id: str(path) for id, path in self._places.items() if id in self._ec2.volumes}
+
+    def real(self) -> Real:
+        """The directories of volumes, by their ids, and of snapshots; of what is in the recycle bin too."""
+        return Real(dict(self._places), frozenset(self._copies.values()))
 
     def snapshots(self) -> list[dict[str, Any]]:
         """Every snapshot with its size, its date, and until when it is locked."""
@@ -332,7 +338,7 @@ class Volumes:
         for id, place in self._places.items():
             volume = self._ec2.volumes.get(id)
             machine = volume.attachment.instance if volume is not None and volume.attachment else None
-            if machine is None or machine.state != "running":
+            if (machine is None or machine.state != "running") and any(place.glob("*")):
                 self._disk.stop_server(place)
 
     def _drop(self, kept: dict[str, Path], records: Mapping[str, Any], type: str) -> None:

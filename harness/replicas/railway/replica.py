@@ -16,14 +16,19 @@ from harness.facts import (
     Lease,
     Secret,
 )
-from harness.replicas.control_plane import ControlPlaneReplica, ask, await_answer, make_room
+from harness.replicas.control_plane import (
+    ControlPlaneMemory,
+    ControlPlaneReplica,
+    ask,
+    await_answer,
+    make_room,
+)
 from harness.replicas.handover import digest, hand_over
 from harness.replicas.railway.handover import Handover, Mount, TokenSeed
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import PostgresService, RailwayService, Stack, TokenGrant
 from harness.seams.drivers import Memory, Setting
 
-RESET_SECONDS = 120.0
 VOLUMES = "volumes"
 ACCOUNT: Final = "account"
 PROJECT: Final = "project"
@@ -86,8 +91,7 @@ class RailwayReplica(ControlPlaneReplica):
             ProvisionError: it does not answer, or there is no room.
         """
         del setting
-        ask(endpoint, "remember", RESET_SECONDS, method="POST")
-        return RailwayMemory(endpoint)
+        return ControlPlaneMemory.made(endpoint)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """The profile, and what it means for a delete."""
@@ -99,32 +103,6 @@ class RailwayReplica(ControlPlaneReplica):
             "plan": told["plan"],
             "deletes": deletes,
         }
-
-
-@dataclass(frozen=True)
-class RailwayMemory:
-    """What the process remembers; it is gone with the process.
-
-    Attributes:
-        endpoint: of the control plane.
-    """
-
-    endpoint: Endpoint
-
-    def changed(self) -> bool:
-        """Whether it was asked for anything since; also when it does not answer."""
-        try:
-            return bool(ask(self.endpoint, "changed")["changed"])
-        except ProvisionError:
-            return True
-
-    def reset(self) -> None:
-        """Records, backups and the directories of volumes; what databases have on those is theirs.
-
-        Raises:
-            ProvisionError: the process is gone, or there is no room.
-        """
-        ask(self.endpoint, "reset", RESET_SECONDS, method="POST")
 
 
 def _mint(stack: Stack, service: str, model: RailwayService) -> dict[str, Credential]:

@@ -180,6 +180,8 @@ def test_retained_automated_backups_can_be_deleted_by_a_call_of_their_own(fresh:
             DBInstanceIdentifier="courses", SkipFinalSnapshot=True, DeleteAutomatedBackups=False
         )
         assert len(fresh.names("db-snapshot")) == 2
+        (told,) = rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"]
+        assert told["DbiResourceId"] == id
         rds.delete_db_instance_automated_backup(DbiResourceId=id)
         assert fresh.names("db-snapshot") == []
 
