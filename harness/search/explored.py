@@ -13,6 +13,7 @@ from harness.facts import Fact
 from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
+from harness.search.moves import covers
 from harness.search.remains import Breach
 
 FILE = "explored.json"
@@ -108,7 +109,7 @@ def never_tried(statistics: Statistics, surfaces: Mapping[str, type[Surface]]) -
         f"{name}: {one.operation}"
         for name, surface in sorted(surfaces.items())
         for one in surface.destructive
-        if not any(word in one.operation for word in words)
+        if not any(covers(word, one) for word in words)
     )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from functools import cache
 
 from harness.seams.lookup import names
-from harness.search.calls import postgres, railway, s3, volume
+from harness.search.calls import aws, postgres, railway, s3, volume
 from harness.search.calls.listed import destructions, listed
 from harness.search.moves import Kind
 
 KINDS: Mapping[str, Kind] = {
+    "aws": Kind(aws.moves, aws.learn, "aws"),
     "railway": Kind(railway.moves, railway.learn, "http"),
     "postgres": Kind(postgres.moves, postgres.learn, "sql"),
     "s3": Kind(s3.moves, s3.learn, "s3"),

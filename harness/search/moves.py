@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import JsonValue
 
+from harness.facts import Destruction
 from harness.scenario.models import Step
 
 MoveKind = Literal["look", "weaken", "destroy"]
@@ -67,6 +69,11 @@ class Move:
     operation: str = ""
     key: Key | None = None
     about: str = ""
+
+
+def covers(word: str, one: Destruction) -> bool:
+    """Whether a word names what a surface lists there, and is not only part of another operation's name."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", one.operation) is not None
 
 
 Learned = tuple[Mapping[str, str], list[Thing]]

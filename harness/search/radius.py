@@ -7,7 +7,6 @@ stack is reset before the next one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from harness.seams.lookup import lookup
 from harness.search.arena import Arena
 from harness.search.exploration import ACTING, LOOKING, Trial
 from harness.search.kinds import kind_of
-from harness.search.moves import Move
+from harness.search.moves import Move, covers
 from harness.search.remains import CopyLeft, Remains, strayed
 
 Listener = Callable[[Deed], None]
@@ -122,8 +121,7 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
 def _listed_undo(move: Move) -> str:
     """What takes a call back, as its surface says; empty when nothing does."""
     listed = lookup("surfaces", move.step.do.partition(".")[0]).destructive
-    word = re.compile(rf"(?<!\w){re.escape(move.operation)}(?!\w)")
-    found = (one.undo for one in listed if move.operation and word.search(one.operation))
+    found = (one.undo for one in listed if move.operation and covers(move.operation, one))
     return next(found, "")
 
 
@@ -217,7 +215,7 @@ def _left_out(arena: Arena, deeds: list[Deed]) -> dict[str, tuple[str, ...]]:
     kinds = (kind_of(service.kind) for service in stack.services.values())
     for surface in sorted({kind.surface for kind in kinds if kind is not None}):
         listed = lookup("surfaces", surface).destructive
-        unknown = tuple(one.operation for one in listed if not any(word in one.operation for word in words))
+        unknown = tuple(one.operation for one in listed if not any(covers(word, one) for word in words))
         if unknown:
             missing[surface] = unknown
     return missing
