@@ -70,7 +70,9 @@ OWN_TABLES = """
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY 1
 """
 TABLE = Listing("table", "query", {"statement": " ".join(OWN_TABLES.split())}, each="$[*][0]", lasting=True)
-PURGE = "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"
+PURGE = "FLUSH BINARY LOGS; DO SLEEP(0.5); PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"
+"""The log that is written to is never purged, so another is begun; the old one is held a moment longer."""
+
 OVERWRITE = """
     SET @it = (
         SELECT CONCAT('UPDATE `{name}` SET `', c, '` = (SELECT MAX(`', c, '`) FROM `{name}`)')
