@@ -19,7 +19,7 @@ Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -232,7 +232,8 @@ class Arena:
         began = self._clock.stamp()
         # They remember how far they have read a log that is shorter again now.
         self._surfaces.clear()
-        dirty = [service for service in self._order if service in self._changed()]
+        changed = self._changed()
+        dirty = [service for service in self._order if service in changed]
         try:
             self._reset(frozenset(dirty))
         except HarnessError:
@@ -304,27 +305,27 @@ class Arena:
         return ""
 
     def _copies(self, changed: frozenset[str], intact: frozenset[str]) -> tuple[CopyLeft, ...]:
-        places = {copy.point.place for copy in self.known.copies} | {
-            place for name in self.ground.tools for place in self._places(name)
-        }
-        # Such a one is dumps elsewhere together with a log that its source keeps.
-        places |= {copy.point.service for copy in self.known.copies if _grows_with_source(copy.point)}
-        if not places & changed:
-            return tuple(self._copy_left(copy.point, copy.point) for copy in self.known.copies)
-        now = {copy.point.id: copy.point for copy in self._list()}
-        self._renew(point for point in now.values() if point.service in intact)
+        """Copies that lie where nothing has changed are as they were, and nobody is asked for them."""
+        asked = {name for name in self.ground.tools if self._places(name) & changed}
         then = {copy.point.id: copy.point for copy in self.known.copies}
-        every = {**now, **then}
-        left = (self._copy_left(then.get(id), now.get(id)) for id in every)
-        return tuple(sorted(left, key=lambda copy: copy.lacks))
+        now = {copy.point.id: copy.point for copy in self.known.copies if copy.protection not in asked}
+        listed = {copy.point.id: copy.point for copy in self._list(asked)}
+        self._renew(point for point in listed.values() if point.service in intact)
+        now |= listed
+        left = (self._copy_left(then.get(id), now.get(id), changed) for id in {**now, **then})
+        return tuple(sorted(left, key=lambda copy: (copy.lacks, copy.point.id)))
 
-    def _copy_left(self, then: RecoveryPoint | None, now: RecoveryPoint | None) -> CopyLeft:
+    def _copy_left(
+        self, then: RecoveryPoint | None, now: RecoveryPoint | None, changed: frozenset[str]
+    ) -> CopyLeft:
         point = now or then
         assert point is not None, "it was listed, then or now"
         lacks = max((self.known.at - point.covers_until).total_seconds(), 0.0)
-        return CopyLeft(point=point, standing=self._standing(then, now), lacks=lacks)
+        return CopyLeft(point=point, standing=self._standing(then, now, changed), lacks=lacks)
 
-    def _standing(self, then: RecoveryPoint | None, now: RecoveryPoint | None) -> Standing:
+    def _standing(
+        self, then: RecoveryPoint | None, now: RecoveryPoint | None, changed: frozenset[str]
+    ) -> Standing:
         if now is None:
             return "gone"
         if now.doomed_at is not None:
@@ -337,7 +338,7 @@ class Arena:
         if self._unproven.get(now.id):
             return "unproven"
         known = self._renewed.get(now.id, self._evidence[now.id])
-        return "sufficient" if self._bytes_of(now) == known else "altered"
+        return "sufficient" if now.place not in changed or self._bytes_of(now) == known else "altered"
 
     def _renew(self, points: Iterable[RecoveryPoint]) -> None:
         """A file that a server has begun anew holds all that the server held then, if it held all of it."""
@@ -346,12 +347,12 @@ class Arena:
             if on_its_disk and _grows_with_source(point):
                 self._renewed[point.id] = self._bytes_of(point)
 
-    def _list(self) -> tuple[Copy, ...]:
+    def _list(self, protections: Collection[str]) -> tuple[Copy, ...]:
         """Every recovery point that is listed; a tool that cannot list has none."""
         found: list[Copy] = []
-        for name, tool in self.ground.tools.items():
+        for name in protections:
             with suppress(BackupError, RestoreError, DatabaseError):
-                found += [Copy(name, point) for point in tool.points()]
+                found += [Copy(name, point) for point in self.ground.tools[name].points()]
         return tuple(found)
 
     def _bytes_of(self, point: RecoveryPoint) -> object:
@@ -369,11 +370,18 @@ class Arena:
             return tuple(sorted((one.key, one.id, one.tag) for one in versions))
         return "not to be listed"
 
-    def _places(self, protection: str) -> tuple[str, ...]:
-        """Where the copies of a protection lie, as far as its model says."""
-        model = self._plan.loaded.stack.protections[protection]
-        lies_on = getattr(self._plan.loaded.stack.services.get(model.of), "volume", None)
-        return tuple(filter(None, (getattr(model, "to", None), (lies_on or "").partition("/")[0])))
+    def _places(self, protection: str) -> frozenset[str]:
+        """Where the copies of a protection lie: those that were seen, or as far as its model says."""
+        stack = self._plan.loaded.stack
+        model = stack.protections[protection]
+        volume = getattr(stack.services.get(model.of), "volume", None) or ""
+        seen = [copy.point for copy in self.known.copies if copy.protection == protection]
+        places = {point.place for point in seen}
+        # Such a one is dumps elsewhere together with a log that its source keeps.
+        places |= {point.service for point in seen if _grows_with_source(point)}
+        places |= {getattr(model, "to", None) or volume.partition("/")[0]}
+        # One that keeps its copies with itself, as a standby does, hangs on its source.
+        return frozenset(places & {*self._order} or {model.of})
 
     def _state(self, service: str) -> State:
         endpoint, store = self.ground.endpoints[service], self._plan.store(service)

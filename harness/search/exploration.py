@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from harness.search.remains import Breach, Remains, breaches
 LOOKING: tuple[MoveKind, ...] = ("look",)
 ACTING: tuple[MoveKind, ...] = ("destroy", "weaken")
 EVERY_KIND = (*LOOKING, *ACTING)
+
+ROUND = 500
+"""Sequences after which Hypothesis begins anew, since it keeps each one that it has seen."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ class Exploration:
     Attributes:
         statistics: how hard it has looked.
         finding: the shortest sequence that broke something, so far.
+        spent: the budget was, before the search came to its end.
     """
 
     def __init__(
@@ -174,6 +178,7 @@ class Exploration:
         self._budget = Budget()
         self.statistics = Statistics()
         self.finding: Finding | None = None
+        self.spent = False
 
     def search(self, budget: Budget, seed: int, database: Path | None) -> Finding | None:
         """Look until something is found or the budget is spent, and shorten what was found.
@@ -191,10 +196,12 @@ class Exploration:
             KeyboardInterrupt: somebody stopped it; what was found is in ``finding``.
         """
         self._budget, self._began = budget, self._clock.stamp()
-        with suppress(OutOfBudget):
+        try:
             _run(self, budget, seed, database)
-        if self.finding is not None:
-            self._shorten(self.finding)
+            if self.finding is not None:
+                self._shorten(self.finding)
+        except OutOfBudget:
+            self.spent = True
         return self.finding
 
     def play(self, names: tuple[str, ...]) -> Finding | None:
@@ -203,7 +210,11 @@ class Exploration:
         Returns:
             What was broken, by the first move that broke anything; None when nothing was, or when a move
             could not be made.
+
+        Raises:
+            OutOfBudget: it was not played.
         """
+        self._check_budget()
         trial = Trial(self._arena, self._principal, self._objectives)
         try:
             for name in names:
@@ -315,26 +326,31 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
             "exploring needs the package hypothesis, which is not installed",
             hint="pip install 'ninelives[explore]'",
         ) from error
-    settings = hypothesis.settings(
-        max_examples=budget.sequences or 10**9,
-        stateful_step_count=budget.depth,
-        deadline=None,
-        database=DirectoryBasedExampleDatabase(database) if database is not None else None,
-        phases=(Phase.reuse, Phase.generate),
-        suppress_health_check=tuple(HealthCheck),
-        verbosity=Verbosity.quiet,
-        print_blob=False,
-        report_multiple_bugs=False,
-        derandomize=False,
-    )
-    machine = hypothesis.seed(seed)(_machine(exploration))
-    try:
-        run_state_machine_as_test(machine, settings=settings)
-    except BrokenError:
-        return
-    except Flaky:
-        # A sequence that broke something once and not again; the run that has to confirm it decides.
-        return
+    example_database = DirectoryBasedExampleDatabase(database) if database is not None else None
+    for number in count():
+        settings = hypothesis.settings(
+            max_examples=min(budget.sequences or ROUND, ROUND),
+            stateful_step_count=budget.depth,
+            deadline=None,
+            database=example_database,
+            phases=(Phase.generate,) if number else (Phase.reuse, Phase.generate),
+            suppress_health_check=tuple(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+            report_multiple_bugs=False,
+            derandomize=False,
+        )
+        machine = hypothesis.seed(f"{seed}.{number}" if number else seed)(_machine(exploration))
+        before = exploration.statistics.sequences
+        try:
+            run_state_machine_as_test(machine, settings=settings)
+        except BrokenError:
+            return
+        except Flaky:
+            # A sequence that broke something once and not again; the run that has to confirm it decides.
+            return
+        if exploration.statistics.sequences - before < ROUND:
+            return  # the whole budget was one round, or there is nothing else that could be tried
 
 
 def _machine(exploration: Exploration) -> Any:

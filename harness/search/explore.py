@@ -148,7 +148,7 @@ def search(
         principal=wish.principal,
         seed=wish.seed,
         value="held" if landed and finding is None else "undecided",
-        why=_why(finding, told, landed=landed),
+        why=_why(finding, told, landed=landed, spent=exploration.spent),
         seconds=clock.stamp().since(began),
         sequences=told.sequences,
         actions=told.actions,
@@ -167,10 +167,11 @@ def search(
     return Found(finding, explored)
 
 
-def _why(finding: Finding | None, told: Statistics, *, landed: bool) -> str:
+def _why(finding: Finding | None, told: Statistics, *, landed: bool, spent: bool) -> str:
     if finding is not None:
         broken = ", ".join(breach.objective for breach in finding.breaches)
-        return f"{len(finding.steps)} calls break {broken}"
+        perhaps = ", perhaps fewer: the budget was spent while they were shortened" if spent else ""
+        return f"{len(finding.steps)} calls break {broken}{perhaps}"
     if not landed:
         return f"no call that could have harmed anything landed or was refused ({told.sequences:,} sequences)"
     return f"nothing was found in {told.sequences:,} sequences"

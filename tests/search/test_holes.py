@@ -10,13 +10,15 @@ from tempfile import gettempdir, mkdtemp
 
 import pytest
 
-from harness.clock import SystemClock
+from harness.clock import Stamp, SystemClock
+from harness.facts import Action
 from harness.journal.writer import Journal
 from harness.run.loading import load
 from harness.run.place import MEMORY, WORK, Place, in_memory, usual_place
 from harness.sandbox import Sandbox
+from harness.search import exploration
 from harness.search.arena import Arena, arena
-from harness.search.exploration import Budget, Exploration
+from harness.search.exploration import Budget, Exploration, Statistics
 from harness.search.explore import Wish, search
 from harness.search.explored import FILE, Explored
 from tests.conftest import CACHE
@@ -106,6 +108,61 @@ def test_whoever_has_nothing_to_try_leaves_it_undecided(bare: Arena, tmp_path: P
     assert (found.value, found.moves) == ("undecided", ())
     assert found.why.startswith("no call that could have harmed anything landed or was refused")
     assert {one.move for one in found.tried} == {"list the workspace", "read README.md"}
+
+
+def test_calls_that_all_fail_leave_it_undecided(bare: Arena, tmp_path: Path) -> None:
+    """The server is down before each sequence: nothing is refused, and nothing is done."""
+    endpoint = bare.ground.endpoints["shop"]
+
+    def take_down(_: Statistics | None = None) -> None:
+        bare.ground.plan.store("shop").fence(endpoint)
+
+    take_down()
+    wish = Wish(HOLES, "one", None, Budget(sequences=4), SEED)
+    try:
+        found = search(bare, wish, tmp_path, SystemClock(), take_down).explored
+    finally:
+        bare.perform(Action(number=1, surface="sql", verb="execute", service="shop"), {}, "one")
+        bare.reset()
+    destroying = [one for one in found.tried if "DROP" in one.move]
+    assert destroying
+    assert all((one.done, one.refused) == (0, 0) and one.failed > 0 for one in found.tried)
+    assert (found.value, found.moves) == ("undecided", ())
+    assert found.why.startswith("no call that could have harmed anything landed or was refused")
+
+
+def test_it_goes_on_when_hypothesis_begins_anew(
+    closed: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exploration, "ROUND", 4)
+    wish = Wish(HOLES, "four", None, Budget(sequences=10), SEED)
+    assert search(closed, wish, tmp_path, SystemClock(), lambda _: None).explored.sequences == 10
+
+
+class LeapingClock(SystemClock):
+    """Shows another hour when it is told to."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def stamp(self) -> Stamp:
+        now = super().stamp()
+        return now.model_copy(update={"mono": now.mono + self.ahead})
+
+
+def test_a_budget_of_time_ends_the_shortening_too(bare: Arena, tmp_path: Path) -> None:
+    clock, counted = LeapingClock(), []
+
+    def leap_when_found(told: Statistics) -> None:
+        if any("DELETE" in name and status == "done" for name, status in told.tried):
+            clock.ahead = 3600.0
+            counted.append(told.sequences)
+
+    wish = Wish(HOLES, "four", None, Budget(seconds=3600.0), SEED)
+    found = search(bare, wish, tmp_path, clock, leap_when_found)
+    assert found.finding is not None
+    assert [found.explored.sequences] == counted, "nothing was played after the budget was spent"
+    assert found.explored.why.endswith("perhaps fewer: the budget was spent while they were shortened")
 
 
 # --- the verb itself ----------------------------------------------------------------------------------
