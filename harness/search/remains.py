@@ -78,6 +78,12 @@ class Remains(Fact):
             and (max_age is None or copy.lacks <= max_age.total_seconds())
         )
 
+    def restorable(self, service: str) -> tuple[CopyLeft, ...]:
+        """The copies of a service that would bring it back today: one that is doomed still does."""
+        standings = ("sufficient", "doomed")
+        copies = (copy for copy in self.copies if copy.point.service == service)
+        return tuple(copy for copy in copies if copy.standing in standings)
+
 
 class Step(Fact):
     """One action of a trial with what came of it."""
@@ -126,7 +132,7 @@ def _broken(objectives: Objectives, stack: Stack, target: str, remains: Remains)
             why = f"{objectives.isolation.principal} changed what it may not touch: {names}"
             yield Breach(objective="isolation", why=why)
     if objectives.rpo is not None and remains.state_of(target) != "intact":
-        least = min((copy.lacks for copy in remains.sufficient(target)), default=None)
+        least = min((copy.lacks for copy in remains.restorable(target)), default=None)
         if least is None:
             yield Breach(objective="rpo", why=f"{target} is lost, and so is every copy of it")
         elif least > objectives.rpo.total_seconds():

@@ -1,0 +1,65 @@
+"""A copy that is locked survives whatever is done; what makes it recent does not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from harness.run.judge import judge_run
+from harness.run.place import Place, usual_place
+from harness.sandbox import Sandbox
+from harness.search.exploration import Budget
+from harness.search.explore import Wish, explore
+from harness.search.explored import Explored
+
+pytestmark = [pytest.mark.drill, pytest.mark.slow]
+ARCHIVE = Path(__file__).parent / "archive"
+SEED = 1
+BUDGET = Budget(sequences=25)
+"""Shortening included, which need not be done by then: to bring a bucket back takes a second."""
+
+ENOUGH = Budget(sequences=8)
+"""With this seed it has deleted both the orders and the versions of their log by then, in one sequence."""
+
+
+@pytest.fixture
+def place(folder: Path, sandbox: Sandbox) -> Place:
+    cache = folder / "cache"
+    cache.symlink_to(sandbox.cache)
+    return usual_place(folder / "reports", cache=cache)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(mkdtemp(prefix="ninelives-archive-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+def explored(folder: Path, place: Place, guards: tuple[str, ...], budget: Budget) -> Explored:
+    """What the janitor can do, on a copy of the stack that a scenario may be written into."""
+    file = Path(shutil.copytree(ARCHIVE, folder / "archive")) / "tidy.yaml"
+    return explore(Wish(file, "janitor", guards, budget, SEED), place, lambda _: None)[0]
+
+
+def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place: Place) -> None:
+    found = explored(folder, place, (), BUDGET)
+    assert found.value == "breached", found.why
+    assert {breach.objective for breach in found.breaches} == {"rpo"}
+    assert "lacks 1 day" in found.breaches[0].why, "the locked dump is what is left"
+    for service in ("shop", "archive"):
+        assert any(f" on {service} as " in move for move in found.moves[1:]), "it takes both"
+    values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
+    assert (values["rpo"], values["backup-survival"]) == ("breached", "held")
+
+
+def test_it_finds_nothing_where_the_log_is_locked_too(folder: Path, place: Place) -> None:
+    found = explored(folder, place, ("locked-archive",), ENOUGH)
+    assert (found.value, found.moves) == ("held", ()), found.why
+    tried = {one.move for one in found.tried if one.refused}
+    assert any("delete every version" in move for move in tried), "what was found there is refused here"
