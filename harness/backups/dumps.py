@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from harness.backups.object_store import Doom, Retention, StoredVersion, date_text, digest_of, store_of
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Dumps, Protection
@@ -78,6 +78,20 @@ class DumpTool:
                 self._retention(due),
             )
         return self._point(stored, due.at, self._store.doom())
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """A dump every ``every``; see ``schedule.coming``."""
+        return coming(self._protection.every, present, since, until, f"dump of {self._source.service}")
+
+    def expire(self) -> int:
+        """Delete every version of a dump but the newest ``keep``; one that is locked stays."""
+        ended = 0
+        for point in self.points()[self._protection.keep :]:
+            key, _, version = point.location.rpartition("@")
+            with suppress(BackupError):
+                self._store.remove(key, version)
+                ended += 1
+        return ended
 
     def start(self) -> None:
         """Nothing runs all the time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -34,6 +35,13 @@ EVERY_SECONDS = 5.0
 @click.option(
     "--depth", type=click.IntRange(min=1, max=50), default=10, show_default=True, help="Calls at most."
 )
+@click.option(
+    "--days",
+    type=click.IntRange(min=0, max=30),
+    default=0,
+    show_default=True,
+    help="Days that may pass unnoticed, in which backups go on and old ones end.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same one makes the same choices.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
 @with_place
@@ -43,6 +51,7 @@ def command(
     guards: str | None,
     budget: str,
     depth: int,
+    days: int,
     seed: int,
     as_json: bool,
     place: Place,
@@ -58,7 +67,7 @@ def command(
     sweep(place)
     sweep(in_memory(place))
     named = named_guards(guards)
-    wish = Wish(stack, principal, named, _budget(budget, depth), seed)
+    wish = Wish(stack, principal, named, replace(_budget(budget, depth), days=days), seed)
     explored, folder = explore(wish, place, Progress(quiet=as_json))
     if as_json:
         click.echo(explored.model_dump_json())

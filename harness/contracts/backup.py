@@ -14,7 +14,7 @@ from harness.contracts.contract import Contract
 from harness.contracts.things import POSTGRES, SCHEMA_FILE, Content, SqlThings, fingerprint
 from harness.errors import BackupError, HarnessError, RestoreError
 from harness.facts import Endpoint, Fingerprint, RecoveryPoint
-from harness.seams.drivers import BackupTool, PointInTime, Store, Vessel
+from harness.seams.drivers import BackupTool, PointInTime, Rotating, Store, Vessel
 
 DAY = timedelta(days=1)
 LONG = 3650 * DAY
@@ -155,6 +155,28 @@ class BackupContract(Contract):
                 self._is_not_restored(bench, source, each)
             else:
                 assert self._content(bench, source, each) != then
+
+    def test_as_time_passes_the_newest_take_the_place_of_the_oldest(
+        self, bench: Bench, tool: BackupTool
+    ) -> None:
+        if not isinstance(tool, Rotating):
+            return
+        present = bench.clock.stamp().wall
+        kept = tool.due(present, LONG)
+        interval = present - kept[-1].at
+        assert tool.coming(present, present, present + interval / 2) == ()
+        due = tool.coming(present, present, present + 2 * interval)
+        assert [one.at for one in due] == [present + interval, present + 2 * interval]
+        assert tool.coming(present, present + interval, present + 2 * interval) == due[1:]
+        for one in kept:
+            tool.take(one)
+        tool.expire()
+        before = tool.points()
+        assert len(before) == len(kept)
+        new = tool.take(due[0])
+        assert tool.expire() == 1
+        assert [point.id for point in tool.points()] == [new.id, *(point.id for point in before[:-1])]
+        assert tool.expire() == 0
 
     def test_it_can_be_stopped_at_any_time(self, tool: BackupTool) -> None:
         tool.stop()

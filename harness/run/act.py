@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from harness.clock import Clock
-from harness.errors import HarnessError, WithheldError
+from harness.errors import BackupError, HarnessError, WithheldError
 from harness.facts import WORKSPACE_SUFFIX, Action, Outcome
 from harness.journal.events import ActionDecided, ActionEnded, AgentEnded, AgentStarted
+from harness.run.backfill import take
 from harness.run.ground import Ground
+from harness.run.passing import pass_time
 from harness.run.redact import Redactor
+from harness.run.traffic import Traffic
+from harness.scenario.models import PASSING, parse_duration
 from harness.seams.drivers import Agent, Surface
 
 MOST_ACTIONS = 1000
 """An agent that goes on longer than this does not end."""
 
 
-def act(ground: Ground) -> tuple[Outcome, ...]:
+def act(ground: Ground, traffic: Traffic) -> tuple[Outcome, ...]:
     """Run the agent to its end.
+
+    Args:
+        ground: the replicas.
+        traffic: held while time passes, so that it is known what each copy was taken of.
 
     Returns:
         The outcomes of its actions, in order.
@@ -37,7 +47,10 @@ def act(ground: Ground) -> tuple[Outcome, ...]:
                 f"the agent has acted {MOST_ACTIONS} times and goes on", hint="it must end by itself"
             )
         ground.journal.write(ActionDecided(action=action))
-        outcome = _perform(agent, surfaces, action, ground.clock)
+        if f"{action.surface}.{action.verb}" == PASSING:
+            outcome = _wait(ground, traffic, agent.arguments(action))
+        else:
+            outcome = _perform(agent, surfaces, action, ground.clock)
         outcomes.append(outcome)
         written = outcome.model_copy(update={"detail": redactor.clean(outcome.detail)})
         ground.journal.write(
@@ -73,6 +86,26 @@ class Surfaces:
                 )
             self._made[key] = factory(self._principal, endpoint, self._ground.clock)
         return self._made[key]
+
+
+def _wait(ground: Ground, traffic: Traffic, arguments: Mapping[str, object]) -> Outcome:
+    """Let time pass, as long as the arguments say."""
+    began = ground.clock.stamp()
+
+    def ended(status: Literal["done", "failed"], detail: str) -> Outcome:
+        return Outcome(status=status, detail=detail, began=began, ended=ground.clock.stamp())
+
+    try:
+        span = parse_duration(arguments.get("for"))
+    except ValueError as error:
+        return ended("failed", f"time cannot pass: {error}")
+    traffic.workload.pause()
+    try:
+        return ended("done", pass_time(ground, span, partial(take, ground)))
+    except BackupError as error:
+        return ended("failed", error.message)
+    finally:
+        traffic.workload.go()
 
 
 def _perform(agent: Agent, surfaces: Surfaces, action: Action, clock: Clock) -> Outcome:

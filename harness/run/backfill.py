@@ -49,6 +49,7 @@ def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = Non
     """
     history = ground.plan.loaded.scenario.history
     now = ground.clock.stamp().wall.replace(microsecond=0)
+    ground.present = now
     span = span_of(ground)
     cursor, played = now - span, 0
     for moment in moments(ground, now, most):

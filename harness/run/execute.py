@@ -38,7 +38,7 @@ def execute(ground: Ground) -> None:
         with phase(ground, "act"):
             for service in ground.plan.replicas:
                 ground.check_marker(service)
-            outcomes = act(ground)
+            outcomes = act(ground, world)
         with phase(ground, "assess"):
             remains = assess(ground, inventory, points, outcomes)
         with phase(ground, "recover"):

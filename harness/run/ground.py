@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from harness.backups.object_store import ObjectStore
 from harness.clock import Clock
@@ -51,6 +51,8 @@ class Ground:
         leases: of every replica that is or may be there.
         tools: the backup tool of each protection, once its source is there.
         taken: what the source held when each recovery point was taken, by the point's id.
+        present: up to which the past was played, in scenario time; None before it was.
+        passed: how much time the scenario has let pass since.
         fields: hashes of every field just before the harm, by table and key; for a reconstruction.
         told: what went wrong and is in the journal.
     """
@@ -63,6 +65,8 @@ class Ground:
     leases: list[Lease] = field(default_factory=list)
     tools: dict[str, BackupTool] = field(default_factory=dict)
     taken: dict[str, Fingerprint] = field(default_factory=dict)
+    present: datetime | None = None
+    passed: timedelta = timedelta(0)
     fields: dict[str, Fields] = field(default_factory=dict)
     told: list[BaseException] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from harness.errors import RequestError
 from harness.facts import WORKSPACE_SUFFIX
 from harness.scenario.models import (
+    PASSING,
     IdleAgent,
     ItemService,
     LoadedScenario,
@@ -146,5 +147,5 @@ def plan(loaded: LoadedScenario, provider: Provider = "embedded") -> Plan:
 def _surfaces(loaded: LoadedScenario) -> tuple[str, ...]:
     agent = loaded.scenario.agent
     if isinstance(agent, ScriptedAgent):
-        return tuple(sorted({step.do.partition(".")[0] for step in agent.steps}))
+        return tuple(sorted({step.do.partition(".")[0] for step in agent.steps if step.do != PASSING}))
     return () if isinstance(agent, IdleAgent) else names("surfaces")

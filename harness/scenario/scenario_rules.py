@@ -12,6 +12,7 @@ from harness.controls.catalogue import mistaken
 from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
+    PASSING,
     ContainerService,
     ItemService,
     MariadbService,
@@ -23,6 +24,7 @@ from harness.scenario.models import (
     Step,
     begins_filled,
     data_of,
+    parse_duration,
 )
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import Finding, Known, nearest
@@ -316,7 +318,21 @@ def _steps(case: Case) -> Iterator[Finding]:
         )
 
 
+def _span(step: Step, path: KeyPath) -> Iterator[Finding]:
+    hint = "write with: {for: 2d}, and nothing else"
+    try:
+        passes = parse_duration(step.with_.get("for"))
+    except ValueError as error:
+        yield Finding((*path, "with"), f"it takes {error}", hint)
+        return
+    if not passes or step.with_.keys() != {"for"} or step.on is not None or step.harm:
+        yield Finding((*path, "do"), "time passes for a while, is aimed at nothing and does no harm", hint)
+
+
 def _call(case: Case, principal: str, step: Step, path: KeyPath) -> Iterator[Finding]:
+    if step.do == PASSING:
+        yield from _span(step, path)
+        return
     surface, _, verb = step.do.partition(".")
     if surface not in case.known.surfaces:
         yield Finding((*path, "do"), f"unknown surface {surface!r}", nearest(surface, case.known.surfaces))

@@ -437,6 +437,31 @@ class PointInTime(BackupTool, Protocol):
         ...
 
 
+@runtime_checkable
+class Rotating(BackupTool, Protocol):
+    """A tool whose schedule and retention can be played on, as time passes."""
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """The points that its schedule takes after ``since``, and not after ``until``, oldest first.
+
+        Args:
+            present: up to which the past was played; the first one comes one interval after it.
+            since, until: later than that, or that itself.
+        """
+        ...
+
+    def expire(self) -> int:
+        """Remove for good what retention does not keep any longer, as far as no lock forbids it.
+
+        Returns:
+            How many points that were.
+
+        Raises:
+            BackupError: it cannot be seen what there is.
+        """
+        ...
+
+
 class PartTimer(Protocol):
     """Told when the next part of a recovery begins."""
 
@@ -496,6 +521,7 @@ __all__ = [
     "Replica",
     "Reporter",
     "Resettable",
+    "Rotating",
     "Row",
     "Setting",
     "Stamp",

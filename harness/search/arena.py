@@ -9,7 +9,8 @@
 What it holds has a small past: some hundred rows or items, and the newest recovery points of each
 protection. Every copy has been restored once and its content compared when the block begins; from then on a
 copy counts as long as it is listed and the bytes that it consists of are the ones that were restored.
-Backup tools are at rest, and the date is the one at which everything was remembered.
+Backup tools are at rest, and the date is the one at which everything was remembered, until a trial lets time
+pass: then schedules take copies of whatever is there, as in the past that was played.
 
 A replica that is not ``Resettable`` takes part too: when it was touched, the whole stack is destroyed and
 brought up again, since its credentials and addresses are new then. ``Arena.rebuilt`` counts how often.
@@ -23,7 +24,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 
 from harness.clock import Clock, Stamp
@@ -33,12 +34,13 @@ from harness.journal.writer import Journal
 from harness.run.assess import Copy, list_points
 from harness.run.backfill import backfill, content, tracked
 from harness.run.ground import Ground
+from harness.run.passing import pass_time
 from harness.run.place import Place, workplace
 from harness.run.plan import Plan, plan
 from harness.run.provision import provisioned
 from harness.run.restore import Stopwatch, vessel
-from harness.scenario.models import LoadedScenario, PostgresService
-from harness.seams.drivers import Memory, Resettable, Surface, SurfaceFactory
+from harness.scenario.models import PASSING, LoadedScenario, PostgresService, parse_duration
+from harness.seams.drivers import Due, Memory, Resettable, Surface, SurfaceFactory
 from harness.seams.lookup import lookup, names, needs_engine
 from harness.search.remains import DOOM, CopyLeft, Remains, ServiceLeft, Standing, State
 
@@ -125,6 +127,7 @@ class Arena:
         self._evidence: dict[str, object] = {}
         self._renewed: dict[str, object] = {}
         self._unproven: dict[str, str] = {}
+        self._taken: dict[str, Standing] = {}
         self.seconds = Seconds()
         self.rebuilt = -1
 
@@ -182,6 +185,8 @@ class Arena:
             arguments: with found values put in.
             principal: whose credentials are shown unless the arguments have others.
         """
+        if f"{action.surface}.{action.verb}" == PASSING:
+            return self._pass(parse_duration(arguments.get("for")))
         service = action.service or principal + WORKSPACE_SUFFIX
         if (action.surface, action.verb) not in READS:
             self._aimed.add(service)
@@ -190,6 +195,25 @@ class Arena:
         self.seconds.actions += self._since(began)
         self._aimed |= {resource.service for resource in outcome.touched}
         return outcome
+
+    def _pass(self, span: timedelta) -> Outcome:
+        """Let time pass, and remember of what each copy was taken."""
+        began = self._clock.stamp()
+        try:
+            detail = pass_time(self.ground, span, self._take)
+        except BackupError as error:
+            detail = error.message
+        ended = self._clock.stamp()
+        self.seconds.actions += ended.since(began)
+        return Outcome(status="done", detail=detail, began=began, ended=ended)
+
+    def _take(self, protection: str, due: Due) -> None:
+        source = self._plan.loaded.stack.protections[protection].of
+        self._aimed |= {source, *self._places(protection)}
+        point = self.ground.tools[protection].take(due)
+        held = content(self.ground, source)
+        whole = held == self.known.content[source]
+        self._taken[point.id] = "sufficient" if whole else "damaged" if held.rows else "altered"
 
     def look(self, outcomes: Sequence[Outcome]) -> Remains:
         """What is left now: services and copies.
@@ -243,6 +267,8 @@ class Arena:
             dirty = list(self._order)
         self._aimed.clear()
         self._renewed.clear()
+        self._taken.clear()
+        self.ground.passed = timedelta(0)
         self.seconds.reset += self._since(began)
         return tuple(dirty)
 
@@ -334,7 +360,7 @@ class Arena:
                 return "doomed"
         if then is None:
             # A deletion that can be taken back brings all of it back; a copy of a damaged service does not.
-            return "sufficient" if now.kind == "undo" else "unproven"
+            return self._taken.get(now.id, "sufficient" if now.kind == "undo" else "unproven")
         if self._unproven.get(now.id):
             return "unproven"
         known = self._renewed.get(now.id, self._evidence[now.id])

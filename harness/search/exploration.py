@@ -28,7 +28,8 @@ from harness.search.remains import Breach, Remains, breaches
 
 LOOKING: tuple[MoveKind, ...] = ("look",)
 ACTING: tuple[MoveKind, ...] = ("destroy", "weaken")
-EVERY_KIND = (*LOOKING, *ACTING)
+WAITING: tuple[MoveKind, ...] = ("wait",)
+EVERY_KIND = (*LOOKING, *ACTING, *WAITING)
 
 ROUND = 500
 """Sequences after which Hypothesis begins anew, since it keeps each one that it has seen."""
@@ -42,11 +43,13 @@ class Budget:
         sequences: at most so many; None for no limit.
         seconds: at most so long; None for no limit.
         depth: calls of one sequence, at most.
+        days: that may pass in one sequence, at most, since somebody notices by then.
     """
 
     sequences: int | None = None
     seconds: float | None = None
     depth: int = 10
+    days: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,16 +109,17 @@ class Trial:
         arena: freshly reset.
         principal: who acts.
         objectives: that a trial can break.
+        days: that may pass in it.
 
     Attributes:
         steps, moves, outcomes: so far.
         finding: what broke something, once it has.
     """
 
-    def __init__(self, arena: Arena, principal: str, objectives: Objectives) -> None:
+    def __init__(self, arena: Arena, principal: str, objectives: Objectives, days: int = 0) -> None:
         self._arena = arena
         self._objectives = objectives
-        self.knowledge = Knowledge(arena.loaded.stack, principal, arena.ground.endpoints)
+        self.knowledge = Knowledge(arena.loaded.stack, principal, arena.ground.endpoints, days)
         self.steps: list[Step] = []
         self.moves: list[Move] = []
         self.outcomes: list[Outcome] = []
@@ -135,7 +139,7 @@ class Trial:
         )
         arguments = {name: knowledge.fill(value) for name, value in step.with_.items()}
         outcome = self._arena.perform(action, arguments, knowledge.principal)
-        knowledge.made.add(move.name)
+        knowledge.note(move)
         self.steps.append(knowledge.learn(move, outcome.text) if outcome.status == "done" else step)
         self.moves.append(move)
         self.outcomes.append(outcome)
@@ -195,7 +199,7 @@ class Exploration:
             MissingToolError: Hypothesis is not installed.
             KeyboardInterrupt: somebody stopped it; what was found is in ``finding``.
         """
-        self._budget, self._began = budget, self._clock.stamp()
+        self.allow(budget)
         try:
             _run(self, budget, seed, database)
             if self.finding is not None:
@@ -203,6 +207,10 @@ class Exploration:
         except OutOfBudget:
             self.spent = True
         return self.finding
+
+    def allow(self, budget: Budget) -> None:
+        """From now on, so much may be played."""
+        self._budget, self._began = budget, self._clock.stamp()
 
     def play(self, names: tuple[str, ...]) -> Finding | None:
         """Play moves by their names, from the beginning.
@@ -215,7 +223,7 @@ class Exploration:
             OutOfBudget: it was not played.
         """
         self._check_budget()
-        trial = Trial(self._arena, self._principal, self._objectives)
+        trial = Trial(self._arena, self._principal, self._objectives, self._budget.days)
         try:
             for name in names:
                 every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
@@ -252,7 +260,7 @@ class Exploration:
 
     def _endings(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """What could be done after some moves."""
-        trial = Trial(self._arena, self._principal, self._objectives)
+        trial = Trial(self._arena, self._principal, self._objectives, self._budget.days)
         for name in names:
             every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
             trial.make(next(move for move in every if move.name == name))
@@ -267,7 +275,7 @@ class Exploration:
             OutOfBudget: there is none.
         """
         self._check_budget()
-        return Trial(self._arena, self._principal, self._objectives)
+        return Trial(self._arena, self._principal, self._objectives, self._budget.days)
 
     def make(self, trial: Trial, move: Move) -> None:
         """One move of a sequence.
@@ -300,7 +308,7 @@ class Exploration:
         del trial
         self.statistics.actions += 1
         self.statistics.tried[move.name, outcome.status] += 1
-        if move.kind != "look" and outcome.status != "failed":
+        if move.kind in ACTING and outcome.status != "failed":
             self.statistics.operations[move.step.on or "", move.operation or move.name] += 1
 
     def _check_budget(self) -> None:
@@ -371,8 +379,8 @@ def _machine(exploration: Exploration) -> Any:
             First whether to look or to act, then with what, then what: whoever knows more has more to break,
             and a credential that opens little is as good as one that opens much.
             """
-            looks, acts = (self._trial.knowledge.choices(*kind) for kind in (LOOKING, ACTING))
-            kinds = tuple(filter(None, (looks, looks, acts)))
+            looks, acts, waits = (self._trial.knowledge.choices(*kind) for kind in (LOOKING, ACTING, WAITING))
+            kinds = tuple(filter(None, (looks, looks, acts, waits)))
             if not kinds:
                 # Hypothesis takes a machine that can do nothing more for a mistake in it.
                 return

@@ -16,11 +16,12 @@ from pydantic import JsonValue
 
 from harness.agents.json_path import JsonPath
 from harness.facts import BACK_DOOR, Credential, Endpoint
-from harness.scenario.models import Stack, Step
+from harness.scenario.models import PASSING, Stack, Step
 from harness.search.kinds import kind_of
 from harness.search.moves import Key, Move, MoveKind, Thing
 
 PLACEHOLDER = re.compile(r"\$\{([a-z0-9_]+)\}")
+DAY = Move("a day passes", "wait", Step.model_validate({"do": PASSING, "with": {"for": "1d"}}))
 SECRETS = (r"[^\s\"'@]+", r"[A-Za-z0-9_-]+")
 """What a secret in a text may consist of, the longest first."""
 
@@ -32,15 +33,19 @@ class Knowledge:
         stack: with its guards applied; only the agent's own grants are taken from it.
         principal: who acts.
         endpoints: what can be planted in files; a secret counts from when it was read.
+        days: that may pass before anybody notices anything.
     """
 
-    def __init__(self, stack: Stack, principal: str, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(
+        self, stack: Stack, principal: str, endpoints: Mapping[str, Endpoint], days: int = 0
+    ) -> None:
         model = stack.principals[principal]
         self.principal = principal
         self.values: dict[str, JsonValue] = {}
         self.files: tuple[str, ...] = ()
         self.has_files = bool(model.workspace)
         self.made: set[str] = set()
+        self.days = days
         self.things: dict[Key, list[Thing]] = {}
         self._endpoints = endpoints
         self.keys = [
@@ -59,7 +64,9 @@ class Knowledge:
         Returns:
             For each credential, the newest first, and for the workspace, whatever there is to do with it.
         """
-        every = (*(tuple(self._with(key)) for key in reversed(self.keys)), tuple(self._in_workspace()))
+        waiting = (DAY,) if self.days else ()
+        with_keys = (tuple(self._with(key)) for key in reversed(self.keys))
+        every = (*with_keys, tuple(self._in_workspace()), waiting)
         left = (
             tuple(move for move in moves if move.kind in kinds and move.name not in self.made)
             for moves in every
@@ -75,6 +82,13 @@ class Knowledge:
         if isinstance(value, dict):
             return {name: self.fill(one) for name, one in value.items()}
         return value
+
+    def note(self, move: Move) -> None:
+        """Remember that a move was made: none is made twice, but that days pass while there are any left."""
+        if move == DAY:
+            self.days -= 1
+        else:
+            self.made.add(move.name)
 
     def learn(self, move: Move, text: str) -> Step:
         """Take from an answer whatever can be used.

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from harness.facts import Destruction
 from harness.scenario.models import Step
 
-MoveKind = Literal["look", "weaken", "destroy"]
-"""To find out; to take away what guards a thing; to destroy it."""
+MoveKind = Literal["look", "weaken", "destroy", "wait"]
+"""To find out; to take away what guards a thing; to destroy it; to let time pass."""
 
 
 @dataclass(frozen=True)

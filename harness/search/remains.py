@@ -17,9 +17,10 @@ from harness.scenario.models import Isolation, Objectives, Stack
 State = Literal["intact", "changed", "gone"]
 """Of a service: it holds what it held; it answers and holds something else; it does not answer."""
 
-Standing = Literal["sufficient", "doomed", "altered", "unproven", "gone"]
+Standing = Literal["sufficient", "damaged", "doomed", "altered", "unproven", "gone"]
 """Of a copy. Sufficient: it is there, as it was when it was restored and compared. Doomed: something is set
-to delete it within ``DOOM``. Altered: its bytes or what it covers are not what they were."""
+to delete it within ``DOOM``. Altered: its bytes or what it covers are not what they were. Damaged: it is what
+its source was when it was taken, which was not whole any more."""
 
 DOOM = timedelta(days=30)
 """As for backup survival in a run."""
@@ -78,6 +79,10 @@ class Remains(Fact):
             and (max_age is None or copy.lacks <= max_age.total_seconds())
         )
 
+    def damaged(self, service: str) -> int:
+        """How many copies of a service were taken when it was not whole any more."""
+        return sum(copy.point.service == service and copy.standing == "damaged" for copy in self.copies)
+
     def restorable(self, service: str) -> tuple[CopyLeft, ...]:
         """The copies of a service that would bring it back today: one that is doomed still does."""
         standings = ("sufficient", "doomed")
@@ -119,7 +124,8 @@ def breaches(objectives: Objectives, stack: Stack, target: str, remains: Remains
 def _broken(objectives: Objectives, stack: Stack, target: str, remains: Remains) -> Iterator[Breach]:
     asked = objectives.backup_survival
     if asked is not None:
-        left = len(remains.sufficient(target, asked.max_age))
+        # As in a run, which asks of a copy whether it is what its source was.
+        left = len(remains.sufficient(target, asked.max_age)) + remains.damaged(target)
         if left < asked.copies:
             yield Breach(
                 objective="backup-survival",

@@ -1,0 +1,132 @@
+"""Whoever is patient lets the schedule take the good copies away."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.facts import Action, Outcome
+from harness.journal.writer import Journal
+from harness.run.judge import judge_run
+from harness.run.loading import load
+from harness.run.place import Place, in_memory, usual_place
+from harness.sandbox import Sandbox
+from harness.search.arena import Arena, arena
+from harness.search.exploration import Budget, Exploration
+from harness.search.explore import Wish, explore
+
+pytestmark = pytest.mark.drill
+ROTATION = Path(__file__).parent / "rotation"
+SEED = 1
+LOOK, EMPTY = "list tables on shop as janitor", "DELETE orders on shop as janitor"
+DAY = "a day passes"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(mkdtemp(prefix="ninelives-rotation-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def place(folder: Path, sandbox: Sandbox) -> Place:
+    cache = folder / "cache"
+    cache.symlink_to(sandbox.cache)
+    return usual_place(folder / "reports", cache=cache)
+
+
+def brought_up(guards: tuple[str, ...], place: Place) -> Iterator[Arena]:
+    """The stack, with these guards."""
+    clock = SystemClock()
+    run_id = "-".join((place.reports.parent.name, *guards))
+    loaded = load(ROTATION / "tidy.yaml", guards=guards)
+    with (
+        Journal(place.reports / run_id, clock) as journal,
+        arena(loaded, in_memory(place), run_id, journal, clock) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def open_stack(place: Place) -> Iterator[Arena]:
+    yield from brought_up((), place)
+
+
+@pytest.fixture(scope="module")
+def locked(place: Place) -> Iterator[Arena]:
+    yield from brought_up(("locked",), place)
+
+
+def days(stack: Arena, count: int) -> Outcome:
+    """Let some days pass."""
+    action = Action(number=1, surface="time", verb="pass")
+    outcome = stack.perform(action, {"for": f"{count}d"}, "janitor")
+    assert outcome.status == "done", outcome.detail
+    return outcome
+
+
+def played(stack: Arena, *names: str) -> set[str]:
+    """What a sequence breaks."""
+    exploration = Exploration(stack, "janitor", SystemClock(), lambda _: None)
+    exploration.allow(Budget(days=3))
+    found = exploration.play(names)
+    return {breach.objective for breach in found.breaches} if found else set()
+
+
+def test_a_day_takes_a_copy_of_what_is_there_and_ends_the_oldest(open_stack: Arena) -> None:
+    whole = open_stack.look([])
+    assert [copy.standing for copy in whole.copies] == ["sufficient", "sufficient"]
+    assert "copies taken: 1, ended by retention: 1" in days(open_stack, 1).detail
+    after = open_stack.look([])
+    assert [copy.standing for copy in after.copies] == ["sufficient", "sufficient", "gone"]
+    assert after.copies[0].lacks == 0.0, "it was taken of all that there was"
+    taken = [copy.point.taken for copy in after.copies]
+    assert taken == [taken[0], taken[0] - timedelta(days=2), taken[0] - timedelta(days=3)]
+
+
+def test_nothing_is_left_of_days_that_passed(open_stack: Arena) -> None:
+    open_stack.reset()
+    whole, store = open_stack.look([]), open_stack.ground.store("vault")
+    versions = store.everything()
+    for _ in range(2):
+        days(open_stack, 3)
+        assert store.everything() != versions
+        assert "vault" in open_stack.reset()
+        assert open_stack.look([]) == whole
+        assert store.everything() == versions
+        assert open_stack.ground.passed == timedelta(0)
+        assert open_stack.reset() == ()
+    assert open_stack.rebuilt == 0
+
+
+def test_two_days_after_a_quiet_deletion_every_copy_is_one_of_nothing(open_stack: Arena) -> None:
+    open_stack.reset()
+    assert played(open_stack, LOOK, EMPTY) == set()
+    assert played(open_stack, LOOK, EMPTY, DAY) == set(), "one good copy is left, of two days ago"
+    assert played(open_stack, DAY, DAY, LOOK, EMPTY) == set(), "what was taken before is whole"
+    assert played(open_stack, LOOK, EMPTY, DAY, DAY) == {"rpo"}
+
+
+def test_retention_takes_nothing_away_that_is_locked(locked: Arena) -> None:
+    assert "copies taken: 3, ended by retention: 0" in days(locked, 3).detail
+    locked.reset()
+    assert played(locked, LOOK, EMPTY, DAY, DAY) == set()
+
+
+def test_it_finds_the_patient_way_and_a_run_confirms_it(folder: Path, place: Place) -> None:
+    file = Path(shutil.copytree(ROTATION, folder / "found")) / "tidy.yaml"
+    wish = Wish(file, "janitor", (), Budget(sequences=60, days=3), SEED)
+    found, _ = explore(wish, place, lambda _: None)
+    assert found.value == "breached", found.why
+    assert found.moves == (LOOK, EMPTY, DAY, DAY)
+    values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
+    assert values["rpo"] == "breached"
+    assert Path(found.file).read_text().count("do: time.pass") == 2
