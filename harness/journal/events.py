@@ -15,6 +15,7 @@ from pydantic import Field
 from harness.clock import Stamp
 from harness.errors import USERS_MISTAKES
 from harness.facts import Action, Fact, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
+from harness.journal.roll import Enrolled
 
 SCHEMA_VERSION = 1
 
@@ -36,6 +37,7 @@ class RunStarted(Fact):
     provider: str
     machine: str = Field(description="operating system, processor count")
     resolved_sha256: str = Field("", description="of the stored scenario.json; empty when none is stored")
+    enrolled: Enrolled | None = Field(None, description="its line of the roll of runs, with its number")
 
 
 class PhaseStarted(Fact):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +30,26 @@ def sealed(line: bytes) -> str:
         line: bytes without the newline, ending in ``"own":""}``.
     """
     return sha256(line).hexdigest()
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process still writes the journal of a run folder; the kernel knows, however that one ends.
+
+    Raises:
+        JournalError: it cannot be opened.
+    """
+    try:
+        with (folder / JOURNAL_FILE).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise JournalError(
+            f"cannot read {folder / JOURNAL_FILE}: {error}", hint="check the permissions of the folder"
+        ) from error
+    return False
 
 
 class Journal:
@@ -65,15 +86,15 @@ class Journal:
     def _open(self, folder: Path) -> int:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return os.open(
-                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644
-            )
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            fcntl.flock(fd, fcntl.LOCK_EX)  # for as long as somebody writes: see `is_written`
         except FileExistsError as error:
             raise JournalError(
                 f"{self.path} is there already", hint="every run needs a folder of its own; choose another"
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
+        return fd
 
     def write(self, event: Event | Fact) -> Line:
         """Append one event.

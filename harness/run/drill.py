@@ -16,6 +16,7 @@ from harness.facts import Endpoint
 from harness.interrupts import deferred_interrupts, gentle_interrupts
 from harness.journal.events import Line, RunEnded, RunStarted
 from harness.journal.record import RunRecord
+from harness.journal.roll import Enrolled, enroll
 from harness.journal.writer import Journal
 from harness.run.execute import execute
 from harness.run.faults import in_plain_words
@@ -85,8 +86,9 @@ def drill(
     resolved = loaded.model_dump_json(by_alias=True)
     folder = run_folder(place, name_run(loaded.id, clock.stamp().wall), resolved)
     with gentle_interrupts():
+        enrolled = enroll(place.reports, folder.name, loaded.id, clock.stamp().wall)
         with Journal(folder, clock, listeners) as journal:
-            journal.write(_start(folder, loaded, resolved, provider))
+            journal.write(_start(enrolled, loaded, resolved, provider))
             fault = _play(planned, place, journal, clock)
         record = judge_run(folder)
         try:
@@ -120,15 +122,16 @@ def render(record: RunRecord, folder: Path, reports: Sequence[str] = REPORTS) ->
         ) from error
 
 
-def _start(folder: Path, loaded: LoadedScenario, resolved: str, provider: Provider) -> RunStarted:
+def _start(enrolled: Enrolled, loaded: LoadedScenario, resolved: str, provider: Provider) -> RunStarted:
     return RunStarted(
-        run_id=folder.name,
+        run_id=enrolled.run_id,
         scenario=loaded.id,
         digest=loaded.digest,
         version=harness.__version__,
         provider=provider,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         resolved_sha256=sha256(resolved.encode()).hexdigest(),
+        enrolled=enrolled,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.journal.roll import read_roll
 from tests.cli.conftest import Finished
 from tests.drills.command import Installation
 
@@ -144,6 +145,35 @@ def test_a_reader_that_has_gone_changes_no_exit_code(stored: Path, installation:
 
 def installation_program() -> Path:
     return Path(sys.executable).with_name("ninelives")
+
+
+def test_runs_of_several_processes_are_all_on_the_roll(
+    finished: Mapping[str, Finished], installation: Installation
+) -> None:
+    lines, problem = read_roll(installation.reports)
+    assert problem is None
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    made = {folder for of_call in finished.values() for folder in of_call.folders.values()}
+    assert {folder.name for folder in made} <= {line.run_id for line in lines}
+
+
+def test_a_real_run_is_signed_and_verified_offline_with_its_own_number(
+    stored: Path, installation: Installation, tmp_path: Path
+) -> None:
+    assert installation.call("keygen", "team", cwd=tmp_path).returncode == 0
+    signed = installation.call(
+        "sign", stored, "--key", "team.key", "--operator", "the night shift", cwd=tmp_path
+    )
+    assert (signed.returncode, signed.stderr) == (0, "")
+    verified = offline("verify", stored, "--key", "team.pub", cwd=tmp_path)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    (line,) = [line for line in read_roll(installation.reports)[0] if line.run_id == stored.name]
+    assert f"run {line.number}, shop/surprise, breached" in verified.stdout
+    journal = stored / "journal.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[1:]))
+    changed = offline("verify", stored, "--key", "team.pub", cwd=tmp_path)
+    assert changed.returncode == 1
+    assert "line 1 of the journal has the number 2" in changed.stdout
 
 
 def test_a_stored_run_tells_what_it_says_of_controls(stored: Path) -> None:
