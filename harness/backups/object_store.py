@@ -304,11 +304,17 @@ class ObjectStore:
         with SpooledTemporaryFile(max_size=ONE_PIECE_BYTES) as spool:
             with self._asking(key, RestoreError):
                 answer = self._client.get_object(Bucket=self._bucket, Key=key, VersionId=version)
+                small = answer["ContentLength"] <= ONE_PIECE_BYTES
                 with answer["Body"] as body:
                     digesting = DigestingReader(body)
+                    # A body that is a file would be sent in pieces of a few kilobytes.
+                    whole = digesting.read(None) if small else b""
                     while chunk := digesting.read(READ_BYTES):
                         spool.write(chunk)
             metadata = dict(describe(answer["Metadata"], digesting.hexdigest()))
+            if small:
+                into.put(whole, name, metadata, retention)
+                return
             extra = {"Metadata": metadata, **(retention.as_arguments() if retention else {})}
             size = spool.tell()
             spool.seek(0)
@@ -378,8 +384,8 @@ class DigestingReader:
         self._source = source
         self._hash = hashlib.sha256()
 
-    def read(self, amount: int = READ_BYTES) -> bytes:
-        """Up to ``amount`` bytes; none at the end."""
+    def read(self, amount: int | None = READ_BYTES) -> bytes:
+        """Up to ``amount`` bytes, all that is left for None; none at the end."""
         chunk = self._source.read(amount)
         self._hash.update(chunk)
         return chunk

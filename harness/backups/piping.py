@@ -93,6 +93,7 @@ def pipe(
                 second = _start(sandbox, sink, logs[1], stdin=first.stdout, stdout=output)
                 processes.append(second)
             if first.stdout is not None:
+                _widen(first.stdout)
                 first.stdout.close()  # so that the source notices when the sink ends early
             began = clock.stamp()
             while any(process.poll() is None for process in processes):
