@@ -133,7 +133,9 @@ class Command(PostgresCase):
     }
 
     def load(self, endpoint: Endpoint) -> None:
-        environment = {**script_environment(endpoint, self.bench.endpoints), "NINELIVES_ID": "only"}
+        programs = f"{binary('pg_restore').parent}{os.pathsep}{os.environ['PATH']}"
+        told = script_environment(endpoint, self.bench.endpoints)
+        environment = {**told, "PATH": programs, "NINELIVES_ID": "only"}
         self.run([self.bench.folder / "restore.sh"], environment)
 
 
