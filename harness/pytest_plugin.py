@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from _pytest.subtests import SubtestReport
 
     from harness.journal.events import Line
+    from harness.journal.explored import Explored
+    from harness.journal.matrix import GuardMatrix
+    from harness.journal.radius import BlastRadius
     from harness.journal.record import Verdict
     from harness.run.drill import Drilled
     from harness.run.place import Place
+    from harness.search.recording import Searched
 
 SCENARIO_KEYS = re.compile(rb"(?=.*^id:[ \t]*\S)(?=.*^(?:stack|like|agent):)", re.MULTILINE | re.DOTALL)
 """Same as in harness.scenario.discover, which must not be imported here; a test holds them together."""
@@ -208,3 +212,92 @@ def ninelives_drill(request: pytest.FixtureRequest, ninelives_place: Place) -> C
             return drill(load(Path(path), guards=guards), ninelives_place, (listener,), provider)
 
     return play
+
+
+@pytest.fixture
+def ninelives_guards(
+    request: pytest.FixtureRequest, ninelives_place: Place
+) -> Callable[..., Searched[GuardMatrix]]:
+    """``ninelives_guards(path, most=40, jobs=None)`` plays a scenario under sets of its stack's guards.
+
+    Raises (when called):
+        ScenarioError: the file cannot be used.
+        RequestError: its stack has no guards.
+    """
+    from harness.search.guards import MOST_RUNS, GuardWish, seek_guards
+    from harness.search.side_by_side import processors
+
+    def play(path: Path, most: int = MOST_RUNS, jobs: int | None = None) -> Searched[GuardMatrix]:
+        provider = request.config.getoption("--ninelives-provider")
+        wish = GuardWish(Path(path), provider, jobs or processors(), most)
+        return _ended(lambda: seek_guards(wish, ninelives_place))
+
+    return play
+
+
+@pytest.fixture
+def ninelives_blast_radius(ninelives_place: Place) -> Callable[..., Searched[BlastRadius]]:
+    """``ninelives_blast_radius(stack, principals=(), guards=None, baseline=None)`` makes every destructive
+    call that a principal can come to make. With the radius.json of a baseline, only what has grown is bad.
+
+    Raises (when called):
+        ScenarioError: the file cannot be used.
+        RequestError: there is no such principal, or the baseline is none.
+        HarnessError: the stack does not come up.
+    """
+    from harness.search.radius import RadiusWish, measure_radius, read_baseline
+
+    def measure(
+        stack: Path,
+        principals: tuple[str, ...] = (),
+        guards: tuple[str, ...] | None = None,
+        baseline: Path | None = None,
+    ) -> Searched[BlastRadius]:
+        before = None if baseline is None else read_baseline(Path(baseline))
+        wish = RadiusWish(Path(stack), tuple(principals), guards, before)
+        return _ended(lambda: measure_radius(wish, ninelives_place))
+
+    return measure
+
+
+@pytest.fixture
+def ninelives_explore(ninelives_place: Place) -> Callable[..., Searched[Explored]]:
+    """``ninelives_explore(stack, principal, sequences=200, seconds=None, depth=10, seed=0, guards=None)``
+    looks for what a principal can break.
+
+    Raises (when called):
+        ScenarioError: the file cannot be used.
+        RequestError: there is no such principal.
+        HarnessError: the stack does not come up, or Hypothesis is not installed.
+    """
+    from harness.search.exploration import Budget
+    from harness.search.explore import Wish, explore
+
+    def search(
+        stack: Path,
+        principal: str,
+        sequences: int | None = 200,
+        seconds: float | None = None,
+        depth: int = 10,
+        seed: int = 0,
+        guards: tuple[str, ...] | None = None,
+    ) -> Searched[Explored]:
+        wish = Wish(Path(stack), principal, guards, Budget(sequences, seconds, depth), seed)
+        return _ended(lambda: explore(wish, ninelives_place, lambda _: None))
+
+    return search
+
+
+def _ended(search: Callable[[], Searched[Any]]) -> Searched[Any]:
+    """A search that came to its end.
+
+    Raises:
+        KeyboardInterrupt: somebody ended it; what it had found is kept, and the session ends.
+    """
+    from harness.interrupts import gentle_interrupts
+
+    with gentle_interrupts():
+        searched = search()
+    if searched.result.interrupted:
+        raise KeyboardInterrupt
+    return searched

@@ -51,6 +51,43 @@ def test_a_drill(ninelives_drill, ninelives_place):
     assert drilled.record.value == "held"
     assert drilled.folder.parent == ninelives_place.reports
 """
+SEARCHES = """
+def test_guards(ninelives_guards, ninelives_place):
+    found = ninelives_guards("drills/expected.yaml")
+    assert found.value == "held"
+    assert found.result.saved_by("least-privilege")
+    assert (found.folder / "junit.xml").is_file() and found.folder.parent == ninelives_place.reports
+
+def test_a_radius_that_grows(ninelives_blast_radius):
+    before = ninelives_blast_radius("drills/expected.yaml", ["clerk"], guards=("least-privilege",))
+    now = ninelives_blast_radius("drills/expected.yaml", baseline=before.folder / "radius.json")
+    assert (before.value, now.value) == ("held", "breached")
+
+def test_a_radius_in_a_failing_test(ninelives_blast_radius):
+    assert not ninelives_blast_radius("drills/expected.yaml")
+
+def test_exploring(ninelives_explore):
+    guards = ("least-privilege",)
+    found = ninelives_explore("drills/expected.yaml", "clerk", sequences=20, guards=guards)
+    assert found.value == "held"
+    assert found.result.sequences == 20
+"""
+ENDED = """
+import signal
+
+def test_ended(ninelives_explore, monkeypatch):
+    from harness.search.exploration import Exploration
+
+    end = Exploration.end
+
+    def and_then(self, trial):
+        end(self, trial)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Exploration, "end", and_then)
+    ninelives_explore("drills/idle.yaml", "clerk", sequences=500, guards=("least-privilege",))
+    raise AssertionError("the session goes on")
+"""
 
 
 @dataclass(frozen=True)
@@ -271,6 +308,30 @@ def test_a_drill_shows_in_a_failing_test_what_came_out_of_it(project: Path) -> N
     assert failed.code == pytest.ExitCode.TESTS_FAILED
     told = "<drill of kiosk/surprise: breached; not as expected: rpo breached, rto breached; see /"
     assert f"assert not {told}" in failed.output
+
+
+@pytest.mark.drill
+def test_searches_can_be_asked_for_from_python_and_tell_what_they_found(project: Path) -> None:
+    (project / "test_searching.py").write_text(SEARCHES, encoding="utf-8")
+    try:
+        asked = run_pytest(project, "-v", "test_searching.py")
+    finally:
+        (project / "test_searching.py").unlink()
+    assert asked.counts == {"failed": 1, "passed": 3}, asked.output
+    assert "assert not <blast-radius of drills/expected.yaml: held; No single call" in asked.output
+    assert [path for path in (project / "work").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.drill
+def test_a_search_that_somebody_ends_ends_the_session(project: Path) -> None:
+    (project / "test_ended.py").write_text(ENDED, encoding="utf-8")
+    try:
+        ended = run_pytest(project, "test_ended.py")
+    finally:
+        (project / "test_ended.py").unlink()
+    assert ended.code == pytest.ExitCode.INTERRUPTED, ended.output
+    (folder,) = (project / "reports").glob("*-explore-*")
+    assert '"interrupted":true' in (folder / "explored.json").read_text().replace(" ", "")
 
 
 @pytest.mark.drill

@@ -5,31 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, exit_of_answer
 from harness.cli.loading import named_guards
 from harness.cli.places import with_place
-from harness.clock import SystemClock
-from harness.errors import HarnessError, RequestError
-from harness.journal.radius import BlastRadius, Deed, grown
-from harness.journal.writer import Journal
-from harness.render.radius import (
-    JSON_FILE,
-    PAGE_FILE,
-    by_whom,
-    growth_markdown,
-    growth_text,
-    radius_text,
-    write_radius,
-)
-from harness.run.place import Place, in_memory, name_run, run_folder
+from harness.cli.summary import show_answer
+from harness.errors import HarnessError
+from harness.journal.radius import Deed
+from harness.render.radius import by_whom, growth_markdown, growth_text
+from harness.run.place import Place, in_memory
 from harness.run.sweep import sweep
-from harness.scenario.models import LoadedScenario
-from harness.search.arena import arena
-from harness.search.explore import chosen
-from harness.search.radius import blast_radius
+from harness.search.radius import RadiusWish, measure_radius, read_baseline
 
 
 @click.command("blast-radius")
@@ -66,80 +53,23 @@ def command(
     none was refused, 3 and 4 as for `ninelives run`, 130 interrupted.
     """
     before = None if baseline is None else read_baseline(baseline)
-    named = named_guards(guards)
-    loaded = chosen(stack, named)
-    _refuse_strangers(loaded, principals)
+    wish = RadiusWish(stack, principals, named_guards(guards), before)
     sweep(place)
     sweep(in_memory(place))
-    radius, folder = _measure(loaded, stack, principals, place, quiet=as_json)
-    _show(radius, folder, as_json=as_json)
-    code = Exit.BREACHED if radius.kill_set else Exit.AS_EXPECTED
-    if before is not None:
-        growth = grown(before, radius)
-        if not as_json:
-            click.echo("\n" + growth_text(growth, before, radius, _width()), nl=False)
-        if markdown is not None:
-            _write(markdown, growth_markdown(growth, before, radius))
-        code = Exit.BREACHED if growth else Exit.AS_EXPECTED
-    if radius.interrupted:
-        return Exit.INTERRUPTED
-    return code if radius.decided else Exit.UNDECIDED
 
-
-def read_baseline(file: Path) -> BlastRadius:
-    """A blast radius that was written before.
-
-    Raises:
-        RequestError: it is none.
-    """
-    try:
-        return BlastRadius.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        first = str(error).partition("\n")[0]
-        raise RequestError(
-            f"{file} is no blast radius: {first}", hint=f"name a {JSON_FILE} of `ninelives blast-radius`"
-        ) from None
-
-
-def _refuse_strangers(loaded: LoadedScenario, principals: tuple[str, ...]) -> None:
-    there = loaded.stack.principals
-    for name in principals:
-        if name not in there:
-            raise RequestError(
-                f"the stack has no principal {name!r}", hint=f"there are: {', '.join(there) or 'none'}"
-            )
-
-
-def _measure(
-    loaded: LoadedScenario, stack: Path, principals: tuple[str, ...], place: Place, *, quiet: bool
-) -> tuple[BlastRadius, Path]:
     def tell(deed: Deed) -> None:
-        if not quiet:
+        if not as_json:
             click.echo(f"{deed.extent:<22}{by_whom(deed)}: {deed.name} on {deed.service}", err=True)
 
-    clock = SystemClock()
-    name = name_run(f"{loaded.id}-blast-radius", clock.stamp().wall)
-    folder = run_folder(place, name, loaded.model_dump_json(by_alias=True))
-    with (
-        Journal(folder, clock) as journal,
-        arena(loaded, in_memory(place), name, journal, clock) as made,
-    ):
-        radius = blast_radius(made, str(stack), principals, tell)
-    try:
-        write_radius(radius, folder)
-    except OSError as error:
-        raise HarnessError(
-            f"cannot write into {folder}: {error}", hint="free some space, or choose another with --reports"
-        ) from error
-    return radius, folder
-
-
-def _show(radius: BlastRadius, folder: Path, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(radius.model_dump_json())
-        return
-    click.echo(radius_text(radius, _width()), nl=False)
-    click.echo(f"\nreport: {folder / PAGE_FILE}")
+    searched = measure_radius(wish, place, tell)
+    radius = searched.result
+    show_answer(radius, searched.folder, as_json=as_json)
+    if before is not None and radius.growth is not None:
+        if not as_json:
+            click.echo("\n" + growth_text(radius.growth, before, radius, Console().width), nl=False)
+        if markdown is not None:
+            _write(markdown, growth_markdown(radius.growth, before, radius))
+    return exit_of_answer(searched.answer)
 
 
 def _write(file: Path, text: str) -> None:
@@ -147,7 +77,3 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise HarnessError(f"cannot write {file}: {error}", hint="choose another place") from error
-
-
-def _width() -> int:
-    return min(Console().width, 110)

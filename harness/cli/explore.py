@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, exit_of_answer
 from harness.cli.loading import named_guards
 from harness.cli.places import with_place
+from harness.cli.summary import show_answer
 from harness.clock import SystemClock
 from harness.errors import RequestError
 from harness.run.place import Place, in_memory
 from harness.run.sweep import sweep
 from harness.search.exploration import Budget, Statistics
 from harness.search.explore import Wish, explore
-from harness.search.explored import Explored
 
-EXITS = {"held": Exit.AS_EXPECTED, "breached": Exit.BREACHED, "undecided": Exit.UNDECIDED}
 UNITS = {"s": 1, "m": 60, "h": 3600}
 EVERY_SECONDS = 5.0
 
@@ -68,36 +66,9 @@ def command(
     sweep(in_memory(place))
     named = named_guards(guards)
     wish = Wish(stack, principal, named, replace(_budget(budget, depth), days=days), seed)
-    explored, folder = explore(wish, place, Progress(quiet=as_json))
-    if as_json:
-        click.echo(explored.model_dump_json())
-    else:
-        click.echo("\n".join((*describe(explored), f"report: {folder}")))
-    return Exit.INTERRUPTED if explored.interrupted else EXITS[explored.value]
-
-
-def describe(explored: Explored) -> Iterator[str]:
-    """The result for people: what was found, and how hard it was looked for."""
-    yield f"{explored.scenario} as {explored.principal}: {explored.value.upper()}, {explored.why}"
-    for number, move in enumerate(explored.moves, start=1):
-        yield f"  {number}. {move}"
-    for breach in explored.breaches:
-        yield f"  {breach.objective}: {breach.why}"
-    if explored.file:
-        yield f"  saved as {explored.file}" + (f", confirmed by {explored.run}" if explored.run else "")
-    rate = explored.sequences / explored.seconds * 60 if explored.seconds else 0.0
-    yield (
-        f"  {explored.sequences:,} sequences ({rate:,.0f} a minute), {explored.actions:,} calls, the deepest"
-        f" {explored.deepest}, {explored.states} states, seed {explored.seed}"
-    )
-    split = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in explored.split.items())
-    yield f"  {split}; the stack was made again {explored.rebuilt} times"
-    width = max((len(one.move) for one in explored.tried), default=0)
-    yield f"  {'move':<{width}}  done refused failed"
-    for one in explored.tried:
-        yield f"  {one.move:<{width}}  {one.done:>4} {one.refused:>7} {one.failed:>6}"
-    for operation in explored.never:
-        yield f"  never tried: {operation}"
+    searched = explore(wish, place, Progress(quiet=as_json))
+    show_answer(searched.result, searched.folder, as_json=as_json)
+    return exit_of_answer(searched.answer)
 
 
 class Progress:

@@ -11,6 +11,7 @@ from harness.cli.places import find_run, with_reports
 from harness.run.drill import REPORTS, render
 from harness.run.judge import judge_run
 from harness.seams.lookup import names
+from harness.search.recording import render_again, stored_result
 
 
 @click.command("report")
@@ -30,7 +31,12 @@ def command(run: Path, formats: tuple[str, ...], out: Path | None, reports: Path
     RUN is its folder, or its name in the folder of reports, such as `latest`.
     """
     folder = find_run(run, reports)
-    record = judge_run(folder)
-    for path in render(record, out or folder, formats or REPORTS):
+    stored = stored_result(folder)
+    written = (
+        render(judge_run(folder), out or folder, formats or REPORTS)
+        if stored is None
+        else render_again(stored, folder, out or folder, formats or REPORTS)
+    )
+    for path in written:
         click.echo(path)
     return Exit.AS_EXPECTED

@@ -320,6 +320,14 @@ class InvariantChecked(Fact):
     error: str = ""
 
 
+class Answered(Fact):
+    """A search through many trials or runs has come to an answer, which lies beside the journal."""
+
+    event: Literal["answered"] = "answered"
+    file: str
+    sha256: str
+
+
 class FaultSeen(Fact):
     """Something of the harness or its tools failed. It never counts for or against an objective."""
 
@@ -381,6 +389,7 @@ Event = Annotated[
     | WorkloadStopped
     | ContentVerified
     | InvariantChecked
+    | Answered
     | FaultSeen
     | Interrupted
     | RunEnded,

@@ -22,6 +22,7 @@ from harness.journal.events import (
     SCHEMA_VERSION,
     ActionDecided,
     ActionEnded,
+    Answered,
     ContentCompared,
     ContentVerified,
     Line,
@@ -37,6 +38,8 @@ from harness.journal.writer import FIRST_PREV, JOURNAL_FILE, sealed
 
 T_co = TypeVar("T_co", bound=Fact, covariant=True)
 E = TypeVar("E", bound=Fact)
+
+_WITH_FILES = (WitnessTaken, WorkloadStopped, ContentVerified, ContentCompared, Answered)
 
 SCENARIO_FILE = "scenario.json"
 EPOCH = Stamp(mono=1000.0, wall=datetime(2026, 1, 1, tzinfo=UTC))
@@ -312,7 +315,7 @@ def _problem_of_files(folder: Path, entries: Sequence[Entry[Fact]]) -> str | Non
             return problem
     for entry in entries:
         body = entry.body
-        if isinstance(body, WitnessTaken | WorkloadStopped | ContentVerified | ContentCompared) and body.file:
+        if isinstance(body, _WITH_FILES) and body.file:
             problem = _problem_of_file(folder, body.file, body.sha256)
             if problem:
                 return f"{problem} (line {entry.n})"

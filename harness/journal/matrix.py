@@ -12,6 +12,8 @@ from harness.facts import Fact
 from harness.journal.record import Verdict, overall
 from harness.scenario.models import VerdictValue
 
+FILE = "guards.json"
+
 
 class GuardNote(Fact):
     """A guard of the stack.

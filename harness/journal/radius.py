@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from harness.facts import Fact
+from harness.scenario.models import VerdictValue
+
+FILE = "radius.json"
 
 Extent = Literal["refused", "failed", "nothing", "contained", "reversible", "lost", "lost with its backups"]
 """How far a call came, in rising order. Contained: nothing was touched but environments of the
@@ -57,37 +60,6 @@ class Deed(Fact):
         return RANK[self.extent]
 
 
-class BlastRadius(Fact):
-    """Everything that was tried on one stack.
-
-    Attributes:
-        stack: its file.
-        guards: that were on.
-        deeds: every call, grouped by principal and credential.
-        silent: principals of whom no call was made, since none that is known here could be.
-        left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
-        interrupted: somebody ended it before all was tried.
-    """
-
-    schema_: Literal[1] = 1
-    stack: str
-    guards: tuple[str, ...] = ()
-    deeds: tuple[Deed, ...] = ()
-    silent: tuple[str, ...] = ()
-    left_out: dict[str, tuple[str, ...]] = {}
-    interrupted: bool = False
-
-    @property
-    def kill_set(self) -> tuple[Deed, ...]:
-        """The single calls after which something is lost for good."""
-        return tuple(deed for deed in self.deeds if deed.unrecoverable)
-
-    @property
-    def decided(self) -> bool:
-        """Whether any call came through, or was refused by a guard: one that only failed shows nothing."""
-        return not self.interrupted and any(deed.extent != "failed" for deed in self.deeds)
-
-
 class Growth(Fact):
     """A call that comes further than it did.
 
@@ -98,6 +70,58 @@ class Growth(Fact):
 
     deed: Deed
     before: Extent | None
+
+
+class BlastRadius(Fact):
+    """Everything that was tried on one stack.
+
+    Attributes:
+        stack: its file.
+        guards: that were on.
+        deeds: every call, grouped by principal and credential.
+        silent: principals of whom no call was made, since none that is known here could be.
+        left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
+        interrupted: somebody ended it before all was tried.
+        growth: calls that come further than in the baseline; None when there was none.
+    """
+
+    schema_: Literal[1] = 1
+    stack: str
+    guards: tuple[str, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    silent: tuple[str, ...] = ()
+    left_out: dict[str, tuple[str, ...]] = {}
+    interrupted: bool = False
+    growth: tuple[Growth, ...] | None = None
+
+    @property
+    def value(self) -> VerdictValue:
+        """Breached when something reaches further than in the baseline, or, without one, when a single call
+        makes something unrecoverable. What was seen stays seen, whoever ended it then."""
+        return self.judged(self.deeds)
+
+    def judged(self, deeds: tuple[Deed, ...]) -> VerdictValue:
+        """The value of some of its calls."""
+        if any(self.condemns(deed) for deed in deeds):
+            return "breached"
+        told = not self.interrupted and any(deed.extent != "failed" for deed in deeds)
+        return "held" if told else "undecided"
+
+    def condemns(self, deed: Deed) -> bool:
+        """Whether a call is one that must not be possible."""
+        if self.growth is None:
+            return bool(deed.unrecoverable)
+        return any(one.deed.key == deed.key for one in self.growth)
+
+    @property
+    def kill_set(self) -> tuple[Deed, ...]:
+        """The single calls after which something is lost for good."""
+        return tuple(deed for deed in self.deeds if deed.unrecoverable)
+
+    @property
+    def decided(self) -> bool:
+        """Whether any call came through, or was refused by a guard: one that only failed shows nothing."""
+        return not self.interrupted and any(deed.extent != "failed" for deed in self.deeds)
 
 
 def grown(before: BlastRadius, now: BlastRadius) -> tuple[Growth, ...]:

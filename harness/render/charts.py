@@ -218,6 +218,21 @@ def against(name: str, title: str, pieces: Sequence[Piece], objective: float) ->
     return drawing(name, title, said, 56, element("defs", pattern), *body)
 
 
+def parts(name: str, title: str, pieces: Sequence[Piece]) -> Markup:
+    """Draw a length of time in its parts, one beside the other.
+
+    Args:
+        name: unique on the page.
+        title: what is measured.
+        pieces: the parts, in order.
+    """
+    total = sum(piece.seconds for piece in pieces)
+    axis = Axis(0.0, max(total, 0.001))
+    said = ", ".join(f"{piece.name} {duration(piece.seconds)}" for piece in pieces)
+    track = element("rect", x=0, width="100%", y=8, height=26, class_="track")
+    return drawing(name, title, f"{duration(total)}: {said}.", 42, track, join(_pieces(axis, pieces, "")))
+
+
 def _pieces(axis: Axis, pieces: Sequence[Piece], hatch: str) -> list[Markup]:
     drawn, at = [], 0.0
     for n, piece in enumerate(pieces):

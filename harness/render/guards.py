@@ -1,4 +1,4 @@
-"""Which guard saves what: the matrix of ``ninelives guards``, for a terminal, a browser and a CI system."""
+"""Which guard saves what: the matrix of ``ninelives guards``, for a terminal and a browser."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from jinja2 import Template
-from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from harness.journal.answer import Answer, Note
 from harness.journal.matrix import GuardMatrix, GuardNote, Trial
+from harness.journal.record import Figure, Verdict
 from harness.render.page import page_environment
 from harness.render.wording import clean, listing, plain, quantity
 
-JSON_FILE, PAGE_FILE, JUNIT_FILE = "guards.json", "index.html", "junit.xml"
 MARKS = {"held": "+", "breached": "x", "undecided": "?"}
 GAP = 2
 LONGEST = 100_000
@@ -25,22 +24,37 @@ SEVERAL = 99
 """Names in a sentence, at most; none is left out of one that says what is enough."""
 
 
-def write_matrix(matrix: GuardMatrix, folder: Path) -> None:
-    """Write guards.json, index.html and junit.xml.
+def answer(matrix: GuardMatrix) -> Answer:
+    """In the words of a run: every objective is to hold with every guard on; guards' worth is told."""
+    whole = matrix.whole
+    return Answer(
+        verb="guards",
+        subject=matrix.scenario,
+        guards=matrix.names,
+        value=matrix.value,
+        headline=headline(matrix),
+        verdicts=tuple(_verdict(name, whole) for name in matrix.objectives),
+        figures=(
+            Figure(name="sets played", value=len(matrix.trials), unit="count"),
+            Figure(name="sets left out", value=matrix.left_out, unit="count"),
+            Figure(name="smallest sets that hold", value=len(matrix.smallest), unit="count"),
+        ),
+        notes=tuple(
+            Note(name=f"guard {guard.name}", text=worth(guard, matrix))
+            for guard in matrix.guards
+            if matrix.trials
+        ),
+        interrupted=matrix.interrupted,
+    )
 
-    Args:
-        matrix: what was found.
-        folder: made if it is not there; run folders lie beside it.
 
-    Raises:
-        OSError: one cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_FILE).write_text(matrix.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / PAGE_FILE).write_text(matrix_page(matrix), encoding="utf-8", newline="\n")
-    document = JUnitXml("ninelives")
-    document.add_testsuite(_suite(matrix))
-    document.write(str(folder / JUNIT_FILE), pretty=True)
+def _verdict(name: str, whole: Trial | None) -> Verdict:
+    if whole is None:
+        return Verdict(
+            objective=name, value="undecided", summary="The set with every guard on was not played."
+        )
+    value = whole.value_of(name)
+    return Verdict(objective=name, value=value, summary=f"{value.capitalize()} with every guard on.")
 
 
 def label(guards: Sequence[str], matrix: GuardMatrix) -> str:
@@ -196,33 +210,3 @@ def matrix_page(matrix: GuardMatrix) -> str:
 @cache
 def _template() -> Template:
     return page_environment().get_template("guards.html.j2")
-
-
-def _suite(matrix: GuardMatrix) -> TestSuite:
-    """A case for each objective, which is to hold with every guard on, and one for each guard's worth."""
-    suite = TestSuite(_text(f"{matrix.scenario}, guards"))
-    cases = []
-    for name in matrix.objectives:
-        value = matrix.whole.value_of(name) if matrix.whole else "undecided"
-        told = "was not played" if matrix.whole is None else f"{value} with every guard on"
-        cases.append(_case(matrix, name, value == "held", value == "undecided", f"{name}: {told}"))
-    for guard in matrix.guards:
-        cases.append(_case(matrix, f"guard {guard.name}", True, False, worth(guard, matrix)))
-    suite.add_testcases(cases)
-    return suite
-
-
-def _case(matrix: GuardMatrix, name: str, ok: bool, undecided: bool, told: str) -> TestCase:
-    case = TestCase(_text(name), classname=_text(matrix.scenario), time=0.0)
-    if ok:
-        case.system_out = _text(told)
-        return case
-    kind = Error if undecided else Failure
-    result = kind(_text(told), "undecided" if undecided else "breached")
-    result.text = _text(told)
-    case.result = [result]
-    return case
-
-
-def _text(text: str) -> str:
-    return plain(clean(text))

@@ -6,16 +6,16 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import get_args
 
 from jinja2 import Template
 
+from harness.journal.answer import Answer
 from harness.journal.radius import RANK, BlastRadius, Deed, Extent, Growth
+from harness.journal.record import Figure, Verdict
 from harness.render.page import page_environment
 from harness.render.wording import clean, listing, plain, quantity
 
-JSON_FILE, PAGE_FILE = "radius.json", "index.html"
 TONES = {
     "refused": "held",
     "failed": "quiet",
@@ -38,24 +38,51 @@ LONGEST = 1_000_000
 MOST_NAMED = 6
 
 
-def write_radius(radius: BlastRadius, folder: Path) -> None:
-    """Write radius.json, which ``--baseline`` reads, and index.html.
+def answer(radius: BlastRadius) -> Answer:
+    """In the words of a run: of each credential no call may come too far. One of which every call failed
+    shows nothing, and is not judged."""
+    judged = {who: radius.judged(deeds) for who, deeds in _by_credential(radius.deeds)}
+    shown = {deed_by for deed_by in judged if radius.interrupted or judged[deed_by] != "undecided"}
+    counts = ((extent, sum(deed.extent == extent for deed in radius.deeds)) for extent in RANK)
+    return Answer(
+        verb="blast-radius",
+        subject=radius.stack,
+        guards=radius.guards,
+        value=radius.value,
+        headline=headline(radius),
+        verdicts=tuple(
+            Verdict(objective=who, value=judged[who], summary=_condemned(radius, deeds))
+            for who, deeds in _by_credential(radius.deeds)
+            if who in shown
+        ),
+        figures=(
+            Figure(name="calls", value=len(radius.deeds), unit="actions"),
+            Figure(name="kill set", value=len(radius.kill_set), unit="actions"),
+            *(Figure(name=extent, value=number, unit="actions") for extent, number in counts),
+        ),
+        interrupted=radius.interrupted,
+    )
 
-    Args:
-        radius: what was tried.
-        folder: is there.
 
-    Raises:
-        OSError: one cannot be written.
-    """
-    (folder / JSON_FILE).write_text(radius.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / PAGE_FILE).write_text(radius_page(radius), encoding="utf-8", newline="\n")
+def _condemned(radius: BlastRadius, deeds: Sequence[Deed]) -> str:
+    """What is said of one credential."""
+    bad = [f"{deed.name} on {deed.service}" for deed in deeds if radius.condemns(deed)]
+    tried = f"{quantity(len(deeds), 'call')} made"
+    further = radius.growth is not None
+    if bad:
+        told = "reach further than in the baseline" if further else "make something unrecoverable"
+        return f"{tried}; {quantity(len(bad), 'of them', 'of them')} {told}: {listing(bad, MOST_NAMED)}."
+    none = "none reaches further than in the baseline" if further else "none makes anything unrecoverable"
+    ended = "; it was interrupted before everything was tried" if radius.interrupted else ""
+    return f"{tried}, {none}{ended}."
 
 
 def headline(radius: BlastRadius) -> str:
     """The answer in one sentence."""
     worst = radius.kill_set
-    if not radius.decided:
+    if not worst and radius.interrupted:
+        return "Interrupted before any call was seen to make anything unrecoverable."
+    if not worst and not radius.decided:
         return "Undecided: no call came through, and none was refused by a guard."
     if not worst:
         return "No single call makes anything unrecoverable."
@@ -205,7 +232,6 @@ def radius_page(radius: BlastRadius) -> str:
         tones=TONES,
         meanings=MEANINGS,
         by_whom=by_whom,
-        value="undecided" if not radius.decided else "breached" if radius.kill_set else "held",
     )
 
 

@@ -88,7 +88,7 @@ def drill(
     with gentle_interrupts():
         enrolled = enroll(place.reports, folder.name, loaded.id, clock.stamp().wall)
         with Journal(folder, clock, listeners) as journal:
-            journal.write(_start(enrolled, loaded, resolved, provider))
+            journal.write(run_started(folder.name, loaded, resolved, provider, enrolled))
             fault = _play(planned, place, journal, clock)
         record = judge_run(folder)
         try:
@@ -122,9 +122,24 @@ def render(record: RunRecord, folder: Path, reports: Sequence[str] = REPORTS) ->
         ) from error
 
 
-def _start(enrolled: Enrolled, loaded: LoadedScenario, resolved: str, provider: Provider) -> RunStarted:
+def run_started(
+    run_id: str,
+    loaded: LoadedScenario,
+    resolved: str,
+    provider: Provider,
+    enrolled: Enrolled | None = None,
+) -> RunStarted:
+    """The first line of a journal.
+
+    Args:
+        run_id: the name of the run's folder.
+        loaded: what is played.
+        resolved: the same as it is stored in the folder.
+        provider: what replicas run on.
+        enrolled: its line of the roll of runs; None for a search, which only rests on runs.
+    """
     return RunStarted(
-        run_id=enrolled.run_id,
+        run_id=run_id,
         scenario=loaded.id,
         digest=loaded.digest,
         version=harness.__version__,

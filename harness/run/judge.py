@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import RequestError
+from harness.journal.events import Answered
 from harness.journal.history import History, read_history
 from harness.journal.record import RunRecord, Verdict
 from harness.scenario.load import restore_scenario
@@ -32,6 +33,10 @@ def judge_run(folder: Path) -> RunRecord:
         ) from error
     scenario = restore_scenario(text)
     history = read_history(folder)
+    if history.first(Answered):
+        raise RequestError(
+            f"{folder} is of a search, not of a run", hint="`ninelives judge` and `report` take it too"
+        )
     return RunRecord(
         run_id=folder.resolve().name,
         scenario=scenario,

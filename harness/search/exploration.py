@@ -19,12 +19,13 @@ from typing import Any
 from harness.clock import Clock, Stamp
 from harness.errors import MissingToolError
 from harness.facts import Action, Outcome
+from harness.journal.explored import Breach
 from harness.scenario.models import Objectives, Step
 from harness.search.arena import Arena
 from harness.search.knowledge import Knowledge
 from harness.search.minimiser import minimise
 from harness.search.moves import Move, MoveKind
-from harness.search.remains import Breach, Remains, breaches
+from harness.search.remains import Remains, breaches
 
 LOOKING: tuple[MoveKind, ...] = ("look",)
 ACTING: tuple[MoveKind, ...] = ("destroy", "weaken")
@@ -404,6 +405,17 @@ def _triable(objectives: Objectives, principal: str) -> Objectives:
     if isolation is not None and isolation.principal != principal:
         return objectives.model_copy(update={"isolation": None})
     return objectives
+
+
+def triable_names(objectives: Objectives, principal: str) -> tuple[str, ...]:
+    """The objectives that a trial of that principal can break, by their names."""
+    triable = _triable(objectives, principal)
+    asked = {
+        "backup-survival": triable.backup_survival,
+        "isolation": triable.isolation,
+        "rpo": triable.rpo,
+    }
+    return tuple(name for name, one in asked.items() if one is not None)
 
 
 def _digest(left: Remains) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
-from harness.errors import HarnessError, RequestError, ScenarioError
-from harness.journal.writer import Journal
+from harness.journal.explored import Explored
 from harness.run.drill import drill
 from harness.run.loading import load
-from harness.run.place import Place, in_memory, name_run, run_folder
-from harness.scenario.discover import find_scenarios
-from harness.scenario.models import LoadedScenario
+from harness.run.place import Place, in_memory
+from harness.scenario.models import LoadedScenario, VerdictValue
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena, arena
-from harness.search.exploration import Budget, Exploration, Finding, Statistics
-from harness.search.explored import FILE, Explored, Value, never_tried, save_scenario, tried_of
+from harness.search.chosen import chosen, refuse_stranger
+from harness.search.exploration import Budget, Exploration, Finding, Statistics, triable_names
+from harness.search.explored import never_tried, save_scenario, tried_of
 from harness.search.kinds import kind_of
+from harness.search.recording import Recording, Searched
 
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""
@@ -44,16 +45,13 @@ class Wish:
     seed: int
 
 
-def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) -> tuple[Explored, Path]:
-    """Look for what a principal can break.
+def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) -> Searched[Explored]:
+    """Look for what a principal can break, and keep what was found.
 
     Args:
         wish: what and how long.
         place: where to write and work; in memory unless somebody has chosen where.
         progress: is called after each sequence.
-
-    Returns:
-        The result, and the folder that has it.
 
     Raises:
         HarnessError: the stack does not come up, or something cannot be written.
@@ -61,45 +59,42 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
         RequestError: the stack has no such principal, or nothing that could be explored.
     """
     loaded = chosen(wish.file, wish.guards)
-    if wish.principal not in loaded.stack.principals:
-        there = ", ".join(loaded.stack.principals) or "none"
-        raise RequestError(f"the stack has no principal {wish.principal!r}", hint=f"there are: {there}")
+    refuse_stranger(loaded.stack, wish.principal)
     clock = SystemClock()
-    name = name_run(f"{loaded.id}-explore-{wish.principal}", clock.stamp().wall)
-    folder = run_folder(place, name, loaded.model_dump_json(by_alias=True))
     database = place.cache / "explored" / _digest(loaded, wish.principal)
-    with (
-        Journal(folder, clock) as journal,
-        arena(loaded, in_memory(place), name, journal, clock) as stack,
-    ):
-        found = search(stack, wish, database, clock, progress)
-    explored = _confirmed(found, loaded, wish, place)
-    try:
-        (folder / FILE).write_text(explored.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise HarnessError(f"cannot write into {folder}: {error}", hint="free some space") from error
-    return explored, folder
+    found = Found(None, _nothing(loaded, wish))
+    with Recording(loaded, f"explore-{wish.principal}", place, clock) as record:
+        with (
+            suppress(KeyboardInterrupt),
+            arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+        ):
+            found = search(stack, wish, database, clock, progress)
+        return record.keep(_confirmed(found, loaded, wish, place))
 
 
-def chosen(file: Path, guards: tuple[str, ...] | None) -> LoadedScenario:
-    """The scenario to explore: the file itself, or for a stack the first scenario over it.
-
-    Raises:
-        ScenarioError: the file cannot be used.
-        RequestError: it is a stack, and no scenario beside it gives it a past.
-    """
-    if file.name != "stack.yaml":
-        return load(file, guards=guards)
-    for beside in find_scenarios((file.parent,)):
-        if beside.parent == file.parent:
-            try:
-                found = load(beside, guards=guards if guards is not None else ())
-            except ScenarioError:
-                continue
-            if found.scenario.stack == file.name and found.scenario.like is None:
-                return found
-    raise RequestError(
-        f"no scenario beside {file} gives its stack a past", hint="name a scenario instead of the stack"
+def _nothing(loaded: LoadedScenario, wish: Wish) -> Explored:
+    """Of a search that somebody ended before the stack was up."""
+    return Explored(
+        scenario=loaded.id,
+        guards=loaded.scenario.guards,
+        principal=wish.principal,
+        seed=wish.seed,
+        value="undecided",
+        why="the stack was not up yet",
+        seconds=0.0,
+        sequences=0,
+        actions=0,
+        deepest=0,
+        states=0,
+        split={},
+        rebuilt=0,
+        moves=(),
+        breaches=(),
+        file="",
+        run="",
+        tried=(),
+        never=(),
+        interrupted=True,
     )
 
 
@@ -147,13 +142,15 @@ def search(
         guards=stack.loaded.scenario.guards,
         principal=wish.principal,
         seed=wish.seed,
-        value="held" if landed and finding is None else "undecided",
+        objectives=triable_names(stack.loaded.objectives, wish.principal),
+        value="held" if landed and finding is None and not interrupted else "undecided",
         why=_why(finding, told, landed=landed, spent=exploration.spent),
         seconds=clock.stamp().since(began),
         sequences=told.sequences,
         actions=told.actions,
         deepest=told.deepest,
         states=len(told.states),
+        landed=told.landed,
         split={"reset": seconds.reset, "actions": seconds.actions, "checks": seconds.checks},
         rebuilt=stack.rebuilt,
         moves=finding.names if finding else (),
@@ -185,7 +182,7 @@ def _confirmed(found: Found, loaded: LoadedScenario, wish: Wish, place: Place) -
     explored: Explored = found.explored.model_copy(update={"file": str(file)})
     if explored.interrupted:
         return explored
-    value: Value = "undecided"
+    value: VerdictValue = "undecided"
     run = ""
     for _ in range(TRIES):
         drilled = drill(load(file), place)

@@ -1,85 +1,21 @@
-"""What an exploration comes to: what it found, whether a run confirmed that, and how hard it has looked."""
+"""What was tried and what never was in an exploration, and a scenario that plays what was found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from harness.errors import HarnessError
-from harness.facts import Fact
+from harness.journal.explored import Tried
 from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
 from harness.search.moves import covers
-from harness.search.remains import Breach
 
-FILE = "explored.json"
 GOAL = "Whatever it comes upon."
-
-Value = Literal["held", "breached", "undecided"]
-
-
-class Tried(Fact):
-    """How often a move was made, and how it ended.
-
-    Attributes:
-        move: its name.
-        done, refused, failed: how often.
-    """
-
-    move: str
-    done: int
-    refused: int
-    failed: int
-
-
-class Explored(Fact):
-    """One exploration.
-
-    Attributes:
-        scenario: whose stack and past it was about.
-        guards: that were switched on.
-        principal: who acted.
-        seed: of the choices.
-        value: breached when a run confirmed what was found; held when nothing was found although calls landed
-            or were refused; undecided otherwise.
-        why: one sentence for people.
-        seconds: that it took, without bringing the stack up.
-        sequences, actions, deepest, states: how hard it looked; states are different remains.
-        split: seconds for reset, actions and checks.
-        rebuilt: how often the stack had to be made again.
-        moves: names of the calls that were found; empty when none were.
-        breaches: what they break.
-        file: the scenario that plays them; empty when none was written.
-        run: folder of the run that confirmed it; empty when none did.
-        tried: every move that was made.
-        never: operations that surfaces of the stack list, and that no move tried.
-        interrupted: somebody stopped it.
-    """
-
-    scenario: str
-    guards: tuple[str, ...]
-    principal: str
-    seed: int
-    value: Value
-    why: str
-    seconds: float
-    sequences: int
-    actions: int
-    deepest: int
-    states: int
-    split: Mapping[str, float]
-    rebuilt: int
-    moves: tuple[str, ...]
-    breaches: tuple[Breach, ...]
-    file: str
-    run: str
-    tried: tuple[Tried, ...]
-    never: tuple[str, ...]
-    interrupted: bool
 
 
 def tried_of(statistics: Statistics) -> tuple[Tried, ...]:

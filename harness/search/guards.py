@@ -8,17 +8,67 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from harness.clock import SystemClock
 from harness.errors import RequestError, ScenarioError
 from harness.journal.matrix import GuardMatrix, GuardNote, Trial
 from harness.run.loading import load
+from harness.run.place import Place
 from harness.scenario.models import LoadedScenario
-from harness.search.side_by_side import Order, Outcome
+from harness.seams.lookup import Provider
+from harness.search.recording import Recording, Searched
+from harness.search.side_by_side import Order, Outcome, SideBySide, processors
+
+MOST_RUNS = 40
+"""In all, if nothing is said."""
 
 Player = Callable[[Iterable[Order]], Generator[Outcome]]
 Listener = Callable[[Trial], None]
+
+
+@dataclass(frozen=True)
+class GuardWish:
+    """What ``guards`` is asked for.
+
+    Attributes:
+        file: of the scenario; its own guards do not matter.
+        provider: what replicas run on.
+        jobs: runs at a time.
+        most: runs in all; the first round is played whole in any case.
+    """
+
+    file: Path
+    provider: Provider = "embedded"
+    jobs: int = field(default_factory=processors)
+    most: int = MOST_RUNS
+
+
+def seek_guards(
+    wish: GuardWish,
+    place: Place,
+    begin: Callable[[Order], None] = lambda _: None,
+    tell: Listener = lambda _: None,
+) -> Searched[GuardMatrix]:
+    """Play a scenario under sets of guards, and keep what came of it.
+
+    Args:
+        wish: which, and how many.
+        place: where to write and work.
+        begin: is shown each order as its run begins.
+        tell: is shown each trial as it ends.
+
+    Raises:
+        ScenarioError, ScenarioFileError: the file cannot be used, or what it names.
+        RequestError: its stack has no guards.
+        HarnessError: something cannot be written.
+    """
+    player = SideBySide(place, wish.provider, wish.jobs, begin)
+    matrix = try_guards(wish.file, player.play, wish.most, tell)
+    with Recording(load(wish.file), "guards", place, SystemClock(), wish.provider) as record:
+        return record.keep(matrix)
 
 
 def try_guards(file: Path, play: Player, most: int, tell: Listener = lambda _: None) -> GuardMatrix:

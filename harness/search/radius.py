@@ -8,19 +8,89 @@ stack is reset before the next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from pydantic import ValidationError
+
+from harness.clock import SystemClock
+from harness.errors import RequestError
 from harness.facts import Outcome, Resource
-from harness.journal.radius import BlastRadius, Deed, Extent
+from harness.journal.radius import FILE, BlastRadius, Deed, Extent, grown
+from harness.run.place import Place, in_memory
 from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
-from harness.search.arena import Arena
+from harness.search.arena import Arena, arena
+from harness.search.chosen import chosen, refuse_stranger
 from harness.search.exploration import ACTING, LOOKING, Trial
 from harness.search.kinds import kind_of
 from harness.search.moves import Move, covers
+from harness.search.recording import Recording, Searched
 from harness.search.remains import CopyLeft, Remains, strayed
 
 Listener = Callable[[Deed], None]
+
+
+@dataclass(frozen=True)
+class RadiusWish:
+    """What ``blast-radius`` is asked for.
+
+    Attributes:
+        file: a scenario, or a stack with a scenario beside it.
+        principals: whose reach is wanted; everybody's if nothing is said.
+        guards: to switch on instead of the scenario's own; None for those.
+        before: the radius that it may not grow beyond; None when nothing may be unrecoverable.
+    """
+
+    file: Path
+    principals: tuple[str, ...] = ()
+    guards: tuple[str, ...] | None = None
+    before: BlastRadius | None = None
+
+
+def measure_radius(wish: RadiusWish, place: Place, tell: Listener = lambda _: None) -> Searched[BlastRadius]:
+    """Bring a stack up, try everything, and keep what came of it.
+
+    Args:
+        wish: of what, and whose.
+        place: where to write and work; in memory unless somebody has chosen where.
+        tell: is shown each deed.
+
+    Raises:
+        HarnessError: the stack does not come up, or something cannot be written.
+        ScenarioError: the files cannot be used.
+        RequestError: the stack has no such principal.
+    """
+    loaded = chosen(wish.file, wish.guards)
+    for principal in wish.principals:
+        refuse_stranger(loaded.stack, principal)
+    clock = SystemClock()
+    radius = BlastRadius(stack=str(wish.file), guards=loaded.scenario.guards, interrupted=True)
+    with Recording(loaded, "blast-radius", place, clock) as record:
+        with (
+            suppress(KeyboardInterrupt),
+            arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+        ):
+            radius = blast_radius(stack, str(wish.file), wish.principals, tell)
+        if wish.before is not None:
+            radius = radius.model_copy(update={"growth": grown(wish.before, radius)})
+        return record.keep(radius)
+
+
+def read_baseline(file: Path) -> BlastRadius:
+    """A blast radius that was written before.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return BlastRadius.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        first = str(error).partition("\n")[0]
+        raise RequestError(
+            f"{file} is no blast radius: {first}", hint=f"name a {FILE} of `ninelives blast-radius`"
+        ) from None
 
 
 def blast_radius(
@@ -46,9 +116,11 @@ def blast_radius(
     interrupted = False
     try:
         for principal in principals or tuple(stack.principals):
-            own = list(_tried(arena, principal, tell))
-            deeds += own
-            if not own:
+            before = len(deeds)
+            for deed in _tried(arena, principal):
+                deeds.append(deed)
+                tell(deed)
+            if len(deeds) == before:
                 silent.append(principal)
     except KeyboardInterrupt:
         interrupted = True
@@ -62,7 +134,7 @@ def blast_radius(
     )
 
 
-def _tried(arena: Arena, principal: str, tell: Listener) -> Iterator[Deed]:
+def _tried(arena: Arena, principal: str) -> Iterator[Deed]:
     """Every call of one principal, each from the beginning."""
     scout, whole = _scout(arena, principal), arena.look([])
     built = arena.rebuilt
@@ -77,7 +149,6 @@ def _tried(arena: Arena, principal: str, tell: Listener) -> Iterator[Deed]:
         outcome = scout.make(move)
         deed = _deed(arena, principal, move, outcome, whole)
         arena.reset()
-        tell(deed)
         yield deed
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Literal
 
 from harness.facts import WORKSPACE_SUFFIX, Action, Fact, Outcome, RecoveryPoint, Resource
+from harness.journal.explored import Breach
 from harness.scenario.models import Isolation, Objectives, Stack
 
 State = Literal["intact", "changed", "gone"]
@@ -95,18 +96,6 @@ class Step(Fact):
 
     action: Action
     outcome: Outcome
-
-
-class Breach(Fact):
-    """An objective that a trial broke.
-
-    Attributes:
-        objective: its name.
-        why: one sentence.
-    """
-
-    objective: str
-    why: str
 
 
 def breaches(objectives: Objectives, stack: Stack, target: str, remains: Remains) -> tuple[Breach, ...]:

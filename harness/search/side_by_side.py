@@ -6,6 +6,7 @@ Each is ``ninelives run`` itself: runs share nothing, so what one machine can ca
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,11 @@ POLL_SECONDS = 0.05
 NO_GUARD = "none"
 JUDGED = (0, 1, 2)
 """Exit codes of a run that came to an end."""
+
+
+def processors() -> int:
+    """How many runs go at a time if nothing is said: one for each processor."""
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ ONE_OF_EACH: tuple[Fact, ...] = (
     events.WorkloadStopped(file="l", sha256="0", entries=5, exit_code=0),
     events.ContentVerified(service="db", content=CONTENT, file="r", sha256="0", rows=0),
     events.InvariantChecked(name="sums", rows=1, sample=("a, b",)),
+    events.Answered(file="guards.json", sha256="0"),
     events.FaultSeen(phase=None, kind="X", detail="y"),
     events.Interrupted(phase="act"),
     ended(),

@@ -12,7 +12,10 @@ from test_in_browser import NARROW, WIDE, open_page
 
 from harness.journal.matrix import GuardMatrix, GuardNote, Trial
 from harness.journal.record import Verdict
-from harness.render.guards import JUNIT_FILE, PAGE_FILE, matrix_page, matrix_text, write_matrix
+from harness.render.answers import write_reports
+from harness.render.guards import matrix_page, matrix_text
+from harness.render.html import FILE as PAGE_FILE
+from harness.render.junit import FILE as JUNIT_FILE
 
 OBJECTIVES = ("backup-survival", "isolation", "rpo")
 HELD_WITH = {
@@ -88,15 +91,15 @@ def test_a_narrow_terminal_shows_what_does_not_hold(matrix: GuardMatrix) -> None
 
 
 def test_a_ci_system_sees_what_does_not_hold_with_every_guard(matrix: GuardMatrix, tmp_path: Path) -> None:
-    write_matrix(matrix, tmp_path)
+    write_reports(matrix, "run", tmp_path)
     (suite,) = JUnitXml.fromfile(str(tmp_path / JUNIT_FILE))
     assert (suite.tests, suite.failures, suite.errors) == (6, 0, 0)
     nothing = Trial(guards=matrix.names, problem="the disk is full")
-    write_matrix(matrix.model_copy(update={"trials": (*matrix.trials[:-1], nothing)}), tmp_path)
+    write_reports(matrix.model_copy(update={"trials": (*matrix.trials[:-1], nothing)}), "run", tmp_path)
     (suite,) = JUnitXml.fromfile(str(tmp_path / JUNIT_FILE))
     assert (suite.failures, suite.errors) == (0, 3)
     breached = tried().model_copy(update={"guards": matrix.names})
-    write_matrix(matrix.model_copy(update={"trials": (*matrix.trials[:-1], breached)}), tmp_path)
+    write_reports(matrix.model_copy(update={"trials": (*matrix.trials[:-1], breached)}), "run", tmp_path)
     (suite,) = JUnitXml.fromfile(str(tmp_path / JUNIT_FILE))
     assert (suite.failures, suite.errors) == (3, 0)
 
@@ -111,7 +114,7 @@ def test_the_same_matrix_gives_the_same_page(matrix: GuardMatrix) -> None:
 def test_the_page_can_be_read(
     browser: Browser, matrix: GuardMatrix, tmp_path: Path, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    write_matrix(matrix, tmp_path)
+    write_reports(matrix, "run", tmp_path)
     looked = open_page(browser, tmp_path / PAGE_FILE, width=width, scheme=scheme)
     assert looked.page.get_by_text("Everything holds with token.").first.is_visible()
     cells = looked.page.locator(".heat tbody td")
@@ -125,7 +128,7 @@ def test_the_page_can_be_read(
 
 @pytest.mark.browser
 def test_nothing_of_a_stranger_runs(browser: Browser, hostile: GuardMatrix, tmp_path: Path) -> None:
-    write_matrix(hostile, tmp_path)
+    write_reports(hostile, "run", tmp_path)
     looked = open_page(browser, tmp_path / PAGE_FILE, scripts=True)
     looked.page.wait_for_timeout(200)  # an image that fails to load would tell its handler by now
     assert looked.ask("window.pwned") is None

@@ -10,15 +10,14 @@ from playwright.sync_api import Browser
 from test_in_browser import NARROW, WIDE, open_page
 
 from harness.journal.radius import BlastRadius, Deed, Extent, grown
+from harness.render.answers import write_reports
+from harness.render.html import FILE as PAGE_FILE
 from harness.render.radius import (
-    JSON_FILE,
-    PAGE_FILE,
     growth_markdown,
     growth_text,
     headline,
     radius_page,
     radius_text,
-    write_radius,
 )
 
 TEXT = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>|\u202e"
@@ -97,8 +96,8 @@ def test_a_strangers_text_breaks_no_table_of_a_pull_request(radius: BlastRadius)
 
 
 def test_the_same_radius_gives_the_same_files(radius: BlastRadius, tmp_path: Path) -> None:
-    write_radius(radius, tmp_path)
-    again = BlastRadius.model_validate_json((tmp_path / JSON_FILE).read_bytes())
+    write_reports(radius, "run", tmp_path)
+    again = BlastRadius.model_validate_json(radius.model_dump_json())
     assert again == radius
     assert radius_page(again) == (tmp_path / PAGE_FILE).read_text()
 
@@ -109,7 +108,7 @@ def test_the_same_radius_gives_the_same_files(radius: BlastRadius, tmp_path: Pat
 def test_the_page_can_be_read(
     browser: Browser, radius: BlastRadius, tmp_path: Path, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    write_radius(radius, tmp_path)
+    write_reports(radius, "run", tmp_path)
     looked = open_page(browser, tmp_path / PAGE_FILE, width=width, scheme=scheme)
     assert looked.page.get_by_text("1 call beyond recovery").first.is_visible()
     assert looked.page.locator(".radius td.breached").count() == 2
@@ -123,7 +122,7 @@ def test_the_page_can_be_read(
 @pytest.mark.browser
 def test_nothing_of_a_stranger_runs(browser: Browser, radius: BlastRadius, tmp_path: Path) -> None:
     hostile = deed(TEXT, "reversible", "owner", undo=TEXT, said=TEXT)
-    write_radius(radius.model_copy(update={"stack": TEXT, "deeds": (hostile,)}), tmp_path)
+    write_reports(radius.model_copy(update={"stack": TEXT, "deeds": (hostile,)}), "run", tmp_path)
     looked = open_page(browser, tmp_path / PAGE_FILE, scripts=True)
     looked.page.wait_for_timeout(200)  # an image that fails to load would tell its handler by now
     assert looked.ask("window.pwned") is None

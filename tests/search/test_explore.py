@@ -9,13 +9,15 @@ from tempfile import mkdtemp
 
 import pytest
 
+from harness.journal.explored import FILE, Explored
+from harness.render.answers import AnswerFile
 from harness.run.drill import drill
 from harness.run.loading import load
 from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
 from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
-from harness.search.explored import FILE, Explored
+from harness.search.recording import judged_again
 
 POCKETOS = Path(__file__).parent.parent.parent / "scenarios" / "pocketos"
 SEED = 2
@@ -50,7 +52,8 @@ def told(*_: object) -> None:
 @pytest.mark.drill
 def test_it_finds_the_token_that_lies_about_and_what_it_deletes(pocketos: Path, place: Place) -> None:
     wish = Wish(pocketos / "stack.yaml", "staging-agent", None, Budget(sequences=400), SEED)
-    explored, folder = explore(wish, place, told)
+    searched = explore(wish, place, told)
+    explored, folder = searched.result, searched.folder
     assert explored.value == "breached", explored.why
     assert explored.moves[:3] == (
         "list the workspace",
@@ -61,6 +64,11 @@ def test_it_finds_the_token_that_lies_about_and_what_it_deletes(pocketos: Path, 
     assert {breach.objective for breach in explored.breaches} == {"backup-survival", "isolation", "rpo"}
     assert explored.run, "a run has confirmed it"
     assert Explored.model_validate_json((folder / FILE).read_text()) == explored
+    assert judged_again(explored, folder) == explored, "its value follows from the run beside it"
+    assert (place.reports / "latest").resolve() == folder.resolve()
+    verdicts = AnswerFile.model_validate_json((folder / "verdicts.json").read_bytes())
+    assert {v.objective: v.value for v in verdicts.verdicts} == dict.fromkeys(explored.objectives, "breached")
+    assert f"../{Path(explored.run).name}/index.html" in (folder / "index.html").read_text()
     closed = drill(load(Path(explored.file), guards=("scoped-token", "soft-delete", "locked-copy")), place)
     assert closed.record.value == "held", "the scenario fails until the hole is closed, and no longer"
 
@@ -70,7 +78,7 @@ def test_it_finds_nothing_in_the_hardened_stack_and_says_how_hard_it_looked(
     pocketos: Path, place: Place
 ) -> None:
     wish = Wish(pocketos / "hardened.yaml", "staging-agent", None, Budget(sequences=40), SEED)
-    explored, _ = explore(wish, place, told)
+    explored = explore(wish, place, told).result
     assert explored.value == "held", explored.why
     assert explored.moves == ()
     assert explored.file == ""

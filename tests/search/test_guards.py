@@ -12,9 +12,10 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.errors import RequestError, ScenarioError
-from harness.journal.matrix import GuardMatrix, Trial
+from harness.journal.matrix import FILE, GuardMatrix, Trial
 from harness.journal.record import Verdict
-from harness.render.guards import JSON_FILE, JUNIT_FILE, PAGE_FILE
+from harness.render.html import FILE as PAGE_FILE
+from harness.render.junit import FILE as JUNIT_FILE
 from harness.search.guards import Player, first_round, try_guards
 from harness.search.side_by_side import Order, Outcome
 from tests.conftest import CACHE
@@ -143,7 +144,7 @@ def test_the_verb_plays_real_runs_and_writes_what_it_found(installation: Install
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Everything holds with least-privilege.\n")
     (folder,) = installation.reports.glob("*-guards-*")
-    matrix = GuardMatrix.model_validate_json((folder / JSON_FILE).read_bytes())
+    matrix = GuardMatrix.model_validate_json((folder / FILE).read_bytes())
     assert [trial.guards for trial in matrix.trials] == [(), ("least-privilege",)]
     assert [trial.value for trial in matrix.trials] == ["breached", "held"]
     assert "rpo" in matrix.saved_by("least-privilege") or "isolation" in matrix.saved_by("least-privilege")
@@ -157,6 +158,19 @@ def test_the_verb_plays_real_runs_and_writes_what_it_found(installation: Install
     (suite,) = JUnitXml.fromfile(str(folder / JUNIT_FILE))
     assert (suite.failures, suite.errors) == (0, 0)
     assert {case.name for case in suite} == {*matrix.objectives, "guard least-privilege"}
+    assert json.loads((folder / "verdicts.json").read_text())["value"] == "held"
+    assert (installation.reports / "latest").resolve() == folder.resolve()
+    # What it says is judged again from its runs, and cannot be without them.
+    again = installation.call("judge", "latest")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.partition("\nreport: ")[0] == done.stdout.partition("\nreport: ")[0]
+    bare = matrix.under()
+    assert bare is not None
+    shutil.rmtree(installation.reports / bare.run_id)
+    lost = installation.call("judge", folder)
+    assert lost.returncode == 3
+    assert f"rests on the run {bare.run_id}, which is not beside it" in lost.stderr
+    assert installation.call("report", folder).returncode == 0
     assert installation.at_work() == ()
 
 
@@ -170,4 +184,4 @@ def test_ctrl_c_tears_down_every_run_and_tells_what_was_found(installation: Inst
     assert said.startswith("Interrupted before any set was found")
     assert installation.at_work() == ()
     (folder,) = installation.reports.glob("*-guards-*")
-    assert GuardMatrix.model_validate_json((folder / JSON_FILE).read_bytes()).interrupted
+    assert GuardMatrix.model_validate_json((folder / FILE).read_bytes()).interrupted

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.journal.radius import BlastRadius, Deed
-from harness.render.radius import JSON_FILE, PAGE_FILE
+from harness.cli.exits import Exit, exit_of_answer
+from harness.journal.radius import FILE, BlastRadius, Deed
+from harness.render.html import FILE as PAGE_FILE
+from harness.run.place import Place
+from harness.search.radius import RadiusWish, measure_radius
+from harness.search.recording import problem_with
 from tests.conftest import CACHE
 from tests.drills.command import SHOP, Installation, fresh_installation
 
@@ -29,7 +34,7 @@ def measured(installation: Installation, *options: str | Path) -> tuple[int, str
     made = [folder for folder in installation.folders() if folder not in before]
     assert len(made) == 1, done.stderr
     assert (made[0] / PAGE_FILE).is_file()
-    return done.returncode, done.stdout, BlastRadius.model_validate_json((made[0] / JSON_FILE).read_bytes())
+    return done.returncode, done.stdout, BlastRadius.model_validate_json((made[0] / FILE).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,63 @@ def test_a_baseline_tells_a_pull_request_what_has_grown(
     )
     baseline.write_text(bare[2].model_dump_json())
     assert measured(installation, "--guards", "least-privilege", "--baseline", baseline)[0] == 0
+
+
+def test_a_stored_radius_is_judged_and_told_again_unless_it_was_changed(
+    installation: Installation, bare: tuple[int, str, BlastRadius], tmp_path: Path
+) -> None:
+    _, said, radius = bare
+    stored = next(
+        folder
+        for folder in installation.folders()
+        if BlastRadius.model_validate_json((folder / FILE).read_bytes()) == radius
+    )
+    copy = Path(shutil.copytree(stored, tmp_path / stored.name))
+    judged = installation.call("judge", copy)
+    assert (judged.returncode, judged.stderr) == (1, "")
+    assert judged.stdout.partition("\nreport: ")[0] == said.partition("\nreport: ")[0]
+    out = tmp_path / "out"
+    written = installation.call("report", copy, "--out", out)
+    assert (written.returncode, written.stderr) == (0, "")
+    names = ("summary.txt", "verdicts.json", "junit.xml", "index.html")
+    assert written.stdout.splitlines() == [str(out / name) for name in names]
+    for name in names:
+        assert (out / name).read_bytes() == (stored / name).read_bytes(), name
+    other = installation.call("report", copy, "--format", "csv")
+    assert other.returncode == 3
+    assert "of a search there is no report csv" in other.stderr
+    of_runs = installation.call("controls", copy)
+    assert of_runs.returncode == 3
+    assert "is of a search, not of a run" in of_runs.stderr
+    (copy / FILE).write_text(radius.model_copy(update={"deeds": ()}).model_dump_json())
+    doubted = installation.call("judge", copy)
+    assert doubted.returncode == 2
+    assert f"{FILE} is not what was written" in doubted.stdout
+    refused = installation.call("report", copy)
+    assert refused.returncode == 3
+    assert "cannot be trusted" in refused.stderr
+
+
+def test_whoever_ends_it_keeps_what_was_tried_until_then(installation: Installation) -> None:
+    place = Place(installation.reports, installation.work, CACHE)
+    told: list[Deed] = []
+
+    def tell(deed: Deed) -> None:
+        told.append(deed)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    searched = measure_radius(RadiusWish(SHOP / "deleted-volume.yaml"), place, tell)
+    radius = searched.result
+    assert radius.interrupted
+    assert radius.deeds == tuple(told)
+    assert searched.value == ("breached" if radius.kill_set else "undecided")
+    assert BlastRadius.model_validate_json((searched.folder / FILE).read_bytes()) == radius
+    assert (searched.folder / PAGE_FILE).is_file()
+    assert problem_with(searched.folder) is None
+    assert (installation.reports / "latest").resolve() != searched.folder.resolve()
+    assert exit_of_answer(searched.answer) is Exit.INTERRUPTED
+    assert installation.at_work() == ()
 
 
 def test_mistakes_are_told_before_anything_comes_up(installation: Installation, tmp_path: Path) -> None:

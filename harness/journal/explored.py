@@ -1,0 +1,104 @@
+"""What an exploration comes to: what it found, whether a run confirmed that, and how hard it has looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.facts import Fact
+from harness.scenario.models import VerdictValue
+
+FILE = "explored.json"
+
+
+class Breach(Fact):
+    """An objective that a trial broke.
+
+    Attributes:
+        objective: its name.
+        why: one sentence.
+    """
+
+    objective: str
+    why: str
+
+
+class Tried(Fact):
+    """How often a move was made, and how it ended.
+
+    Attributes:
+        move: its name.
+        done, refused, failed: how often.
+    """
+
+    move: str
+    done: int
+    refused: int
+    failed: int
+
+
+class Explored(Fact):
+    """One exploration.
+
+    Attributes:
+        scenario: whose stack and past it was about.
+        guards: that were switched on.
+        principal: who acted.
+        seed: of the choices.
+        objectives: that a trial of this principal could break.
+        value: breached when a run confirmed what was found; held when nothing was found although calls landed
+            or were refused, and nobody stopped it; undecided otherwise.
+        why: one sentence for people.
+        seconds: that it took, without bringing the stack up.
+        sequences, actions, deepest, states: how hard it looked; states are different remains.
+        landed: calls that were meant to harm and did something, or that a guard refused.
+        split: seconds for reset, actions and checks.
+        rebuilt: how often the stack had to be made again.
+        moves: names of the calls that were found; empty when none were.
+        breaches: what they break.
+        file: the scenario that plays them; empty when none was written.
+        run: folder of the run that confirmed it; empty when none did.
+        tried: every move that was made.
+        never: operations that surfaces of the stack list, and that no move tried.
+        interrupted: somebody stopped it.
+    """
+
+    scenario: str
+    guards: tuple[str, ...]
+    principal: str
+    seed: int
+    objectives: tuple[str, ...] = ()
+    value: VerdictValue
+    why: str
+    seconds: float
+    sequences: int
+    actions: int
+    deepest: int
+    states: int
+    landed: int = 0
+    split: Mapping[str, float]
+    rebuilt: int
+    moves: tuple[str, ...]
+    breaches: tuple[Breach, ...]
+    file: str
+    run: str
+    tried: tuple[Tried, ...]
+    never: tuple[str, ...]
+    interrupted: bool
+
+    @property
+    def rate(self) -> float:
+        """Sequences a minute; 0 when none was played."""
+        return self.sequences / self.seconds * 60 if self.seconds else 0.0
+
+    def judged(self, confirmed: VerdictValue | None) -> Explored:
+        """The same with its value as it follows from what is recorded.
+
+        Args:
+            confirmed: what the run of the saved scenario came to; None when there was none.
+        """
+        return self.model_copy(update={"value": self._value(confirmed)})
+
+    def _value(self, confirmed: VerdictValue | None) -> VerdictValue:
+        if self.moves:
+            return "breached" if confirmed == "breached" else "undecided"
+        return "held" if self.landed and not self.interrupted else "undecided"
