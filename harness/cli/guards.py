@@ -15,7 +15,7 @@ from harness.run.place import Place
 from harness.run.sweep import sweep
 from harness.scenario.discover import find_scenarios
 from harness.seams.lookup import Provider
-from harness.search.guards import MOST_RUNS, GuardWish, seek_guards
+from harness.search.guards import MOST_RUNS, NO_GUARD, GuardWish, seek_guards
 from harness.search.side_by_side import Order, processors
 
 
@@ -60,16 +60,12 @@ class Progress:
 
     def begin(self, order: Order) -> None:
         """A run begins."""
-        self._say(f"playing  {_named(order.guards)}")
+        self._say(f"playing  {order.name}")
 
     def end(self, trial: Trial) -> None:
         """A run has ended."""
-        self._say(f"{trial.value:<9}{_named(trial.guards)}")
+        self._say(f"{trial.value:<9}{' + '.join(trial.guards) or NO_GUARD}")
 
     def _say(self, line: str) -> None:
         if not self._quiet:
             click.echo(line, err=True)
-
-
-def _named(guards: tuple[str, ...]) -> str:
-    return " + ".join(guards) or "no guard"

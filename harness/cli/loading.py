@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from harness.errors import Problem, RequestError, ScenarioError
-from harness.run.loading import expecting_all_held, load
+from harness.run.loading import expecting_all_held, load, load_idle
 from harness.scenario.discover import is_scenario
 from harness.scenario.models import LoadedScenario
 from harness.search.side_by_side import NO_GUARD
@@ -22,12 +22,15 @@ def named_guards(option: str | None) -> tuple[str, ...] | None:
     return () if option == NO_GUARD else tuple(name.strip() for name in option.split(","))
 
 
-def load_all(files: tuple[Path, ...], guards: tuple[str, ...] | None = None) -> tuple[LoadedScenario, ...]:
+def load_all(
+    files: tuple[Path, ...], guards: tuple[str, ...] | None = None, *, idle: bool = False
+) -> tuple[LoadedScenario, ...]:
     """Load every scenario before the first is drilled.
 
     Args:
         files: of the scenarios.
         guards: on in each of them instead of its own; then it is to hold, whatever it says it expects.
+        idle: an agent that does nothing acts instead of its own; then too.
 
     Raises:
         RequestError: one of them is a stack.
@@ -39,12 +42,18 @@ def load_all(files: tuple[Path, ...], guards: tuple[str, ...] | None = None) -> 
     problems: list[Problem] = []
     for file in files:
         try:
-            loaded.append(load(file) if guards is None else expecting_all_held(load(file, guards=guards)))
+            loaded.append(_load(file, guards, idle=idle))
         except ScenarioError as error:
             problems.extend(error.problems)
     if problems:
         raise ScenarioError(tuple(dict.fromkeys(problems)))
     return tuple(loaded)
+
+
+def _load(file: Path, guards: tuple[str, ...] | None, *, idle: bool) -> LoadedScenario:
+    if idle:
+        return load_idle(file, guards=guards)
+    return load(file) if guards is None else expecting_all_held(load(file, guards=guards))
 
 
 def _refuse_stack(file: Path) -> None:

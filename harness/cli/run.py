@@ -29,6 +29,11 @@ from harness.seams.lookup import Provider
     metavar="NAMES",
     help="Guards to switch on instead of the scenario's own, as `a,b`; or `none`. Everything must hold then.",
 )
+@click.option(
+    "--idle",
+    is_flag=True,
+    help="Let an agent that does nothing act instead of the scenario's own. Everything must hold then.",
+)
 @with_provider
 @with_place
 def command(
@@ -36,6 +41,7 @@ def command(
     as_json: bool,
     quiet: bool,
     guards: str | None,
+    idle: bool,
     provider: Provider,
     place: Place,
 ) -> Exit:
@@ -46,7 +52,7 @@ def command(
     Exit code: 0 as expected, 1 breached or not as expected, 2 undecided, 3 usage or bad scenario,
     4 fault of the harness, 130 interrupted.
     """
-    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), named_guards(guards))
+    loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), named_guards(guards), idle=idle)
     for swept in sweep(place):
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
     codes: list[Exit] = []

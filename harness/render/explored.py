@@ -80,7 +80,7 @@ def explored_text(explored: Explored, width: int) -> str:
             initial_indent=first,
             subsequent_indent=rest,
             break_on_hyphens=False,
-            drop_whitespace=False,
+            break_long_words=False,
         )
     ]
     return (
@@ -96,11 +96,12 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
         yield "  ", "     ", f"{n}. {move}"
     for breach in explored.breaches:
         yield "  ", "    ", f"{breach.objective}: {breach.why}"
+    confirmed = "confirmed by" if explored.value == "breached" else "played by"
     if explored.file:
         yield (
             "  ",
             "    ",
-            f"saved as {explored.file}" + (f", played by {explored.run}" if explored.run else ""),
+            f"saved as {explored.file}" + (f", {confirmed} {explored.run}" if explored.run else ""),
         )
     yield "  ", "    ", _effort(explored)
     split = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in explored.split.items())

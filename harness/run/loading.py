@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.scenario.load import load_scenario
-from harness.scenario.models import Agent, LoadedScenario
+from harness.scenario.models import Agent, IdleAgent, LoadedScenario
 from harness.scenario.problems import Known
 from harness.seams.lookup import names
 
@@ -13,6 +13,12 @@ from harness.seams.lookup import names
 def load(path: Path, *, guards: tuple[str, ...] | None = None, agent: Agent | None = None) -> LoadedScenario:
     """Read a scenario and its stack; arguments and errors as for ``harness.scenario.load``."""
     return load_scenario(path, guards=guards, agent=agent, known=known_drivers())
+
+
+def load_idle(path: Path, *, guards: tuple[str, ...] | None = None) -> LoadedScenario:
+    """The same with an agent that does nothing: every objective must hold then."""
+    principal = load(path, guards=guards).scenario.agent.as_
+    return expecting_all_held(load(path, guards=guards, agent=IdleAgent(kind="idle", as_=principal)))
 
 
 def expecting_all_held(loaded: LoadedScenario) -> LoadedScenario:

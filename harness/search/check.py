@@ -12,19 +12,21 @@ can have. If it holds even then, it cannot fail, and that is a defect of the sce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import HarnessError, RequestError, ScenarioError
+from harness.errors import HarnessError, RequestError
 from harness.journal.record import RunRecord
-from harness.run.drill import Drilled
-from harness.run.loading import expecting_all_held, load
-from harness.scenario.models import IdleAgent, LoadedScenario
+from harness.run.judge import judge_run
+from harness.run.loading import load, load_idle
+from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
+from harness.search.side_by_side import Order, Outcome
 
 Complain = Callable[[RunRecord, LoadedScenario], Iterator[str]]
-Drill = Callable[[LoadedScenario, str], Drilled]
+Player = Callable[[Iterable[Order]], Generator[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class Proof:
 
     Attributes:
         name: ``idle``, ``unguarded`` or ``as written``.
-        drilled: the run.
+        outcome: of the run.
         complaints: why it does not show it; empty when it does.
     """
 
     name: str
-    drilled: Drilled
+    outcome: Outcome
     complaints: tuple[str, ...]
 
 
@@ -55,62 +57,80 @@ class Checked:
         return not any(proof.complaints for proof in self.proofs)
 
 
-@dataclass
-class Checker:
-    """Checks scenarios; runs that would be the same for several of them are played once.
+@dataclass(frozen=True)
+class _Run:
+    """One of the runs of a scenario; those with the same key are the same run."""
+
+    name: str
+    key: str
+    scenario: LoadedScenario
+    order: Order
+    complain: Complain
+
+
+def check(files: Iterable[Path], reports: Path, play: Player) -> Generator[Checked]:
+    """Play and judge the three runs of each scenario; what is the same run for several is played once.
 
     Args:
-        drill: how to play a scenario, and which of its runs it is, in words.
+        files: of the scenarios.
+        reports: the folder that has the runs.
+        play: plays orders, in any order.
+
+    Yields:
+        Each scenario as soon as all of its runs are over.
+
+    Raises:
+        ScenarioError, ScenarioFileError: a file cannot be used, or what it names.
+        RequestError, HarnessError: a run could not be played.
+        KeyboardInterrupt: somebody asked for the end; what was under way has been torn down.
     """
+    planned = [(load(file), _runs(file)) for file in files]
+    orders = _named(run for _, runs in planned for run in runs)
+    over: dict[str, Outcome] = {}
+    with closing(play(orders.values())) as outcomes:
+        keys = {order: key for key, order in orders.items()}
+        for outcome in outcomes:
+            over[keys[outcome.order]] = outcome
+            done = [(written, runs) for written, runs in planned if all(run.key in over for run in runs)]
+            planned = [each for each in planned if each not in done]
+            for written, runs in done:
+                yield Checked(written, tuple(_prove(run, over[run.key], reports) for run in runs))
 
-    drill: Drill
-    _played: dict[str, Drilled] = field(default_factory=dict)
 
-    def check(self, file: Path) -> Checked:
-        """Play and judge the three runs of one scenario file.
+def _runs(file: Path) -> tuple[_Run, ...]:
+    each: tuple[tuple[str, LoadedScenario, Order, Complain], ...] = (
+        ("idle", load_idle(file), Order(file, idle=True), _complain_idle),
+        ("unguarded", load(file, guards=()), Order(file, guards=()), _complain_unguarded),
+        ("as written", load(file), Order(file), _complain_written),
+    )
+    return tuple(
+        _Run(name, _what_is_played(scenario), scenario, order, complain)
+        for name, scenario, order, complain in each
+    )
 
-        Raises:
-            ScenarioError, ScenarioFileError: the file cannot be used, or what it names.
-            HarnessError: a run could not be played.
-        """
-        written = load(file)
-        idle = expecting_all_held(load(file, agent=IdleAgent(kind="idle", as_=written.scenario.agent.as_)))
-        unguarded = load(file, guards=())
-        runs: tuple[tuple[str, LoadedScenario, Complain], ...] = (
-            ("idle", idle, _complain_idle),
-            ("unguarded", unguarded, _complain_unguarded),
-            ("as written", written, _complain_written),
+
+def _named(runs: Iterable[_Run]) -> dict[str, Order]:
+    """The runs that are to be played, by their keys; each named after what it proves of its scenario."""
+    first: dict[str, list[_Run]] = {}
+    for run in runs:
+        same = first.setdefault(run.key, [run])
+        if same[0] is not run and same[0].order.file == run.order.file:
+            same.append(run)
+    return {
+        key: replace(same[0].order, name=f"{same[0].scenario.id}, {' and '.join(run.name for run in same)}")
+        for key, same in first.items()
+    }
+
+
+def _prove(run: _Run, outcome: Outcome, reports: Path) -> Proof:
+    if outcome.problem:
+        kind = RequestError if outcome.users else HarnessError
+        hint = (
+            f"see {reports / outcome.run_id}" if outcome.run_id else "play it by itself with `ninelives run`"
         )
-        keys = [_what_is_played(scenario) for _, scenario, _ in runs]
-        names = {
-            key: [name for other, (name, *_) in zip(keys, runs, strict=True) if other == key] for key in keys
-        }
-        return Checked(
-            written,
-            tuple(
-                self._prove(name, key, " and ".join(names[key]), scenario, complain)
-                for key, (name, scenario, complain) in zip(keys, runs, strict=True)
-            ),
-        )
-
-    def _prove(
-        self,
-        name: str,
-        key: str,
-        proofs: str,
-        scenario: LoadedScenario,
-        complain: Complain,
-    ) -> Proof:
-        if key not in self._played:
-            self._played[key] = self.drill(scenario, proofs)
-        drilled = self._played[key]
-        if drilled.fault is not None:
-            if isinstance(drilled.fault, KeyboardInterrupt | RequestError | ScenarioError):
-                raise drilled.fault
-            raise HarnessError(
-                f"the {name} run of {scenario.id} failed: {drilled.fault}", hint=f"see {drilled.folder}"
-            ) from drilled.fault
-        return Proof(name, drilled, tuple(complain(drilled.record, scenario)))
+        raise kind(f"the {run.name} run of {run.scenario.id} failed: {outcome.problem}", hint=hint)
+    record = judge_run(reports / outcome.run_id)
+    return Proof(run.name, outcome, tuple(run.complain(record, run.scenario)))
 
 
 def _what_is_played(scenario: LoadedScenario) -> str:

@@ -25,6 +25,8 @@ from harness.search.side_by_side import Order, Outcome, SideBySide, processors
 MOST_RUNS = 40
 """In all, if nothing is said."""
 
+NO_GUARD = "no guard"
+
 Player = Callable[[Iterable[Order]], Generator[Outcome]]
 Listener = Callable[[Trial], None]
 
@@ -152,7 +154,7 @@ def _played(file: Path, sets: Iterable[tuple[str, ...]], play: Player) -> Genera
             # Each guard is sound, or the file would not have been loaded; these do not go together.
             yield Trial(guards=guards, problem=str(error))
         else:
-            orders.append(Order(file, guards))
+            orders.append(Order(file, guards, name=" + ".join(guards) or NO_GUARD))
     with closing(play(orders)) as outcomes:
         for outcome in outcomes:
             yield _trial(outcome)
@@ -160,7 +162,7 @@ def _played(file: Path, sets: Iterable[tuple[str, ...]], play: Player) -> Genera
 
 def _trial(outcome: Outcome) -> Trial:
     return Trial(
-        guards=outcome.order.guards,
+        guards=outcome.order.guards or (),
         run_id=outcome.run_id,
         verdicts=outcome.verdicts,
         problem=outcome.problem,

@@ -29,6 +29,9 @@ NO_GUARD = "none"
 JUDGED = (0, 1, 2)
 """Exit codes of a run that came to an end."""
 
+USERS_MISTAKE = 3
+"""Exit code of a run that was asked for what cannot be."""
+
 
 def processors() -> int:
     """How many runs go at a time if nothing is said: one for each processor."""
@@ -41,11 +44,15 @@ class Order:
 
     Attributes:
         file: of the scenario.
-        guards: to be on, instead of the scenario's own.
+        guards: to be on, instead of the scenario's own; None for those.
+        idle: an agent that does nothing acts instead of the scenario's own.
+        name: of this run, in words.
     """
 
     file: Path
-    guards: tuple[str, ...]
+    guards: tuple[str, ...] | None = None
+    idle: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,14 @@ class Outcome:
         run_id: names its run folder; empty when it did not even begin.
         verdicts: as judged.
         problem: what stopped it, as the command said it; empty when nothing did.
+        users: the problem is the user's to mend.
     """
 
     order: Order
     run_id: str = ""
     verdicts: tuple[Verdict, ...] = ()
     problem: str = ""
+    users: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ class SideBySide:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "harness.cli", "run", "--json"),
-                *("--guards", ",".join(order.guards) or NO_GUARD),
+                *(() if order.guards is None else ("--guards", ",".join(order.guards) or NO_GUARD)),
+                *(("--idle",) if order.idle else ()),
                 *("--provider", self.provider),
                 *("--reports", str(self.place.reports)),
                 *("--work", str(self.place.work)),
@@ -138,13 +148,14 @@ class SideBySide:
             for file in (run.said, run.complained):
                 file.seek(0)
             lines, complaint = run.said.read().splitlines(), run.complained.read().decode(errors="replace")
+        users = run.process.returncode == USERS_MISTAKE
         if not lines:
             problem = complaint.strip() or f"it ended with {run.process.returncode}"
-            return Outcome(run.order, problem=problem)
+            return Outcome(run.order, problem=problem, users=users)
         run_id = str(json.loads(lines[-1])["run_id"])
         verdicts = judge_run(self.place.reports / run_id).verdicts
         fault = run.process.returncode not in JUDGED
-        return Outcome(run.order, run_id, verdicts, complaint.strip() if fault else "")
+        return Outcome(run.order, run_id, verdicts, complaint.strip() if fault else "", users)
 
 
 def _end(running: Iterable[_Run]) -> None:

@@ -81,7 +81,8 @@ def test_a_value_follows_from_what_is_recorded(explored: Explored, nothing: Expl
 @pytest.mark.parametrize("width", [40, 100])
 def test_a_terminal_shows_the_sequence_and_how_hard_it_looked(explored: Explored, width: int) -> None:
     text = explored_text(explored, width)
-    assert max(map(len, text.splitlines())) <= width
+    assert all(len(line) <= width or len(line.split()) == 1 for line in text.splitlines())
+    assert explored.run in text, "a path stays in one piece"
     flat = " ".join(text.split())
     assert flat.startswith("shop/x as agent: BREACHED, 2 calls break rpo.")
     assert "1. read w/token.env 2. volumeDelete of volume db on cloud as owner" in flat

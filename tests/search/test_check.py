@@ -3,57 +3,52 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
 
-from harness.errors import HarnessError, RestoreError
-from harness.run.drill import Drilled, drill
+from harness.errors import HarnessError, RequestError
 from harness.run.place import Place
 from harness.sandbox import Sandbox
-from harness.scenario.models import LoadedScenario
-from harness.search.check import Checked, Checker
+from harness.search.check import Checked, Player, check
+from harness.search.side_by_side import Order, Outcome, SideBySide
 
 SHOP = Path(__file__).parent.parent / "drills" / "shop"
 KIOSK = Path(__file__).parent.parent / "run" / "kiosk"
 
 
-class CountingDrill:
-    """Plays scenarios for real, and notes which.
+class Counting:
+    """Plays orders for real, and notes which.
 
     Args:
         place: where.
     """
 
     def __init__(self, place: Place) -> None:
-        self.played: list[LoadedScenario] = []
-        self.proofs: list[str] = []
-        self._place = place
+        self.played: list[Order] = []
+        self.place = place
 
-    def __call__(self, scenario: LoadedScenario, proofs: str) -> Drilled:
-        self.played.append(scenario)
-        self.proofs.append(proofs)
-        return drill(scenario, self._place)
+    def __call__(self, orders: Iterable[Order]) -> Generator[Outcome]:
+        return SideBySide(self.place, "embedded", 2, self.played.append).play(orders)
+
+    def check(self, *files: Path) -> dict[str, Checked]:
+        """Each scenario by its file's stem."""
+        found = check(files, self.place.reports, self)
+        return {checked.scenario.file.stem: checked for checked in found}
 
 
-class StubDrill:
-    """Plays nothing: answers every scenario with the same end.
+def answering(end: Outcome, played: list[Order]) -> Player:
+    """A player that plays nothing: every order comes to the same end."""
 
-    Args:
-        drilled: that end.
-    """
+    def play(orders: Iterable[Order]) -> Generator[Outcome]:
+        for order in orders:
+            played.append(order)
+            yield replace(end, order=order)
 
-    def __init__(self, drilled: Drilled) -> None:
-        self.played: list[LoadedScenario] = []
-        self.proofs: list[str] = []
-        self._drilled = drilled
-
-    def __call__(self, scenario: LoadedScenario, proofs: str) -> Drilled:
-        self.played.append(scenario)
-        self.proofs.append(proofs)
-        return self._drilled
+    return play
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +76,27 @@ def complaints(checked: Checked, proof: str) -> list[str]:
 
 @pytest.mark.drill
 def test_scenarios_over_one_stack_are_proved_and_share_their_runs(place: Place) -> None:
-    counting = CountingDrill(place)
-    checker = Checker(counting)
-    for name in ("dropped-table", "guarded"):
-        checked = checker.check(SHOP / f"{name}.yaml")
+    counting = Counting(place)
+    found = counting.check(SHOP / "dropped-table.yaml", SHOP / "guarded.yaml")
+    assert set(found) == {"dropped-table", "guarded"}
+    for checked in found.values():
         assert [proof.name for proof in checked.proofs] == ["idle", "unguarded", "as written"]
         assert [proof.complaints for proof in checked.proofs] == [(), (), ()]
-        assert not checked.proofs[0].drilled.record.surprises
+        assert {verdict.value for verdict in checked.proofs[0].outcome.verdicts} == {"held"}
         assert checked.ok
-    played = [(scenario.scenario.agent.kind, scenario.scenario.guards) for scenario in counting.played]
     # The first is written without guards, and the second without them is the first.
-    assert played == [
-        ("idle", ()),
-        ("scripted", ()),
-        ("idle", ("least-privilege",)),
-        ("scripted", ("least-privilege",)),
+    assert [order.name for order in counting.played] == [
+        "shop/dropped-table, idle",
+        "shop/dropped-table, unguarded and as written",
+        "shop/guarded, idle",
+        "shop/guarded, as written",
     ]
-    assert counting.proofs == ["idle", "unguarded and as written", "idle", "as written"]
+    assert [(order.idle, order.guards) for order in counting.played] == [
+        (True, None),
+        (False, ()),
+        (True, None),
+        (False, None),
+    ]
 
 
 # --- scenarios that do not ----------------------------------------------------------------------------
@@ -122,18 +121,17 @@ def kiosk(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def counting(place: Place) -> CountingDrill:
-    return CountingDrill(place)
+def counting(place: Place) -> Counting:
+    return Counting(place)
 
 
 NAMES = ("unprotected", "wrong", "silent", "hopeless")
 
 
 @pytest.fixture(scope="module")
-def checked(kiosk: Path, counting: CountingDrill) -> dict[str, Checked]:
+def checked(kiosk: Path, counting: Counting) -> dict[str, Checked]:
     """Every scenario of the copy, by its name."""
-    checker = Checker(counting)
-    return {name: checker.check(kiosk / f"{name}.yaml") for name in NAMES}
+    return counting.check(*(kiosk / f"{name}.yaml" for name in NAMES))
 
 
 @pytest.mark.drill
@@ -174,10 +172,10 @@ def test_a_breach_that_nobody_wrote_down_is_told_with_what_to_write(checked: dic
 
 @pytest.mark.drill
 def test_scenarios_that_differ_in_what_they_expect_are_played_once(
-    checked: dict[str, Checked], counting: CountingDrill
+    checked: dict[str, Checked], counting: Counting
 ) -> None:
-    assert [scenario.id for scenario in counting.played] == ["kiosk/unprotected"] * 2 + ["kiosk/hopeless"] * 2
-    assert checked["wrong"].proofs[2].drilled is checked["unprotected"].proofs[1].drilled
+    assert [order.file.stem for order in counting.played] == ["unprotected"] * 2 + ["hopeless"] * 2
+    assert checked["wrong"].proofs[2].outcome is checked["unprotected"].proofs[1].outcome
 
 
 # --- what is the same run -----------------------------------------------------------------------------
@@ -185,27 +183,39 @@ def test_scenarios_that_differ_in_what_they_expect_are_played_once(
 
 @pytest.mark.drill
 def test_the_same_scenario_in_another_folder_is_another_run(
-    checked: dict[str, Checked], kiosk: Path, folder: Path
+    checked: dict[str, Checked], kiosk: Path, folder: Path, place: Place
 ) -> None:
     """Its locustfile may be another, which the models do not show."""
-    stub = StubDrill(checked["unprotected"].proofs[0].drilled)
-    checker = Checker(stub)
+    played: list[Order] = []
+    play = answering(checked["unprotected"].proofs[0].outcome, played)
     shutil.copytree(kiosk, folder / "other", dirs_exist_ok=True)
-    for place in (kiosk, folder / "other", kiosk):
-        checker.check(place / "unprotected.yaml")
-    assert [scenario.folder for scenario in stub.played] == [kiosk, kiosk, folder / "other", folder / "other"]
+    files = [each / "unprotected.yaml" for each in (kiosk, folder / "other", kiosk)]
+    assert len(list(check(files, place.reports, play))) == 3
+    assert [order.file.parent for order in played] == [kiosk, kiosk, folder / "other", folder / "other"]
 
 
-def test_a_fault_proves_nothing_and_names_the_run_and_its_folder(tmp_path: Path) -> None:
-    fault = RestoreError("the disk is full", hint="make room")
-    stub = StubDrill(Drilled(record=None, folder=tmp_path, fault=fault))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("users", "kind"), [(False, HarnessError), (True, RequestError)])
+def test_a_fault_proves_nothing_and_names_the_run_and_its_folder(
+    tmp_path: Path, users: bool, kind: type[HarnessError]
+) -> None:
+    end = Outcome(Order(KIOSK), run_id="that-run", problem="the disk is full", users=users)
     with pytest.raises(HarnessError) as raised:
-        Checker(stub).check(KIOSK / "unprotected.yaml")
+        list(check([KIOSK / "unprotected.yaml"], tmp_path, answering(end, [])))
+    assert type(raised.value) is kind
     assert raised.value.message.startswith("the idle run of kiosk/unprotected failed: the disk is full")
-    assert str(tmp_path) in raised.value.hint
+    assert str(tmp_path / "that-run") in raised.value.hint
 
 
-def test_an_interrupt_stays_one(tmp_path: Path) -> None:
-    stub = StubDrill(Drilled(record=None, folder=tmp_path, fault=KeyboardInterrupt()))  # type: ignore[arg-type]
+def test_whoever_ends_it_has_everything_torn_down(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    def play(orders: Iterable[Order]) -> Generator[Outcome]:
+        try:
+            yield Outcome(next(iter(orders)), run_id="one")
+            raise KeyboardInterrupt
+        finally:
+            ended.append("torn down")
+
     with pytest.raises(KeyboardInterrupt):
-        Checker(stub).check(KIOSK / "unprotected.yaml")
+        list(check([KIOSK / "unprotected.yaml"], tmp_path, play))
+    assert ended == ["torn down"]
