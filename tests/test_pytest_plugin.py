@@ -60,11 +60,10 @@ def test_guards(ninelives_guards, ninelives_place):
 
 def test_a_radius_that_grows(ninelives_blast_radius):
     before = ninelives_blast_radius("drills/expected.yaml", ["clerk"], guards=("least-privilege",))
+    assert before.value == "held"
     now = ninelives_blast_radius("drills/expected.yaml", baseline=before.folder / "radius.json")
-    assert (before.value, now.value) == ("held", "breached")
-
-def test_a_radius_in_a_failing_test(ninelives_blast_radius):
-    assert not ninelives_blast_radius("drills/expected.yaml")
+    assert now.value == "breached"
+    assert not now
 
 def test_exploring(ninelives_explore):
     guards = ("least-privilege",)
@@ -317,8 +316,8 @@ def test_searches_can_be_asked_for_from_python_and_tell_what_they_found(project:
         asked = run_pytest(project, "-v", "test_searching.py")
     finally:
         (project / "test_searching.py").unlink()
-    assert asked.counts == {"failed": 1, "passed": 3}, asked.output
-    assert "assert not <blast-radius of drills/expected.yaml: held; No single call" in asked.output
+    assert asked.counts == {"failed": 1, "passed": 2}, asked.output
+    assert "assert not <blast-radius of drills/expected.yaml: breached; 1" in asked.output
     assert [path for path in (project / "work").iterdir() if path.is_dir()] == []
 
 

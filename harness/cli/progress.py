@@ -48,19 +48,17 @@ SHORTEST = 10
 
 
 @contextmanager
-def follow(scenario: LoadedScenario, which: str = "") -> Iterator[Callable[[Line], None]]:
+def follow(scenario: LoadedScenario) -> Iterator[Callable[[Line], None]]:
     """Show a run while it happens, on standard error.
 
     Args:
         scenario: what is played.
-        which: of several runs of it this is.
 
     Yields:
         The listener to hand to ``drill``.
     """
     console = Console(stderr=True, highlight=False)
-    name = f"{scenario.id}, {which}" if which else scenario.id
-    title = f"[bold]{name}[/]  {escape(scenario.scenario.title)}"
+    title = f"[bold]{scenario.id}[/]  {escape(scenario.scenario.title)}"
     console.print(title, soft_wrap=not console.is_terminal)
     progress = Progress(console)
     try:

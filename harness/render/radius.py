@@ -78,7 +78,14 @@ def _condemned(radius: BlastRadius, deeds: Sequence[Deed]) -> str:
 
 
 def headline(radius: BlastRadius) -> str:
-    """The answer in one sentence."""
+    """The answer: a sentence, and one before it on what has grown if there was a baseline."""
+    if radius.growth is None:
+        return _fewest(radius)
+    more = quantity(len(radius.growth), "call reaches", "calls reach") if radius.growth else "No call reaches"
+    return f"{more} further than in the baseline. {_fewest(radius)}"
+
+
+def _fewest(radius: BlastRadius) -> str:
     worst = radius.kill_set
     if not worst and radius.interrupted:
         return "Interrupted before any call was seen to make anything unrecoverable."

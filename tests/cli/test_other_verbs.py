@@ -13,8 +13,6 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from harness.cli.progress import follow
-from harness.run.loading import load
 from harness.run.place import OWNER_FILE
 from harness.seams.lookup import BUILT_IN
 from tests.cli.terminal import run_on_terminal
@@ -157,16 +155,6 @@ def test_a_stack_that_is_taken_for_a_scenario_is_told_once(installation: Install
     assert done.stderr.startswith(f"error: {stack} is a stack, not a scenario\n  hint: name a scenario, ")
     assert "dropped-table.yaml" in done.stderr
     assert len(done.stderr.splitlines()) == 2
-
-
-def test_progress_says_which_of_several_runs_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
-    scenario = load(SHOP / "guarded.yaml")
-    with follow(scenario, "idle"):
-        pass
-    with follow(scenario):
-        pass
-    lines = [line.partition("  ")[0] for line in capsys.readouterr().err.splitlines()]
-    assert lines == ["shop/guarded, idle", "shop/guarded"]
 
 
 def test_sweep_with_nothing_to_do_makes_nothing(tmp_path: Path) -> None:

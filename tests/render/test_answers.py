@@ -135,6 +135,7 @@ def test_with_a_baseline_only_what_has_grown_fails() -> None:
     assert isinstance(before, BlastRadius)
     same = before.model_copy(update={"growth": grown(before, before)})
     assert answer_of(same).value == "held", "the hole was there before"
+    assert answer_of(same).headline.startswith("No call reaches further than in the baseline. Fewest calls")
     more = before.model_copy(update={"deeds": (*before.deeds, deed("c", "db"))})
     told = answer_of(more.model_copy(update={"growth": grown(before, more)}))
     assert told.value == "breached"
