@@ -317,7 +317,7 @@ def test_searches_can_be_asked_for_from_python_and_tell_what_they_found(project:
     finally:
         (project / "test_searching.py").unlink()
     assert asked.counts == {"failed": 1, "passed": 2}, asked.output
-    assert "assert not <blast-radius of drills/expected.yaml: breached; 1" in asked.output
+    assert "assert not <blast-radius of drills/expected.yaml: breached; " in asked.output
     assert [path for path in (project / "work").iterdir() if path.is_dir()] == []
 
 
@@ -329,7 +329,7 @@ def test_a_search_that_somebody_ends_ends_the_session(project: Path) -> None:
     finally:
         (project / "test_ended.py").unlink()
     assert ended.code == pytest.ExitCode.INTERRUPTED, ended.output
-    (folder,) = (project / "reports").glob("*-explore-*")
+    (folder,) = (project / "reports").glob("*-kiosk-idle-explore-*")
     assert '"interrupted":true' in (folder / "explored.json").read_text().replace(" ", "")
 
 

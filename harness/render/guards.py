@@ -32,7 +32,7 @@ def answer(matrix: GuardMatrix) -> Answer:
         subject=matrix.scenario,
         guards=matrix.names,
         value=matrix.value,
-        headline=headline(matrix),
+        headline=plain(headline(matrix)),
         verdicts=tuple(_verdict(name, whole) for name in matrix.objectives),
         figures=(
             Figure(name="sets played", value=len(matrix.trials), unit="count"),

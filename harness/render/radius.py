@@ -49,9 +49,9 @@ def answer(radius: BlastRadius) -> Answer:
         subject=radius.stack,
         guards=radius.guards,
         value=radius.value,
-        headline=headline(radius),
+        headline=plain(headline(radius)),
         verdicts=tuple(
-            Verdict(objective=who, value=judged[who], summary=_condemned(radius, deeds))
+            Verdict(objective=who, value=judged[who], summary=plain(_condemned(radius, deeds)))
             for who, deeds in _by_credential(radius.deeds)
             if who in shown
         ),
