@@ -17,6 +17,7 @@ from botocore.validate import ParamValidator
 from harness.agents.json_path import JsonPath
 from harness.clock import SystemClock
 from harness.facts import Destruction
+from harness.journal.explored import Explored
 from harness.journal.writer import Journal
 from harness.replicas.aws.operations import OPERATIONS
 from harness.run.loading import load
@@ -26,7 +27,6 @@ from harness.search.arena import Arena, arena
 from harness.search.calls.aws import ACTS, LOOKS, learn, moves
 from harness.search.exploration import Budget, Exploration
 from harness.search.explore import Wish, search
-from harness.search.explored import Explored
 from harness.search.moves import Key, Thing, covers
 from harness.search.radius import blast_radius
 from harness.surfaces.aws import operation_of

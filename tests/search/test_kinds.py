@@ -13,6 +13,7 @@ import pytest
 
 from harness.clock import SystemClock
 from harness.facts import Aim, Destruction, Listing
+from harness.journal.explored import Explored
 from harness.journal.writer import Journal
 from harness.run.loading import load
 from harness.run.place import Place, in_memory, usual_place
@@ -23,7 +24,6 @@ from harness.search.arena import Arena, arena
 from harness.search.calls import listed
 from harness.search.exploration import Budget, Exploration
 from harness.search.explore import Wish, search
-from harness.search.explored import Explored
 from harness.search.kinds import KINDS, kind_of
 from harness.search.moves import Key, Thing
 from harness.search.radius import blast_radius
