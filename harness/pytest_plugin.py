@@ -282,7 +282,9 @@ def ninelives_explore(ninelives_place: Place) -> Callable[..., Searched[Explored
         seed: int = 0,
         guards: tuple[str, ...] | None = None,
     ) -> Searched[Explored]:
-        wish = Wish(Path(stack), principal, guards, Budget(sequences, seconds, depth), seed)
+        wish = Wish(
+            Path(stack), principal, guards, Budget(sequences=sequences, seconds=seconds, depth=depth), seed
+        )
         return _ended(lambda: explore(wish, ninelives_place, lambda _: None))
 
     return search

@@ -9,12 +9,12 @@ from tempfile import mkdtemp
 
 import pytest
 
+from harness.journal.explored import Explored
 from harness.run.judge import judge_run
 from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
 from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
-from harness.search.explored import Explored
 
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
 ARCHIVE = Path(__file__).parent / "archive"
@@ -44,7 +44,7 @@ def folder() -> Iterator[Path]:
 def explored(folder: Path, place: Place, guards: tuple[str, ...], budget: Budget) -> Explored:
     """What the janitor can do, on a copy of the stack that a scenario may be written into."""
     file = Path(shutil.copytree(ARCHIVE, folder / "archive")) / "tidy.yaml"
-    return explore(Wish(file, "janitor", guards, budget, SEED), place, lambda _: None)[0]
+    return explore(Wish(file, "janitor", guards, budget, SEED), place, lambda _: None).result
 
 
 def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place: Place) -> None:
