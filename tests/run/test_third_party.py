@@ -73,7 +73,7 @@ def values(run: Path) -> dict[str, str]:
 @pytest.mark.drill
 def test_they_are_listed(installed: Installation) -> None:
     shown = installed.call("list", "--drivers").stdout
-    for name in ("shelf", "tuned-postgres", "json-copy", "tidy", "blast-radius", "csv"):
+    for name in ("shelf", "tuned-postgres", "json-copy", "tidy", "blast-radius", "verdicts-csv"):
         assert re.search(rf"\b{name}\b", shown), name
 
 
@@ -121,7 +121,7 @@ def test_an_objective_is_undecided_when_a_harm_misses_its_target(runs: Mapping[s
 
 @pytest.mark.drill
 def test_a_report_can_be_written_of_a_stored_run(installed: Installation, runs: Mapping[str, Path]) -> None:
-    done = installed.call("report", runs["emptied-shelf"], "--format", "csv")
+    done = installed.call("report", runs["emptied-shelf"], "--format", "verdicts-csv")
     assert done.returncode == 0, done.stderr
     written = Path(done.stdout.strip()).read_text(encoding="utf-8").splitlines()
     assert dict(line.split(",") for line in written) == values(runs["emptied-shelf"])
