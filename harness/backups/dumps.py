@@ -84,9 +84,13 @@ class DumpTool:
         return coming(self._protection.every, present, since, until, f"dump of {self._source.service}")
 
     def expire(self) -> int:
-        """Delete every version of a dump but the newest ``keep``; one that is locked stays."""
+        """Delete every version of a dump but the newest ``keep``; one that is locked stays.
+
+        Newest is which was taken last: an old dump that logs bring forward covers as much as any.
+        """
         ended = 0
-        for point in self.points()[self._protection.keep :]:
+        newest_first = sorted(self.points(), key=lambda point: point.taken, reverse=True)
+        for point in newest_first[self._protection.keep :]:
             key, _, version = point.location.rpartition("@")
             with suppress(BackupError):
                 self._store.remove(key, version)

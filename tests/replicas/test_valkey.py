@@ -233,8 +233,8 @@ def test_destroying_leaves_nothing_works_from_the_lease_and_can_be_done_twice(sa
     for _ in range(2):
         ValkeyReplica().destroy(lease)
         assert not lease.directory.exists()
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", endpoint.port), 1)
+        # Another server may have been given the port by now, but it does not take our password.
+        assert not ValkeyReplica().alive(endpoint)
 
 
 @pytest.mark.parametrize("what", ["a grant", "a kind"])
