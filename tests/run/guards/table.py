@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import psycopg
 
@@ -16,6 +17,7 @@ from harness.run.act import act
 from harness.run.backfill import content
 from harness.run.ground import Ground
 from harness.run.restore import Stopwatch, vessel
+from harness.run.traffic import Traffic
 from harness.seams.drivers import PointInTime
 from harness.surfaces.aws import KEYS, AwsSurface
 from tests.run.guards.mutations import in_force
@@ -23,6 +25,9 @@ from tests.run.stage import log_in
 
 SHIPPED = Path(__file__).parents[3] / "scenarios"
 POLL_SECONDS = 0.02
+NO_TRAFFIC = cast(Traffic, None)
+"""A trial has none. Only time that passes would ask for it, and no shipped agent lets any pass."""
+
 
 Proof = Callable[[Ground], str]
 """Lets something happen to a stack with the guard; returns what the guard did not prevent, or nothing."""
@@ -201,7 +206,7 @@ def makes_no_account(ground: Ground) -> str:
 
 def _played(ground: Ground) -> list[tuple[Action, Outcome]]:
     """The agent's actions with what came of each."""
-    outcomes = act(ground)
+    outcomes = act(ground, NO_TRAFFIC)
     agent = ground.plan.agent(ground.plan.loaded.scenario.agent)
     pairs = []
     for number, outcome in enumerate(outcomes):
