@@ -124,7 +124,7 @@ def test_retention_takes_nothing_away_that_is_locked(locked: Arena) -> None:
 def test_it_finds_the_patient_way_and_a_run_confirms_it(folder: Path, place: Place) -> None:
     file = Path(shutil.copytree(ROTATION, folder / "found")) / "tidy.yaml"
     wish = Wish(file, "janitor", (), Budget(sequences=60, days=3), SEED)
-    found, _ = explore(wish, place, lambda _: None)
+    found = explore(wish, place, lambda _: None).result
     assert found.value == "breached", found.why
     assert found.moves == (LOOK, EMPTY, DAY, DAY)
     values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
