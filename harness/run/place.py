@@ -169,8 +169,11 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def note_lease(sandbox: Sandbox, lease: Lease) -> None:
-    """Put a lease on disk where ``sweep`` looks for it, before anything of it exists."""
-    with (sandbox.root / LEASES_FILE).open("a", encoding="utf-8") as file:
+    """Put a lease on disk where ``sweep`` looks for it, before anything of it exists.
+
+    As a whole: half a line names no replica, and what interrupts pydantic comes out of it as its own error.
+    """
+    with deferred_interrupts(), (sandbox.root / LEASES_FILE).open("a", encoding="utf-8") as file:
         file.write(lease.model_dump_json() + "\n")
         file.flush()
         os.fsync(file.fileno())
