@@ -134,7 +134,11 @@ class Bench:
 
     def processes(self) -> dict[int, str]:
         """Ids and names of the processes of this run: they carry its mark, or work in its directory."""
-        return {process.pid: process.name() for process in self._processes()}
+        named = {}
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):  # it may end before it is asked for its name
+                named[process.pid] = process.name()
+        return named
 
     def kill(self) -> None:
         """End all of them at once, as the kernel does when memory runs out."""

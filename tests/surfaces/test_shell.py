@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -178,9 +179,11 @@ def test_what_takes_too_long_is_killed_with_all_that_it_started(run: Run, lease:
 
 def of_run(lease: Lease) -> list[psutil.Process]:
     """What still runs, an instant after the kernel was told to end it."""
-    found = [
-        p for p in psutil.process_iter() if "sleep" in p.name() and p.environ().get(MARK) == lease.run_id
-    ]
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # others come and go
+            if "sleep" in process.name() and process.environ().get(MARK) == lease.run_id:
+                found.append(process)
     _, alive = psutil.wait_procs(found, timeout=5)
     return alive
 
