@@ -36,6 +36,7 @@ from harness.journal.writer import JOURNAL_FILE
 from harness.render import charts, narrative, wording
 from harness.render.advice import advise
 from harness.render.charts import Mark, Piece, Tally
+from harness.render.fidelity import faithful
 from harness.render.narrative import Scene
 from harness.render.page import page_environment
 from harness.render.story import Copy, Deed, Story
@@ -80,6 +81,7 @@ CONTENTS = (
     ("guards", "Guards"),
     ("advice", "What to do"),
     ("conditions", "Conditions"),
+    ("production", "Production"),
     ("method", "Method"),
     ("reproduce", "Reproduce"),
     ("evidence", "Evidence"),
@@ -116,6 +118,8 @@ def page(record: RunRecord) -> str:
         guards=_guards(story),
         advice=advise(story),
         conditions=_conditions(story),
+        fidelity=record.scenario.fidelity,
+        faithful=faithful(record.scenario.fidelity),
         services=tuple(story.history.of(Provisioned)),
         provenance=_provenance(story),
         **_moments(story),
