@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from harness.facts import Fact
+
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 DURATION = r"^([0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d|w))+$"
 RATE = r"^[0-9]{1,9}(\.[0-9]{1,6})?/(s|m)$"
@@ -1163,7 +1165,7 @@ class Scenario(Model):
     )
 
 
-class Setting(Model):
+class Setting(Fact):
     """One setting of a stack, and what production has.
 
     Attributes:
@@ -1181,7 +1183,7 @@ class Setting(Model):
     source: str | None = None
 
 
-class Fidelity(Model):
+class Fidelity(Fact):
     """How a stack compares with what was exported from production.
 
     Attributes:
