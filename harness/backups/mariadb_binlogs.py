@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from harness.backups.mariadb_dump import ENDED, LOG, OFFSET, MariadbDumpTool, Moment, feed
+from harness.backups.mariadb_dump import ENDED, LOG, OFFSET, MariadbDumpTool, Moment, call
 from harness.backups.object_store import Doom, StoredVersion
 from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
@@ -20,6 +20,10 @@ MAGIC = b"\xfebin"
 
 INDEX = "binlog.index"
 LOGS = "binlog.*"
+
+LIMIT = "max_allowed_packet"
+MOST = 1 << 30
+"""Bytes of the largest packet that a server can be told to take."""
 
 
 class MariadbBinlogsTool(MariadbDumpTool):
@@ -45,9 +49,24 @@ class MariadbBinlogsTool(MariadbDumpTool):
             script = into.lease.directory / "replay.sql"
             with self._disk() as disk:
                 self._decode(self._moment(self._find(point)), disk, script, until)
-            feed(self._setting.sandbox, endpoint, script)
+            self._replay(script, endpoint)
             script.unlink()
         return endpoint
+
+    def _replay(self, script: Path, server: Endpoint) -> None:
+        """Run it, however large its statements are, and leave the server's limit as it was.
+
+        A statement that changed many rows comes back as one, in base64: larger than a packet may be by
+        default (16 MiB), although it never was one when it was first executed.
+        """
+        ask = ("--batch", "--skip-column-names", "--execute")
+        usual = self._client(server, *ask, f"SELECT @@GLOBAL.{LIMIT}").strip()
+        self._client(server, *ask, f"SET GLOBAL {LIMIT} = {MOST}")
+        self._client(server, "--binary-mode", "--batch", f"--{LIMIT}={MOST}", server.name, stdin=script)
+        self._client(server, *ask, f"SET GLOBAL {LIMIT} = {usual}")
+
+    def _client(self, server: Endpoint, *options: str, stdin: Path | str = "") -> str:
+        return call(self._setting.sandbox, "mariadb", server, options, RestoreError, stdin)
 
     def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
         point = super()._point(version, taken, doom)

@@ -120,8 +120,11 @@ def call(
     options: Sequence[str],
     failure: Failure,
     stdin: Path | str = "",
-) -> None:
+) -> str:
     """Run one of MariaDB's programs against a server, as its operator.
+
+    Returns:
+        What it printed.
 
     Raises:
         BackupError, RestoreError: it failed, or took too long; with the end of what it said.
@@ -148,3 +151,4 @@ def call(
             f"{name} failed with exit code {ran.returncode}: {tail}",
             hint="see what it says; does the server still run, and is there room on the disk?",
         )
+    return ran.stdout
