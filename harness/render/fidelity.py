@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.render.wording import clean, listing, quantity
+from harness.render.wording import clean, listing, plain, quantity
 from harness.scenario.models import Fidelity, Setting
 
 MOST_NAMED = 3
@@ -23,7 +23,7 @@ def faithful(fidelity: Fidelity | None) -> str:
             "name a file of it as `production:` in the stack."
         )
     different, rest = fidelity.of("different"), len(fidelity.of("not supplied"))
-    same = f"{quantity(len(fidelity.of('same')), 'setting')} as exported on {fidelity.taken.isoformat()}"
+    same = f"{quantity(len(fidelity.of('same')), 'setting')} the same on {fidelity.taken.isoformat()}"
     missing = f"{quantity(rest, 'setting')} not supplied"
     if not different:
         return f"Against production: {same}, {missing}."
@@ -41,7 +41,7 @@ def fidelity_text(fidelity: Fidelity) -> Iterator[str]:
     yield from _section("different", fidelity.of("different"))
     yield from _section("same", fidelity.of("same"))
     yield from _section("not supplied", fidelity.of("not supplied"))
-    yield faithful(fidelity)
+    yield plain(faithful(fidelity))
 
 
 def _section(fate: str, settings: Sequence[Setting]) -> Iterator[str]:

@@ -42,7 +42,7 @@ from harness.render.page import page_environment
 from harness.render.story import Copy, Deed, Story
 from harness.render.story import kinds as story_kinds
 from harness.render.timeline import timeline
-from harness.scenario.models import Guard, VerdictValue
+from harness.scenario.models import Fidelity, Guard, Setting, VerdictValue
 
 FILE = "index.html"
 
@@ -120,6 +120,7 @@ def page(record: RunRecord) -> str:
         conditions=_conditions(story),
         fidelity=record.scenario.fidelity,
         faithful=faithful(record.scenario.fidelity),
+        supplied=_supplied(record.scenario.fidelity),
         services=tuple(story.history.of(Provisioned)),
         provenance=_provenance(story),
         **_moments(story),
@@ -430,6 +431,11 @@ def _conditions(story: Story) -> tuple[tuple[str, str], ...]:
             )
         )
     return tuple(terms)
+
+
+def _supplied(fidelity: Fidelity | None) -> tuple[Setting, ...]:
+    """What differs comes first."""
+    return (*fidelity.of("different"), *fidelity.of("same")) if fidelity is not None else ()
 
 
 def _provenance(story: Story) -> tuple[tuple[str, str], ...]:
