@@ -138,6 +138,21 @@ class _Body(Protocol):
     def read(self, amount: int | None = ..., /) -> bytes: ...
 
 
+@dataclass(frozen=True)
+class Arriving:
+    """A version of an object as it begins to arrive.
+
+    Attributes:
+        metadata: what its writer noted with it.
+        size: bytes.
+        body: its content.
+    """
+
+    metadata: Mapping[str, str]
+    size: int
+    body: _Body
+
+
 class ObjectStore:
     """One bucket, as its operator sees it.
 
@@ -266,10 +281,8 @@ class ObjectStore:
     @contextmanager
     def open(self, version: StoredVersion) -> Iterator[_Body]:
         """The content of any size, as it arrives."""
-        with self._asking(version.key, RestoreError):
-            answer = self._client.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
-            with answer["Body"] as body:
-                yield body
+        with self.arriving(version.key, version.id) as arriving:
+            yield arriving.body
 
     def everything(self) -> tuple[Listed, ...]:
         """Every version and every delete marker in the bucket; none when it is gone."""
@@ -281,6 +294,49 @@ class ObjectStore:
                     raise
                 return ()
 
+    @contextmanager
+    def arriving(self, key: str, version: str) -> Iterator[Arriving]:
+        """One version of an object, of which nothing has been read yet but what it says of itself.
+
+        Whoever does not want its content leaves the block, and the rest is not sent.
+        """
+        with self._asking(key, RestoreError):
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, VersionId=version)
+            with answer["Body"] as body:
+                yield Arriving(answer["Metadata"], answer["ContentLength"], body)
+
+    def take_over(
+        self,
+        arriving: Arriving,
+        name: str,
+        describe: Callable[[Mapping[str, str], str], Mapping[str, str]],
+        retention: Retention | None = None,
+    ) -> None:
+        """Put what arrives from another store, whatever its size.
+
+        Args:
+            arriving: from ``arriving`` of the other store.
+            name: of the object here.
+            describe: gives its metadata here, from those that it had there and the SHA-256 of its content in
+                hex. What it raises keeps the object from being put.
+            retention: of the object here.
+        """
+        content = DigestingReader(arriving.body)
+        if arriving.size <= ONE_PIECE_BYTES:
+            # A body that is a file would be sent in pieces of a few kilobytes.
+            whole = content.read(None)
+            self.put(whole, name, describe(arriving.metadata, content.hexdigest()), retention)
+            return
+        with SpooledTemporaryFile(max_size=ONE_PIECE_BYTES) as spool:
+            while chunk := content.read(READ_BYTES):
+                spool.write(chunk)
+            metadata = dict(describe(arriving.metadata, content.hexdigest()))
+            extra = {"Metadata": metadata, **(retention.as_arguments() if retention else {})}
+            size = spool.tell()
+            spool.seek(0)
+            with self._writing(name):
+                self._upload(spool, size, name, extra)
+
     def copy(
         self,
         key: str,
@@ -290,36 +346,16 @@ class ObjectStore:
         describe: Callable[[Mapping[str, str], str], Mapping[str, str]],
         retention: Retention | None = None,
     ) -> None:
-        """Put one version of an object into another store, whatever its size.
+        """Put one version of an object into another store; see ``take_over``.
 
         Args:
             key: of the object.
             version: its id.
             into: the other store.
-            name: of the object there.
-            describe: gives its metadata there, from those that it has here and the SHA-256 of its content in
-                hex. What it raises keeps the object from being put.
-            retention: of the object there.
+            name, describe, retention: of the object there.
         """
-        with SpooledTemporaryFile(max_size=ONE_PIECE_BYTES) as spool:
-            with self._asking(key, RestoreError):
-                answer = self._client.get_object(Bucket=self._bucket, Key=key, VersionId=version)
-                small = answer["ContentLength"] <= ONE_PIECE_BYTES
-                with answer["Body"] as body:
-                    digesting = DigestingReader(body)
-                    # A body that is a file would be sent in pieces of a few kilobytes.
-                    whole = digesting.read(None) if small else b""
-                    while chunk := digesting.read(READ_BYTES):
-                        spool.write(chunk)
-            metadata = dict(describe(answer["Metadata"], digesting.hexdigest()))
-            if small:
-                into.put(whole, name, metadata, retention)
-                return
-            extra = {"Metadata": metadata, **(retention.as_arguments() if retention else {})}
-            size = spool.tell()
-            spool.seek(0)
-            with into._writing(name):
-                into._upload(spool, size, name, extra)
+        with self.arriving(key, version) as arriving:
+            into.take_over(arriving, name, describe, retention)
 
     def fetch(self, version: StoredVersion, path: Path) -> str:
         """Write the content to a file; returns its SHA-256 in hex."""

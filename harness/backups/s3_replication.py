@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.backups import s3_follower
 from harness.backups.companion import Access, Companion, tell, told
-from harness.backups.object_store import ObjectFacts, ObjectStore, StoredVersion, store_of
+from harness.backups.object_store import Arriving, ObjectStore, StoredVersion, store_of
 from harness.backups.s3_follower import DELETED, PUT, SHA256, VERSION, Follower, Order
 from harness.errors import BackupError, RestoreError
 from harness.facts import BACK_DOOR, OPERATOR, Endpoint, Fact, RecoveryPoint
@@ -141,23 +141,32 @@ class S3ReplicationTool:
 
         def bring_back(key: str) -> None:
             for version in copies[key]:
-                facts = self._place.facts(version)
-                put = _put(facts)
-                if put is None or (before is not None and put >= before):
-                    continue
-                if DELETED not in facts.metadata:
-                    self._bring_back(version, facts, put, target)
-                return
+                if self._settle(version, before, target):
+                    return
 
         for _ in side_by_side(bring_back, sorted(copies)):
             pass
         return fresh
 
+    def _settle(self, version: StoredVersion, before: datetime | None, target: ObjectStore) -> bool:
+        """Leave an object as a copy of it says, which is asked once; no call is made besides to look at it.
+
+        Returns:
+            Whether it tells how the object stood before that instant, so that no older one is wanted.
+        """
+        with self._place.arriving(version.key, version.id) as arriving:
+            put = _put(arriving.metadata)
+            if put is None or (before is not None and put >= before):
+                return False
+            if DELETED not in arriving.metadata:
+                self._bring_back(version, arriving, put, target)
+            return True
+
     def _bring_back(
-        self, version: StoredVersion, facts: ObjectFacts, put: datetime, target: ObjectStore
+        self, version: StoredVersion, arriving: Arriving, put: datetime, target: ObjectStore
     ) -> None:
         def describe(metadata: Mapping[str, str], digest: str) -> Mapping[str, str]:
-            if digest != facts.metadata.get(SHA256):
+            if digest != metadata.get(SHA256):
                 raise RestoreError(
                     f"{version.name} in {self._protection.to} is not what was copied: its SHA-256 is another",
                     hint="it was cut short or altered; another copy may be whole",
@@ -165,8 +174,7 @@ class S3ReplicationTool:
             own = {name: value for name, value in metadata.items() if name not in OURS}
             return own if time_noted(own) else {**own, **noted_time(put)}
 
-        name = version.key.removeprefix(f"{self._name}/")
-        self._place.copy(version.key, version.id, target, name, describe)
+        target.take_over(arriving, version.key.removeprefix(f"{self._name}/"), describe)
 
     def _begin(self, taken: datetime, covers: datetime) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -212,7 +220,7 @@ class S3ReplicationTool:
         return self._setting.clock.stamp().wall
 
 
-def _put(facts: ObjectFacts) -> datetime | None:
+def _put(metadata: Mapping[str, str]) -> datetime | None:
     """When the original of a copy was put; None for what is no copy of ours."""
-    noted = facts.metadata.get(PUT)
+    noted = metadata.get(PUT)
     return datetime.fromisoformat(noted) if noted else None
