@@ -16,13 +16,15 @@ from harness.errors import BackupError, DatabaseError, ProvisionError, RestoreEr
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, S3Service, S3Versions
 from harness.seams.drivers import PartTimer, Reopening, Setting, Store, Vessel
-from harness.seams.s3_items import Listed, noted_time, rank, side_by_side, time_noted
+from harness.seams.s3_items import UNVERSIONED, Listed, noted_time, rank, side_by_side, time_noted
 
 
 class S3VersionsTool(OwnHistory):
     """Every version in a bucket, as one continuous copy that lies with its source.
 
-    Deleting versions takes it along, a lifecycle rule dooms it; Object Lock keeps it.
+    Deleting versions takes it along, a lifecycle rule dooms it; Object Lock keeps it. When some are gone of
+    those that readers got when the bucket's use began, it covers no more than came before the first of them,
+    so that a copy that is whole goes before it.
 
     Args:
         name: of the protection.
@@ -54,6 +56,17 @@ class S3VersionsTool(OwnHistory):
         self._source = source
         self._store = store
         self._setting = setting
+        self._kept: Mapping[tuple[str, str], datetime] = {}
+
+    def start(self) -> None:
+        """Note what readers get now: what of that is missing later was deleted."""
+        try:
+            everything = self._bucket().everything()
+        except (DatabaseError, ProvisionError) as error:
+            raise BackupError(error.message, hint=error.hint) from error
+        # A version without an id goes when its object is deleted or overwritten, which is no loss of a copy.
+        now = (listed for listed in standing(everything, None) if listed.id != UNVERSIONED)
+        self._kept = {(listed.key, listed.id): listed.modified for listed in now}
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One, for as long as any version is left."""
@@ -65,14 +78,17 @@ class S3VersionsTool(OwnHistory):
         if not versions:
             return ()
         newest = {version.key: version for version in reversed(versions)}.values()
+        left = {(version.key, version.id) for version in versions}
+        lost = [modified for place, modified in self._kept.items() if place not in left]
+        covers = min(lost, default=self._now())
         return (
             RecoveryPoint(
                 id=f"{self._name}/versions",
                 protection=self._name,
                 service=self._source.service,
                 kind="continuous",
-                taken=versions[-1].modified,
-                covers_until=self._now(),
+                taken=min(versions[-1].modified, covers),
+                covers_until=covers,
                 place=self._source.service,
                 location=self._source.name,
                 size=sum(version.size for version in versions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,16 @@ class Buckets(Bench):
         endpoint = self.provision(service)
         return open_client(endpoint, endpoint.credentials[principal])
 
+    def replication(self) -> S3ReplicationTool:
+        """The tool, when it is that one."""
+        tool = self.tool("copies")
+        assert isinstance(tool, S3ReplicationTool)
+        return tool
+
+    def take(self, tool: BackupTool) -> RecoveryPoint:
+        """The copy of all that is there."""
+        return tool.take(*tool.due(self.clock.stamp().wall, timedelta(days=1)))
+
     def put(self, **bodies: str) -> None:
         with closing(S3ItemClient(self.uploads, self.uploads.credentials[OPERATOR])) as client:
             for key, body in bodies.items():
@@ -79,26 +90,28 @@ class Buckets(Bench):
             self.clock.sleep(0.05)
 
     @contextmanager
+    def brought_back(
+        self, tool: BackupTool, point: RecoveryPoint, until: datetime | None = None
+    ) -> Iterator[Endpoint]:
+        """A bucket beside the original, with what a point holds."""
+        assert isinstance(tool, PointInTime)
+        vessel = self.vessel(self.uploads)
+        try:
+            yield tool.restore_to(point, vessel, Parts(), until)
+        finally:
+            vessel.discard()
+
+    @contextmanager
     def restored(
         self, tool: BackupTool, point: RecoveryPoint, until: datetime | None = None
     ) -> Iterator[Mapping[str, str]]:
         """What comes back: the content of each photo, by its name."""
-        assert isinstance(tool, PointInTime)
-        vessel = self.vessel(self.uploads)
-        try:
-            endpoint = tool.restore_to(point, vessel, Parts(), until)
+        with self.brought_back(tool, point, until) as endpoint:
             client = open_client(endpoint, endpoint.credentials[OPERATOR])
             listed = client.list_objects_v2(Bucket=endpoint.name).get("Contents", ())
-            yield {
-                item["Key"].removeprefix("photos/"): client.get_object(Bucket=endpoint.name, Key=item["Key"])[
-                    "Body"
-                ]
-                .read()
-                .decode()
-                for item in listed
-            }
-        finally:
-            vessel.discard()
+            keys = [item["Key"] for item in listed]
+            bodies = {key: client.get_object(Bucket=endpoint.name, Key=key)["Body"].read() for key in keys}
+            yield {key.removeprefix("photos/"): body.decode() for key, body in bodies.items()}
 
 
 @contextmanager
@@ -122,6 +135,18 @@ def buckets(protection: Mapping[str, Any], **uploads: Any) -> Iterator[Buckets]:
             yield made
         finally:
             made.close()
+
+
+@contextmanager
+def followed() -> Iterator[tuple[Buckets, S3ReplicationTool, Follower, datetime]]:
+    """A bucket with one object, a follower that has copied it, and until when that copy is whole."""
+    with buckets(REPLICATION) as made:
+        tool = made.replication()
+        made.put(a="a")
+        follower = Follower(tool._order(), made.clock)
+        covered = follower.look(timedelta(0))
+        assert covered is not None
+        yield made, tool, follower, covered
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -164,17 +189,12 @@ def test_what_is_restored_keeps_its_times_and_its_metadata() -> None:
         assert {row.key: row.time for row in before}["old"] == then
         harm = made.next_second()
         (point,) = tool.points()
-        vessel = made.vessel(made.uploads)
-        try:
-            assert isinstance(tool, PointInTime)
-            fresh = tool.restore_to(point, vessel, Parts(), harm)
+        with made.brought_back(tool, point, harm) as fresh:
             after = list(store.rows(fresh, "photos", "", None))
             assert after == before
             client = open_client(fresh, fresh.credentials[OPERATOR])
             said = client.head_object(Bucket="uploads", Key="photos/said")["Metadata"]
             assert said["by"] == "somebody"
-        finally:
-            vessel.discard()
 
 
 def test_versions_go_with_whoever_deletes_them() -> None:
@@ -189,6 +209,27 @@ def test_versions_go_with_whoever_deletes_them() -> None:
             made.restored(tool, point),
         ):
             pass
+
+
+def test_when_some_are_gone_they_cover_no_more_than_came_before_the_first_of_those() -> None:
+    with buckets(VERSIONS) as made:
+        tool = made.tool("copies")
+        made.put(old="o")
+        began = made.next_second()
+        made.put(a="a", b="b")
+        made.next_second()
+        tool.start()
+        ended = made.next_second()
+        made.put(b="overwritten", later="l")
+        made.remove("later")
+        (whole,) = tool.points()
+        assert whole.covers_until >= ended, "what is hidden or overwritten is there still"
+        made.remove_versions(prefix="photos/b", principal="agent")
+        (partial,) = tool.points()
+        assert partial.taken < began.replace(microsecond=0) <= partial.covers_until < ended
+        made.remove_versions(prefix="photos/old", principal="agent")
+        (least,) = tool.points()
+        assert least.taken == least.covers_until < began.replace(microsecond=0)
 
 
 def test_a_lifecycle_rule_dooms_them() -> None:
@@ -263,7 +304,7 @@ def test_a_follower_copies_while_objects_are_put_and_what_it_copied_outlives_the
     with buckets(REPLICATION) as made:
         tool = made.tool("copies")
         made.put(a="first", b="b")
-        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        point = made.take(tool)
         assert (point.kind, point.place, point.shares_fate) == ("continuous", "kept", False)
         tool.start()
         made.put(a="second", c="c")
@@ -302,7 +343,7 @@ def test_what_is_younger_than_the_delay_is_not_copied() -> None:
     with buckets({**REPLICATION, "delay": "1h"}) as made:
         tool = made.tool("copies")
         made.put(a="a")
-        tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        made.take(tool)
         tool.start()
         made.put(b="b")
         tool.stop()
@@ -313,12 +354,7 @@ def test_what_is_younger_than_the_delay_is_not_copied() -> None:
 
 def test_once_versions_are_deleted_it_claims_to_cover_nothing_more() -> None:
     """What was put and deleted between two looks was never seen, so nobody can say that it was copied."""
-    with buckets(REPLICATION) as made:
-        tool = made.tool("copies")
-        assert isinstance(tool, S3ReplicationTool)
-        made.put(a="a")
-        follower = Follower(tool._order(), made.clock)
-        assert follower.look(timedelta(0)) is not None
+    with followed() as (made, tool, follower, _):
         made.put(b="never seen")
         made.remove_versions()
         assert follower.look(timedelta(0)) is None
@@ -329,15 +365,9 @@ def test_once_versions_are_deleted_it_claims_to_cover_nothing_more() -> None:
 
 
 def test_what_is_deleted_without_a_version_is_covered_still() -> None:
-    with buckets(REPLICATION) as made:
-        tool = made.tool("copies")
-        assert isinstance(tool, S3ReplicationTool)
-        made.put(a="a")
-        follower = Follower(tool._order(), made.clock)
-        first = follower.look(timedelta(0))
+    with followed() as (made, _, follower, first):
         made.remove("a")
         second = follower.look(timedelta(0))
-        assert first is not None
         assert second is not None
         assert second > first
 
@@ -346,7 +376,7 @@ def test_copies_are_locked_as_the_stack_says() -> None:
     with buckets({**REPLICATION, "lock": {"mode": "compliance", "for": "2d"}}) as made:
         tool = made.tool("copies")
         made.put(a="a")
-        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        point = made.take(tool)
         assert point.locked_until is not None
         assert point.locked_until > made.clock.stamp().wall + timedelta(days=1)
         with pytest.raises(ClientError) as refused:
@@ -356,12 +386,7 @@ def test_copies_are_locked_as_the_stack_says() -> None:
 
 
 def test_another_server_at_the_same_address_is_not_followed() -> None:
-    with buckets(REPLICATION) as made:
-        tool = made.tool("copies")
-        assert isinstance(tool, S3ReplicationTool)
-        made.put(a="a")
-        follower = Follower(tool._order(), made.clock)
-        assert follower.look(timedelta(0)) is not None
+    with followed() as (made, tool, follower, _):
         before = tool._place.versions("")
         made.store("uploads").fence(made.uploads)
         assert follower.look(timedelta(0)) is None, "nobody answers"
@@ -371,15 +396,14 @@ def test_another_server_at_the_same_address_is_not_followed() -> None:
         assert follower.look(timedelta(0)) is None
         assert tool._place.versions("") == before
         with pytest.raises(BackupError, match="cannot be copied"):
-            tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+            made.take(tool)
 
 
 def test_a_follower_ends_when_the_harness_is_gone() -> None:
     with buckets(REPLICATION) as made:
-        tool = made.tool("copies")
-        assert isinstance(tool, S3ReplicationTool)
+        tool = made.replication()
         made.put(a="a")
-        tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        made.take(tool)
         reading, writing = os.pipe()
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "harness.backups.s3_follower", str(reading)], pass_fds=(reading,)
@@ -396,11 +420,28 @@ def test_a_follower_ends_when_the_harness_is_gone() -> None:
             child.wait()
 
 
+def test_a_restore_asks_for_each_object_once() -> None:
+    calls: Counter[str] = Counter()
+
+    def count(model: Any, **_: Any) -> None:
+        calls[model.name] += 1
+
+    with buckets({**REPLICATION, "deletes": True}) as made:
+        tool = made.tool("copies")
+        made.put(a="a", b="b", gone="g")
+        made.remove("gone")
+        point = made.take(tool)
+        made.client("kept").meta.events.register("before-call.s3", count)
+        with made.restored(tool, point) as photos:
+            assert photos == {"a": "a", "b": "b"}
+        assert calls == {"ListObjectVersions": 1, "GetObject": 3}
+
+
 def test_a_copy_that_was_altered_is_not_brought_back() -> None:
     with buckets(REPLICATION) as made:
         tool = made.tool("copies")
         made.put(a="whole")
-        point = tool.take(*tool.due(made.clock.stamp().wall, timedelta(days=1)))
+        point = made.take(tool)
         client = made.client("kept")
         noted = client.head_object(Bucket="kept", Key="copies/photos/a")["Metadata"]
         client.put_object(Bucket="kept", Key="copies/photos/a", Body=b"who", Metadata=noted)
