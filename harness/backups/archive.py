@@ -6,11 +6,10 @@ import tarfile
 from pathlib import Path
 
 from harness.backups.dumps import DumpTool
+from harness.backups.piping import End
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.seams.drivers import PartTimer, Vessel
-
-READ_BYTES = 1 << 20
 
 
 class ArchiveTool(DumpTool):
@@ -20,20 +19,15 @@ class ArchiveTool(DumpTool):
     suffix = "tar.gz"
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Fetch the archive, unpack it where the volume is mounted, and mount it."""
+        """Have ``tar`` unpack the archive, as it arrives, where the volume is mounted, and mount it."""
         mark("restore")
-        with self._fetched(point, into) as archive:
-            try:
-                with tarfile.open(archive, "r:gz") as tar:
-                    tar.extractall(into.directory, filter="tar")
-                    # What follows the last file is part of the checksum; a copy cut short there is not whole.
-                    while tar.fileobj and tar.fileobj.read(READ_BYTES):
-                        pass
-            except (tarfile.TarError, OSError, EOFError) as error:
-                raise RestoreError(
-                    f"the archive {point.location} cannot be unpacked: {error}",
-                    hint="an older one may be whole",
-                ) from error
+        options = ("--extract", "--gzip", "--preserve-permissions", "--file=-")
+        complaint = self._pour(point, End(["tar", *options, f"--directory={into.directory}"], {}))
+        if complaint:
+            raise RestoreError(
+                f"the archive {point.location} cannot be unpacked: {complaint}",
+                hint="an older one may be whole",
+            )
         return into.start()
 
     def _write(self, dump: Path) -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from harness.backups.object_store import Doom, Retention, StoredVersion, date_text, digest_of, store_of
+from harness.backups.object_store import (
+    DigestingReader,
+    Doom,
+    Retention,
+    StoredVersion,
+    date_text,
+    digest_of,
+    store_of,
+)
+from harness.backups.piping import End, feed
 from harness.backups.schedule import coming, every
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
@@ -113,7 +122,7 @@ class DumpTool:
         return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Fetch the dump with ``_fetched`` and load it; see ``harness.seams.drivers.BackupTool``."""
+        """Load the dump, by ``_fetched`` or ``_pour``; see ``harness.seams.drivers.BackupTool``."""
         raise NotImplementedError
 
     def _write(self, dump: Path) -> None:
@@ -134,6 +143,22 @@ class DumpTool:
         """Raises RestoreError unless the file is, byte for byte, what was written when it was taken."""
         version = self._find(point)
         self._refuse_altered(point, version, self._store.fetch(version, dump))
+
+    def _pour(self, point: RecoveryPoint, sink: End) -> str:
+        """Have a program read a dump as it arrives.
+
+        Returns:
+            Why the program failed, with the end of what it said; empty when it ended well.
+
+        Raises:
+            RestoreError: what arrived is not, byte for byte, what was written.
+        """
+        version = self._find(point)
+        with self._store.open(version) as body:
+            reader = DigestingReader(body)
+            complaint = feed(self._setting.sandbox, reader, sink)
+        self._refuse_altered(point, version, reader.hexdigest())
+        return complaint
 
     def _refuse_altered(self, point: RecoveryPoint, version: StoredVersion, digest: str) -> None:
         """Raises RestoreError unless what was read is, byte for byte, what was written.

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from harness.backups.dumps import DumpTool
+from harness.backups.programs import TOOL_SECONDS
 from harness.errors import BackupError, Failure, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.seams.drivers import PartTimer, Vessel
@@ -48,7 +49,8 @@ class GitBundleTool(DumpTool):
         self, failure: Failure, directory: Path, *arguments: str | Path
     ) -> subprocess.CompletedProcess[bytes]:
         try:
-            return git(directory, *arguments, run_id=self._setting.sandbox.run_id)
+            run_id = self._setting.sandbox.run_id
+            return git(directory, *arguments, run_id=run_id, patience=TOOL_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise failure(
                 f"git {arguments[0]} did not end within {error.timeout:g} s, and was given up",

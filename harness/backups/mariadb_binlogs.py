@@ -7,8 +7,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from harness.backups.mariadb_dump import ENDED, LOG, OFFSET, MariadbDumpTool, Moment, call
+from harness.backups.mariadb_dump import (
+    ENDED,
+    HINT,
+    LOADING,
+    LOG,
+    OFFSET,
+    MariadbDumpTool,
+    Moment,
+    program,
+)
 from harness.backups.object_store import Doom, StoredVersion
+from harness.backups.piping import End, pipe
 from harness.errors import BackupError, ProvisionError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.seams.disks import files_on_disk
@@ -20,10 +30,6 @@ MAGIC = b"\xfebin"
 
 INDEX = "binlog.index"
 LOGS = "binlog.*"
-
-LIMIT = "max_allowed_packet"
-MOST = 1 << 30
-"""Bytes of the largest packet that a server can be told to take."""
 
 
 class MariadbBinlogsTool(MariadbDumpTool):
@@ -46,27 +52,9 @@ class MariadbBinlogsTool(MariadbDumpTool):
         endpoint = super().restore(point, into, mark)
         if point.kind == "continuous":
             mark("replay")
-            script = into.lease.directory / "replay.sql"
             with self._disk() as disk:
-                self._decode(self._moment(self._find(point)), disk, script, until)
-            self._replay(script, endpoint)
-            script.unlink()
+                self._replay(self._moment(self._find(point)), disk, endpoint, until)
         return endpoint
-
-    def _replay(self, script: Path, server: Endpoint) -> None:
-        """Run it, however large its statements are, and leave the server's limit as it was.
-
-        A statement that changed many rows comes back as one, in base64: larger than a packet may be by
-        default (16 MiB), although it never was one when it was first executed.
-        """
-        ask = ("--batch", "--skip-column-names", "--execute")
-        usual = self._client(server, *ask, f"SELECT @@GLOBAL.{LIMIT}").strip()
-        self._client(server, *ask, f"SET GLOBAL {LIMIT} = {MOST}")
-        self._client(server, "--binary-mode", "--batch", f"--{LIMIT}={MOST}", server.name, stdin=script)
-        self._client(server, *ask, f"SET GLOBAL {LIMIT} = {usual}")
-
-    def _client(self, server: Endpoint, *options: str, stdin: Path | str = "") -> str:
-        return call(self._setting.sandbox, "mariadb", server, options, RestoreError, stdin)
 
     def _point(self, version: StoredVersion, taken: datetime, doom: Doom) -> RecoveryPoint:
         point = super()._point(version, taken, doom)
@@ -95,11 +83,11 @@ class MariadbBinlogsTool(MariadbDumpTool):
         except ProvisionError as error:
             raise BackupError(error.message, hint=error.hint) from error
 
-    def _decode(self, taken: Moment | None, disk: Path, script: Path, until: datetime | None) -> None:
-        """Write what was logged since a dump as statements.
+    def _replay(self, taken: Moment | None, disk: Path, server: Endpoint, until: datetime | None) -> None:
+        """Have a server run what was logged since a dump.
 
         Raises:
-            RestoreError: a log is gone, or cannot be read.
+            RestoreError: a log is gone, or cannot be read, or the server refused a statement.
         """
         logs = _following(taken, disk)
         if taken is None or not logs:
@@ -112,14 +100,16 @@ class MariadbBinlogsTool(MariadbDumpTool):
             f"--start-position={taken.offset}",
             "--skip-gtid-strict-mode",
             f"--database={self._source.name}",
-            f"--result-file={script}",
         ]
         if until is not None:
             # The second that the harm is in is left out as a whole: the logs know no smaller unit.
             options.append(f"--stop-datetime={until.replace(microsecond=0):%Y-%m-%d %H:%M:%S}")
-        ran = self._setting.sandbox.call([binary("mariadb-binlog"), *options, *logs], failure=RestoreError)
-        if ran.returncode != 0:
-            raise RestoreError(f"mariadb-binlog failed: {ran.stderr.strip()[-500:]}", hint="see what it says")
+        decoder = End([binary("mariadb-binlog"), *options, *logs], {})
+        client = program("mariadb", server, (*LOADING, server.name))
+        sandbox, clock = self._setting.sandbox, self._setting.clock
+        piped = pipe(sandbox, clock, decoder, client, RestoreError, HINT)
+        if piped.complaint:
+            raise RestoreError(piped.complaint, hint=HINT)
 
 
 def _following(taken: Moment | None, disk: Path) -> tuple[Path, ...]:

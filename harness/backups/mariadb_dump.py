@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.backups.dumps import DumpTool
+from harness.backups.piping import End
 from harness.errors import BackupError, Failure, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint
 from harness.sandbox import Sandbox
@@ -21,6 +22,10 @@ COMPLETED = re.compile(rb"^-- Dump completed on (\S+ +\S+)\s*$", re.MULTILINE)
 POSITION = re.compile(rb"^-- CHANGE MASTER TO MASTER_LOG_FILE='([^']+)', MASTER_LOG_POS=(\d+);", re.MULTILINE)
 HEAD_BYTES, TAIL_BYTES = 65536, 200
 CALL_SECONDS = 3600.0
+LOADING = ("--binary-mode", "--batch")
+"""Options of a client that is given a script."""
+
+HINT = "see what it says; does the server still run, and is there room on the disk?"
 OPTIONS = (
     "--single-transaction",
     "--master-data=2",
@@ -46,7 +51,7 @@ class MariadbDumpTool(DumpTool):
         mark("restore")
         with self._fetched(point, into) as dump:
             taken_at(dump, point.location, RestoreError)
-            feed(self._setting.sandbox, endpoint, dump)
+            call(self._setting.sandbox, "mariadb", endpoint, (*LOADING, endpoint.name), RestoreError, dump)
         return endpoint
 
     def _write(self, dump: Path) -> None:
@@ -104,30 +109,10 @@ def taken_at(dump: Path, name: str, failure: Failure) -> Moment:
     return Moment(found[1].decode(), int(found[2]), ended) if found else Moment("", 0, ended)
 
 
-def feed(sandbox: Sandbox, server: Endpoint, script: Path) -> None:
-    """Have a server run a script, as its operator.
+def program(name: str, server: Endpoint, options: Sequence[str]) -> End:
+    """One of MariaDB's programs against a server, as its operator.
 
     Raises:
-        RestoreError: it refused a statement.
-    """
-    call(sandbox, "mariadb", server, ("--binary-mode", "--batch", server.name), RestoreError, script)
-
-
-def call(
-    sandbox: Sandbox,
-    name: str,
-    server: Endpoint,
-    options: Sequence[str],
-    failure: Failure,
-    stdin: Path | str = "",
-) -> str:
-    """Run one of MariaDB's programs against a server, as its operator.
-
-    Returns:
-        What it printed.
-
-    Raises:
-        BackupError, RestoreError: it failed, or took too long; with the end of what it said.
         MissingToolError: it is not installed.
     """
     operator = server.credentials[OPERATOR]
@@ -143,12 +128,31 @@ def call(
         *options,
     ]
     # Arguments are visible to everybody; the environment is not.
-    environment = {"MYSQL_PWD": operator.secret.reveal()}
-    ran = sandbox.call(command, environment=environment, timeout=CALL_SECONDS, stdin=stdin, failure=failure)
+    return End(command, {"MYSQL_PWD": operator.secret.reveal()})
+
+
+def call(
+    sandbox: Sandbox,
+    name: str,
+    server: Endpoint,
+    options: Sequence[str],
+    failure: Failure,
+    stdin: Path | str = "",
+) -> None:
+    """Run one of MariaDB's programs against a server to its end, as its operator.
+
+    Raises:
+        BackupError, RestoreError: it failed, or took too long; with the end of what it said.
+        MissingToolError: it is not installed.
+    """
+    called = program(name, server, options)
+    ran = sandbox.call(
+        called.command,
+        environment=called.environment,
+        timeout=CALL_SECONDS,
+        stdin=stdin,
+        failure=failure,
+    )
     if ran.returncode != 0:
         tail = "\n".join(ran.stderr.strip().splitlines()[-6:])
-        raise failure(
-            f"{name} failed with exit code {ran.returncode}: {tail}",
-            hint="see what it says; does the server still run, and is there room on the disk?",
-        )
-    return ran.stdout
+        raise failure(f"{name} failed with exit code {ran.returncode}: {tail}", hint=HINT)

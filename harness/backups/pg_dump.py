@@ -6,8 +6,7 @@ from pathlib import Path
 
 from harness.backups.client_tools import ClientTool
 from harness.backups.dumps import DumpTool
-from harness.backups.object_store import DigestingReader
-from harness.backups.piping import End, feed
+from harness.backups.piping import End
 from harness.errors import BackupError, DatabaseError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection
@@ -38,7 +37,6 @@ class PgDumpTool(DumpTool):
         mark("provision")
         endpoint = into.start()
         mark("restore")
-        version = self._find(point)
         load = End(
             [
                 binary("pg_restore"),
@@ -47,10 +45,7 @@ class PgDumpTool(DumpTool):
             ],
             connection_environment(endpoint),
         )
-        with self._store.open(version) as body:
-            reader = DigestingReader(body)
-            complaint = feed(self._setting.sandbox, reader, load)
-        self._refuse_altered(point, version, reader.hexdigest())
+        complaint = self._pour(point, load)
         if complaint:
             raise RestoreError(complaint, hint=HINT)
         return endpoint

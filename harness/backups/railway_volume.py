@@ -24,6 +24,9 @@ Schedule = Literal["daily", "weekly", "monthly"]
 
 GRACE = timedelta(hours=48)
 POLL_SECONDS = 0.025
+POLL_SHARE = 0.02
+"""Of the time that was waited already, as the pause before it is asked again."""
+
 MEGABYTE = 1_000_000
 LOCK_FILE = "postmaster.pid"
 
@@ -260,6 +263,8 @@ class RailwayVolumeBackupTool:
         return made[0].directory
 
     def _await_workflow(self, workflow: str) -> None:
+        clock = self._setting.clock
+        began = clock.stamp()
         while True:
             status = self._railway.ask(STATUS, id=workflow)["workflowStatus"]
             if status["status"] == "Complete":
@@ -268,7 +273,8 @@ class RailwayVolumeBackupTool:
                 raise ControlPlaneError(
                     f"the restore ended with {status['status']}: {status['error']}", hint="take another point"
                 )
-            self._setting.clock.sleep(POLL_SECONDS)
+            # A large volume is copied for minutes, and requests are limited by the hour.
+            clock.sleep(max(POLL_SECONDS, clock.stamp().since(began) * POLL_SHARE))
 
     def _take_back(self, point: RecoveryPoint) -> None:
         """Follow the newest link about the volume; one that was taken back already needs none."""

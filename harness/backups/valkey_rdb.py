@@ -27,8 +27,7 @@ class ValkeyRdbTool(DumpTool):
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Fetch the dump to where a server looks for it, and start one."""
         mark("restore")
-        with self._fetched(point, into) as dump:
-            shutil.copyfile(dump, into.directory / DUMP_FILE)
+        self._fetch(point, into.directory / DUMP_FILE)
         mark("replay")
         return into.start()
 

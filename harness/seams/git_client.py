@@ -33,6 +33,7 @@ def git(
     pusher: str = "",
     stdin: bytes = b"",
     settings: Mapping[str, str] | None = None,
+    patience: float = PATIENCE,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with nothing of the user's: no configuration, no hooks of a clone, no prompt, no editor.
 
@@ -43,6 +44,7 @@ def git(
         pusher: the principal in whose name it is run.
         stdin: what it reads.
         settings: variables on top.
+        patience: seconds that it may take.
 
     Returns:
         How it ended; the caller judges.
@@ -79,7 +81,7 @@ def git(
             env=environment,
             input=stdin,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
             start_new_session=True,
         )
