@@ -12,6 +12,9 @@ import sys
 from importlib import import_module
 from traceback import print_exc
 
+from benchmarks.interruption import in_order
+from harness.interrupts import interrupted
+
 GOALS = {
     "replica": "a replica ready at most 0.3 s after it was asked for; times faster than initdb and start",
     "compare": "1,000,000 rows at least 2.0 x as fast as pg_dump | sha256sum, the differing rows named",
@@ -34,7 +37,8 @@ def main(names: list[str]) -> int:
         names: of modules in this folder; all if there are none.
 
     Returns:
-        The exit code: 0 when all of them came to an end, 1 when one did not, 3 when one is not known.
+        The exit code: 0 when all of them came to an end, 1 when one did not, 3 when one is not known, 130
+        interrupted.
     """
     unknown = [name for name in names if name not in GOALS]
     if unknown:
@@ -42,15 +46,19 @@ def main(names: list[str]) -> int:
         return 3
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors", end="")
     print(f", load before the start {os.getloadavg()[0]:.1f}")
-    ends = [_run(name) for name in names or GOALS]
-    return 0 if all(ends) else 1
+    ends: list[bool] = []
+    code = in_order(lambda: ends.extend(_run(name) for name in names or GOALS))
+    return code if all(ends) else code or 1
 
 
 def _run(name: str) -> bool:
     print(f"\n{name}\n  goal: {GOALS[name]}", flush=True)
     try:
         import_module(f"benchmarks.{name}").main()
-    except Exception:  # noqa: BLE001 - the others shall be measured all the same
+    except Exception as error:
+        # The others shall be measured all the same.
+        if interrupted():
+            raise KeyboardInterrupt from error
         print_exc()
         return False
     return True

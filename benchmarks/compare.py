@@ -8,6 +8,7 @@ Five rows are made to differ: the harness names them, a checksum can only say th
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
 
+from benchmarks.interruption import in_order
 from harness.clock import SystemClock
 from harness.facts import OPERATOR, Endpoint, Lease
 from harness.replicas.postgres import PostgresReplica, differing_rows
@@ -161,4 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from benchmarks.drill import Round, play
+from benchmarks.interruption import ended_with_us, in_order
 from harness.sandbox import MARK
 from harness.seams.container_engine import RUN_LABEL, connect
 
@@ -70,11 +71,9 @@ def count_leftovers() -> None:
 def _run(root: Path) -> None:
     program = Path(sys.executable).with_name("ninelives")
     places = ["--reports", root / "reports", "--work", root / "work"]
-    played = subprocess.run(
-        [program, "run", "-q", "--provider", "docker", *places, SCENARIO],
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
+    command = [program, "run", "-q", "--provider", "docker", *places, SCENARIO]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as played, ended_with_us(played):
+        played.wait()
     assert played.returncode == AS_EXPECTED, f"a drill ended with {played.returncode}"
 
 
@@ -109,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from benchmarks.interruption import ended_with_us, in_order
 from harness.clock import SystemClock
 from harness.journal.events import PhaseEnded, PhaseStarted, RunEnded, RunStarted
 from harness.journal.history import read_history
@@ -61,7 +62,8 @@ def play(*options: str) -> Round:
         began = clock.stamp()
         program = Path(sys.executable).with_name("ninelives")
         command = [program, "run", "-q", "--reports", folder, *options, SCENARIO]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment()) as process:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment())
+        with process, ended_with_us(process):
             # It stays a zombie until its own times have been read: those of its children are not in them.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             ended = clock.stamp()
@@ -104,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -7,6 +7,7 @@ stack besides, and its files lie on the same disk in the same way.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tempfile import gettempdir, mkdtemp
 
 import psycopg
 
+from benchmarks.interruption import in_order
 from harness.clock import SystemClock
 from harness.facts import OPERATOR, Lease, Secret
 from harness.replicas.leases import reap, stop
@@ -122,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -9,12 +9,33 @@ same settings, and logical ones begin at an empty server that is not counted. Th
 from __future__ import annotations
 
 import argparse
+import sys
 from statistics import median
 
 from benchmarks.by_hand.case import Case
-from benchmarks.by_hand.items import S3Replication, S3Versions, ValkeyAof, ValkeyRdb, VolumeSnapshot
+from benchmarks.by_hand.items import (
+    Archive,
+    GitBundle,
+    S3Replication,
+    S3Versions,
+    ValkeyAof,
+    ValkeyRdb,
+    VolumeSnapshot,
+)
 from benchmarks.by_hand.mariadb import MariadbBinlogs, MariadbDump
-from benchmarks.by_hand.postgres import Command, DelayedReplica, PgBackRest, PgDump, PostgresPitr, Restic
+from benchmarks.by_hand.postgres import (
+    AwsBackup,
+    Command,
+    DelayedReplica,
+    EbsSnapshots,
+    PgBackRest,
+    PgDump,
+    PostgresPitr,
+    RailwayVolumeBackup,
+    RdsSnapshots,
+    Restic,
+)
+from benchmarks.interruption import in_order
 from harness.clock import SystemClock
 from harness.contracts.bench import Bench, temporary_sandbox
 
@@ -35,7 +56,16 @@ CASES: dict[str, type[Case]] = {
     "s3-versions": S3Versions,
     "s3-replication": S3Replication,
     "volume-snapshot": VolumeSnapshot,
+    "archive": Archive,
+    "git-bundle": GitBundle,
+    "railway-volume-backup": RailwayVolumeBackup,
+    "rds-snapshots": RdsSnapshots,
+    "ebs-snapshots": EbsSnapshots,
+    "aws-backup": AwsBackup,
 }
+"""Every tool of ours."""
+
+WIDTH = max(map(len, CASES)) + 1
 
 
 def main(arguments: tuple[str, ...] = ()) -> None:
@@ -85,7 +115,7 @@ def _compare(tool: str, case: Case, rounds: int) -> None:
     middle = median(taken for taken, _ in ours) / median(hand)
     told = ", ".join(f"{part} {seconds:.1f}" for part, seconds in parts.items())
     print(
-        f"  {tool:<16}{min(hand):6.1f} s by hand {best:6.1f} s by the harness ({told}),"
+        f"  {tool:<{WIDTH}}{min(hand):6.1f} s by hand {best:6.1f} s by the harness ({told}),"
         f" its own processor time {min(own):.1f} s: {share - 1:+.1%} (medians {middle - 1:+.1%}),"
         f" {'within' if share <= ALLOWED else 'more than'} the {ALLOWED - 1:.0%} allowed",
         flush=True,
@@ -93,6 +123,4 @@ def _compare(tool: str, case: Case, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
-    main(tuple(sys.argv[1:]))
+    sys.exit(in_order(lambda: main(tuple(sys.argv[1:]))))

@@ -7,9 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 from statistics import median
-from subprocess import run
+from subprocess import DEVNULL, Popen
 from tempfile import mkdtemp
 
+from benchmarks.interruption import ended_with_us
 from harness.journal.events import PhaseEnded, PhaseStarted, Provisioned
 from harness.journal.history import read_history
 
@@ -81,7 +82,9 @@ def _round(root: Path, scenario: Path) -> tuple[float, dict[str, float]]:
     """Seconds until the last service was there, and of each service."""
     reports = Path(mkdtemp(dir=root))
     command = [Path(sys.executable).with_name("ninelives"), "run", scenario, "--quiet", "--reports", reports]
-    run([*command, "--work", root / "work"], check=False, capture_output=True)
+    command += ["--work", root / "work"]
+    with Popen(command, stdout=DEVNULL, stderr=DEVNULL) as ran, ended_with_us(ran):
+        ran.wait()
     (folder,) = (path for path in reports.iterdir() if path.is_dir() and not path.is_symlink())
     history = read_history(folder)
     (began,) = [e.at.mono for e in history.of(PhaseStarted) if e.body.phase == "provision"]

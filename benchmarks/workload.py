@@ -8,6 +8,7 @@ each round of the workload, ledger and database are compared row by row, hashes 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from uuid import uuid4
 
 import psutil
 
+from benchmarks.interruption import in_order
 from harness.clock import SystemClock
 from harness.facts import APPLICATION, Endpoint, Lease
 from harness.journal.ledger import read_ledger
@@ -125,13 +127,15 @@ def play(endpoint: Endpoint, sandbox: Sandbox, rate: float) -> Result:
         rate=rate,
         seed=int(rate),
     )
-    workload.start()
-    workload.go()
-    child = psutil.Process(workload.pid)
-    cpu, began = sum(child.cpu_times()[:2]), CLOCK.stamp().mono
-    CLOCK.sleep(SECONDS)
-    cpu, ended = sum(child.cpu_times()[:2]) - cpu, CLOCK.stamp().mono
-    exit_code = workload.stop()
+    try:
+        workload.start()
+        workload.go()
+        child = psutil.Process(workload.pid)
+        cpu, began = sum(child.cpu_times()[:2]), CLOCK.stamp().mono
+        CLOCK.sleep(SECONDS)
+        cpu, ended = sum(child.cpu_times()[:2]) - cpu, CLOCK.stamp().mono
+    finally:
+        exit_code = workload.stop()
     assert exit_code == 0, workload.last_words()
     calls = read_ledger(ledger).acknowledged
     waits = sorted(call.ended - call.sent for call in calls)
@@ -160,4 +164,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from harness.contracts.bench import Bench
 from harness.facts import OPERATOR, Endpoint, Lease
+from harness.sandbox import MARK
 from harness.scenario.models import Stack
 from harness.seams.drivers import Vessel
 from harness.seams.s3_client import open_client
@@ -178,8 +179,9 @@ class Case:
     def run(
         self, command: list[str | Path], environment: Mapping[str, str] | None = None, **options: Any
     ) -> None:
-        """Run a program to its end, as somebody would in a terminal."""
-        own = {"PATH": os.environ["PATH"], "HOME": str(self.bench.sandbox.root)}
+        """Run a program to its end, as somebody would in a terminal, and no longer than the run."""
+        sandbox = self.bench.sandbox
+        own = {"PATH": os.environ["PATH"], "HOME": str(sandbox.root), MARK: sandbox.run_id}
         told = {**own, **(environment or {})}
         line = [str(part) for part in command]
         ran = subprocess.run(line, env=told, check=False, stderr=subprocess.PIPE, **options)

@@ -1,4 +1,5 @@
-"""Copies of buckets, volumes and Valkey by hand: files are laid where they belong, objects put again."""
+"""Copies of buckets, volumes, repositories and Valkey by hand: files are laid where they belong, objects put
+again."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from random import Random
 from typing import Any, ClassVar
 
@@ -15,6 +17,7 @@ from harness.facts import OPERATOR, Endpoint
 from harness.replicas.valkey.server import program
 from harness.sandbox import LOOPBACK, free_port
 from harness.seams.drivers import Vessel
+from harness.seams.git_client import git
 from harness.seams.items import Item
 from harness.seams.s3_client import open_client
 from harness.seams.valkey_client import connect
@@ -25,6 +28,9 @@ THINGS = "things"
 MEGABYTE = 1_000_000
 AT_ONCE = 10
 """Objects that somebody's script copies at once, as many as `aws s3` does."""
+
+LOT = 50
+"""Items that are committed together: git has a minute for each lot."""
 
 VERSIONED = {"kind": "s3", "versioning": True, "object_lock": False}
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,22 +57,67 @@ class ItemsCase(Case):
             yield Item(THINGS, f"thing-{number:07}", content.randbytes(self.size), WHEN)
 
 
-class VolumeSnapshot(ItemsCase):
-    """The tree is copied back."""
+class VolumeCase(ItemsCase):
+    """What is alike in copies of a tree of files."""
 
-    services = {"uploads": {"kind": "volume", "collections": [THINGS]}}
-    protection = {"tool": "volume-snapshot", "every": "1d", "keep": 1}
+    services: ClassVar[dict[str, Any]] = {"uploads": {"kind": "volume", "collections": [THINGS]}}
     size = 100_000
     empty = False
+
+    def mounted(self, vessel: Vessel) -> Endpoint:
+        """What lies there now."""
+        return replace(self.source, lease=vessel.lease, path=vessel.directory)
+
+    def count(self, endpoint: Endpoint) -> int:
+        return sum(1 for _ in (endpoint.path / THINGS).iterdir())
+
+
+class VolumeSnapshot(VolumeCase):
+    """The tree is copied back."""
+
+    protection = {"tool": "volume-snapshot", "every": "1d", "keep": 1}
 
     def lay_out(self, vessel: Vessel) -> Endpoint:
         (snapshot,) = self.source.path.parent.rglob(self.point.location)
         vessel.directory.rmdir()
         self.run(["cp", "-a", "--reflink=auto", snapshot, vessel.directory])
+        return self.mounted(vessel)
+
+
+class Archive(VolumeCase):
+    """The archive is downloaded, and ``tar`` unpacks it."""
+
+    services = {**VolumeCase.services, "vault": VAULT}
+    protection = {"tool": "archive", "to": "vault", "every": "1d", "keep": 1}
+
+    def lay_out(self, vessel: Vessel) -> Endpoint:
+        archive = vessel.lease.directory / "by-hand.tar.gz"
+        self.download(self.point.location.partition("@")[0], archive)
+        self.run(["tar", "--extract", "--gzip", f"--file={archive}", f"--directory={vessel.directory}"])
+        return self.mounted(vessel)
+
+
+class GitBundle(ItemsCase):
+    """The bundle is downloaded and cloned."""
+
+    services = {"code": {"kind": "git", "collections": [THINGS]}, "vault": VAULT}
+    protection = {"tool": "git-bundle", "to": "vault", "every": "1d", "keep": 1}
+    empty = False
+
+    def fill(self) -> None:
+        items = self._items()
+        while some := tuple(islice(items, LOT)):
+            self.bench.store(self.service).fill(self.source, some)
+
+    def lay_out(self, vessel: Vessel) -> Endpoint:
+        bundle = vessel.lease.directory / "by-hand.bundle"
+        self.download(self.point.location.partition("@")[0], bundle)
+        self.run(["git", "clone", "--quiet", "--mirror", bundle, vessel.directory])
         return replace(self.source, lease=vessel.lease, path=vessel.directory)
 
     def count(self, endpoint: Endpoint) -> int:
-        return sum(1 for _ in (endpoint.path / THINGS).iterdir())
+        shown = git(endpoint.path, "ls-tree", "-r", "--name-only", THINGS, run_id=endpoint.lease.run_id)
+        return len(shown.stdout.splitlines())
 
 
 class ValkeyRdb(ItemsCase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from harness.facts import OPERATOR, Endpoint
 from harness.replicas.postgres.programs import server_programs
@@ -31,6 +32,9 @@ FILL = """
 """
 SHOP = {"kind": "postgres", "schema": "schema.sql", "tables": {"things": {"key": "id", "time": "written_at"}}}
 HBA = f"host all all {LOOPBACK}/32 scram-sha-256\n"
+DATA = "pgdata"
+"""The folder of a disk that a server keeps its files in."""
+
 DAILY = {"every": "1d", "keep": 1}
 
 
@@ -189,6 +193,65 @@ class DelayedReplica(PhysicalCase):
         (vessel.directory / "standby.signal").unlink()
         (vessel.directory / "recovery.signal").touch()
         return self.serve(vessel, {"restore_command": "false"})
+
+
+class DiskCase(PhysicalCase):
+    """What is alike in copies of the disk that a server lies on: a person copies one to a new disk.
+
+    Attributes:
+        shelf: where the provider has its copies, below its own directory; ``*`` for any name.
+    """
+
+    shelf: ClassVar[str]
+
+    def fill_after(self) -> None:
+        """No log follows such a copy."""
+
+    def lay_out(self, vessel: Vessel) -> Endpoint:
+        (copy,) = self.bench.endpoints["cloud"].path.glob(self.shelf)
+        self.run(["cp", "-a", "--reflink=auto", f"{copy}/{DATA}/.", vessel.directory])
+        return self.serve(vessel, {})
+
+
+class RailwayVolumeBackup(DiskCase):
+    """A backup of the volume is copied."""
+
+    services = {
+        "shop": {**SHOP, "environment": "production", "volume": "cloud/data"},
+        "cloud": {"kind": "railway", "project": "shop", "environments": ["production"]},
+    }
+    protection = {"tool": "railway-volume-backup", "schedule": ["daily"]}
+    shelf = ".backups/*/*"
+
+
+class RdsSnapshots(DiskCase):
+    """A snapshot of the instance is copied."""
+
+    services = {"shop": {**SHOP, "volume": "cloud/shop"}, "cloud": {"kind": "aws"}}
+    protection: ClassVar[Mapping[str, Any]] = {"tool": "rds-snapshots", "kind": "manual"}
+    shelf = ".copies/*"
+
+
+class EbsSnapshots(DiskCase):
+    """A snapshot of the volume is copied."""
+
+    services = {
+        "shop": {**SHOP, "volume": "cloud/shop"},
+        "cloud": {"kind": "aws", "volumes": ["shop"]},
+    }
+    protection = {"tool": "ebs-snapshots"}
+    shelf = ".copies/*"
+
+
+class AwsBackup(DiskCase):
+    """A recovery point is copied."""
+
+    services = {
+        "shop": {**SHOP, "volume": "cloud/shop"},
+        "cloud": {"kind": "aws", "vaults": {"kept": {}}},
+    }
+    protection = {"tool": "aws-backup", "vault": "kept"}
+    shelf = ".copies/*"
 
 
 def _is_open(endpoint: Endpoint) -> bool:
