@@ -151,6 +151,14 @@ def test_the_action_is_red_when_the_blast_radius_grows(desk: Installation) -> No
     assert github("Compare the blast radius", desk, asked).returncode == 0
 
 
+def test_the_action_says_that_a_stack_has_no_baseline_to_be_compared_with(desk: Installation) -> None:
+    ran = github("Compare the blast radius", desk, {"stack": "scenarios/mine/stack.yaml"})
+    assert ran.returncode == 3, ran.stderr
+    (said,) = ran.stdout.splitlines()
+    assert said.startswith("::error::stack is given without a baseline")
+    assert runs(desk) == []
+
+
 @pytest.mark.drill
 @pytest.mark.slow
 def test_the_action_installs_itself(desk: Installation) -> None:
