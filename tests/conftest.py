@@ -1,5 +1,5 @@
 """What every part of the tests shares: one fixture, how much chance there is in property tests, and what
-becomes of tests that need a container engine or a program where there is none."""
+becomes of tests that need a container engine, a program or a kernel where there is none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tempfile import gettempdir, mkdtemp
 import pytest
 from hypothesis import settings
 
+from harness.confinement import is_offered
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.seams.container_engine import NAMESPACE, connect, trouble
 
@@ -35,6 +36,7 @@ ENOUGH = 4 * 2**30
 
 IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
 LEFT_OUT = "no containers here"
+UNCONFINED = "this kernel has no Landlock that is new enough"
 PROGRAMS = {
     "restic": ("restic", "restic"),
     "pgbackrest": ("pgbackrest", "pgbackrest"),
@@ -54,7 +56,9 @@ def _without_containers() -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Root in CI can have both, so that their absence is a failure there, and nothing is left out."""
+    """Root in CI can have engine and programs, and the kernel there confines: nothing is left out in CI."""
+    if item.get_closest_marker("landlock") is not None and not is_offered():
+        _leave_out(UNCONFINED, can_be_had=True)
     if item.get_closest_marker("docker") is not None and (why := _without_containers()):
         _leave_out(f"{LEFT_OUT}: {why}")
     for marker, (program, package) in PROGRAMS.items():
@@ -70,8 +74,8 @@ def _not_installed(program: str, package: str) -> str:
     return f"{program} is not installed (apt-get install {package})"
 
 
-def _leave_out(why: str) -> None:
-    if os.environ.get("CI") and os.geteuid() == 0:
+def _leave_out(why: str, *, can_be_had: bool = os.geteuid() == 0) -> None:
+    if os.environ.get("CI") and can_be_had:
         pytest.fail(why, pytrace=False)
     pytest.skip(why)
 
@@ -87,6 +91,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         without = sum(why in skip for skip in skips)
         if without:
             terminalreporter.write_line(f"left out: {without} tests: {why}", yellow=True)
+    without = sum(UNCONFINED in skip for skip in skips)
+    if without:
+        terminalreporter.write_line(f"left out: {without} tests: {UNCONFINED}", yellow=True)
     reasons = [skip.partition(f"{LEFT_OUT}: ")[2] for skip in skips if LEFT_OUT in skip]
     if reasons:
         told = f"left out: {len(reasons)} tests that run containers: {reasons[0]}"

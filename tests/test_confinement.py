@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from harness.confinement import SYSTEM, Bounds, is_offered
+from harness.confinement import SYSTEM, Bounds
 from harness.sandbox import MARK, Sandbox, end_session
 from tests.conftest import fresh_sandbox
 
-pytestmark = pytest.mark.skipif(not is_offered(), reason="this kernel has no Landlock that is new enough")
+pytestmark = pytest.mark.landlock
 
 Try = Callable[..., str]
 PYTHON = Path(sys.executable).resolve()

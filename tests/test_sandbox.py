@@ -175,8 +175,10 @@ class TestAccount:
 
 def test_a_free_port_can_be_listened_on():
     with socket() as server:
-        server.bind((LOOPBACK, free_port()))
+        port = free_port()
+        server.bind((LOOPBACK, port))
         server.listen()
+        assert server.getsockname() == (LOOPBACK, port)
 
 
 class TestEndingASession:

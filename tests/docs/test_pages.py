@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import Verbs
 
-from .pages import ROOT, Page, name_of, pages
+from .pages import ROOT, Block, Page, name_of, pages
 
 PAGES = pytest.mark.parametrize("page", pages(), ids=name_of)
 OUR_FOLDERS = ("harness/", "docs/", "tests/", "scenarios/", "benchmarks/", ".ci/")
@@ -76,9 +76,15 @@ def test_every_command_that_is_named_is_there(page: Page) -> None:
 
 @PAGES
 def test_every_example_in_python_is_python(page: Page) -> None:
-    for block in page.blocks:
-        if block.language == "python":
-            ast.parse(dedent(block.text))
+    assert [block.text for block in page.blocks if block.language == "python" and not is_python(block)] == []
+
+
+def is_python(block: Block) -> bool:
+    try:
+        ast.parse(dedent(block.text))
+    except SyntaxError:
+        return False
+    return True
 
 
 def test_the_changelog_begins_with_what_is_not_released_yet() -> None:

@@ -79,7 +79,8 @@ def test_every_row_of_a_table_has_the_cells_of_its_head(hostile: RunRecord, tmp_
 
 
 def test_ctrf_is_valid_against_the_issuers_schema(odd_run: RunRecord, tmp_path: Path) -> None:
-    jsonschema_rs.validate(SCHEMA, json.loads(written("ctrf", odd_run, tmp_path)))
+    document = json.loads(written("ctrf", odd_run, tmp_path))
+    assert [str(error) for error in jsonschema_rs.iter_errors(SCHEMA, document)] == []
 
 
 def test_the_schema_refuses_what_is_not_ctrf(pocketos: RunRecord, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from pymysql.cursors import Cursor
 
 from harness.clock import SystemClock
-from harness.confinement import is_offered
 from harness.errors import DatabaseError, ProvisionError, ScenarioFileError, StatementError
 from harness.facts import Endpoint, Lease
 from harness.replicas.mariadb import MariadbReplica
@@ -146,7 +145,7 @@ def test_a_grant_means_what_it_says(
     replica.execute(shop, "DROP TABLE IF EXISTS scratch", {})
 
 
-@pytest.mark.skipif(not is_offered(), reason="this kernel has no Landlock that is new enough")
+@pytest.mark.landlock
 def test_an_admin_has_the_server_write_nowhere_but_in_its_run(shop: Endpoint) -> None:
     with TemporaryDirectory(dir="/var/tmp") as name:
         Path(name).chmod(0o777)

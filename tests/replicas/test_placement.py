@@ -29,7 +29,9 @@ def test_a_directory_on_ext4_becomes_the_top_of_hierarchies():
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is a file system that knows no flags")
 def test_a_file_system_that_does_not_know_it_stays_as_it_is():
+    before = Path("/proc/self").stat().st_mode
     spread_out(Path("/proc/self"))
+    assert Path("/proc/self").stat().st_mode == before
 
 
 def test_a_missing_directory_is_an_error(tmp_path):

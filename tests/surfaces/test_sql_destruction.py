@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from harness.clock import SystemClock
-from harness.confinement import is_offered
 from harness.facts import APPLICATION, OPERATOR, Action, Endpoint, Outcome
 from harness.sandbox import Sandbox
 from harness.seams.postgres_client import Connection, connect
@@ -175,7 +174,7 @@ def test_only_a_superuser_reaches_the_servers_files(perform: Perform, file: Path
     assert (outcome.status, outcome.touched) == ("done", ()), "the server's catalog tells nothing of files"
 
 
-@pytest.mark.skipif(not is_offered(), reason="this kernel has no Landlock that is new enough")
+@pytest.mark.landlock
 def test_a_superuser_reaches_nothing_of_this_machine(perform: Perform, shop: Endpoint) -> None:
     """And what keeps it is no guard that a user would have."""
     with TemporaryDirectory(dir="/var/tmp") as name:
