@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from harness.cli.answer import show_answer
 from harness.cli.exits import Exit, exit_of_answer
 from harness.cli.loading import named_guards
 from harness.cli.places import with_place
-from harness.cli.summary import show_answer
 from harness.errors import HarnessError
 from harness.journal.radius import Deed
 from harness.render.radius import by_whom, growth_markdown, growth_text

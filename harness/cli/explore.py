@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from harness.cli.answer import show_answer
 from harness.cli.exits import Exit, exit_of_answer
 from harness.cli.loading import named_guards
 from harness.cli.places import with_place
-from harness.cli.summary import show_answer
 from harness.clock import SystemClock
 from harness.errors import RequestError
 from harness.run.place import Place, in_memory

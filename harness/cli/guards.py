@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.cli.answer import show_answer
 from harness.cli.exits import Exit, exit_of_answer
 from harness.cli.loading import load_all
 from harness.cli.places import with_place, with_provider
-from harness.cli.summary import show_answer
 from harness.journal.matrix import Trial
 from harness.run.place import Place
 from harness.run.sweep import sweep

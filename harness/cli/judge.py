@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.cli.answer import show_answer
 from harness.cli.exits import Exit, exit_of, exit_of_value
 from harness.cli.places import find_run, with_reports
-from harness.cli.summary import show, show_answer
+from harness.cli.summary import show
 from harness.journal.answer import Result
 from harness.render.answers import answer_of
 from harness.run.judge import judge_run

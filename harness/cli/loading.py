@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 from harness.errors import Problem, RequestError, ScenarioError
-from harness.run.loading import expecting_all_held, load, load_idle
+from harness.run.loading import NO_GUARD, expecting_all_held, load, load_idle
 from harness.scenario.discover import is_scenario
 from harness.scenario.models import LoadedScenario
-from harness.search.side_by_side import NO_GUARD
 
 STACK_KEY = re.compile(rb"^services:", re.MULTILINE)
 SCENARIO_KEY = re.compile(rb"^(?:agent|stack|like):", re.MULTILINE)

@@ -9,7 +9,6 @@ import click
 from harness.cli.exits import Exit, exit_of, exit_of_error, explain, worst
 from harness.cli.loading import load_all, named_guards
 from harness.cli.places import with_place, with_provider
-from harness.cli.progress import follow
 from harness.cli.summary import show
 from harness.run.drill import Drilled, drill
 from harness.run.logs import FOLDER as LOGS
@@ -72,6 +71,8 @@ def command(
 def _drill(scenario: LoadedScenario, place: Place, provider: Provider, *, progress: bool) -> Drilled:
     if not progress:
         return drill(scenario, place, provider=provider)
+    from harness.cli.progress import follow
+
     with follow(scenario) as listener:
         return drill(scenario, place, (listener,), provider)
 

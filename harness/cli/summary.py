@@ -7,15 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness.journal.answer import Result
 from harness.journal.record import RunRecord
-from harness.render.answers import text_of
 from harness.render.html import FILE
 from harness.render.json import verdicts_file
 from harness.render.text import summarise
-
-WIDEST = 110
-"""Columns of what a search says, on a wide terminal."""
 
 
 def show(record: RunRecord, folder: Path, *, as_json: bool) -> None:
@@ -31,26 +26,10 @@ def show(record: RunRecord, folder: Path, *, as_json: bool) -> None:
         return
     console = Console(highlight=False, soft_wrap=True)
     width = min(console.width, 100)
-    console.print(summarise(record, report=_shortest(folder / FILE), width=width), end="")
+    console.print(summarise(record, report=shortest(folder / FILE), width=width), end="")
 
 
-def show_answer(result: Result, folder: Path, *, as_json: bool, problem: str | None = None) -> None:
-    """Print what a search found, or its result as one line of JSON.
-
-    Args:
-        result: what it found.
-        folder: that has it.
-        as_json: for machines.
-        problem: why it cannot be trusted; then nothing else is told.
-    """
-    if as_json:
-        click.echo(result.model_dump_json())
-        return
-    told = f"UNDECIDED: {problem}\n" if problem else text_of(result, min(Console().width, WIDEST))
-    click.echo(f"{told}\nreport: {_shortest(folder / FILE)}")
-
-
-def _shortest(path: Path) -> Path:
+def shortest(path: Path) -> Path:
     """The path as one would type it here."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -9,6 +9,9 @@ from harness.scenario.models import Agent, IdleAgent, LoadedScenario
 from harness.scenario.problems import Known
 from harness.seams.lookup import names
 
+NO_GUARD = "none"
+"""What the option ``--guards`` says when none is to be on."""
+
 
 def load(path: Path, *, guards: tuple[str, ...] | None = None, agent: Agent | None = None) -> LoadedScenario:
     """Read a scenario and its stack; arguments and errors as for ``harness.scenario.load``."""

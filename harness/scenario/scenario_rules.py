@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from harness.controls.catalogue import mistaken
 from harness.scenario.files import exports_of
 from harness.scenario.models import (
     IDENTIFIER,
@@ -125,6 +124,11 @@ def _guards(case: Case) -> Iterator[Finding]:
 
 
 def _controls(case: Case) -> Iterator[Finding]:
+    if not case.scenario.controls:
+        return
+    # Most scenarios name none, and need not wait for the catalogue.
+    from harness.controls.catalogue import mistaken
+
     yield from repeated(case.scenario.controls, ("controls",))
     for index, name in enumerate(case.scenario.controls):
         if (mistake := mistaken(name)) is not None:

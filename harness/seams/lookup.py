@@ -133,13 +133,18 @@ def needs_engine(driver: str) -> bool:
 
 
 @cache
-def _third_party(kind: DriverKind) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"ninelives.{kind}")}
+def _third_parties() -> dict[DriverKind, dict[str, EntryPoint]]:
+    """Looked up all at once: for each kind Python would read the entry points of every package again."""
+    installed = entry_points()
+    return {
+        kind: {point.name: point for point in installed.select(group=f"ninelives.{kind}")}
+        for kind in BUILT_IN
+    }
 
 
 def names(kind: DriverKind) -> tuple[str, ...]:
     """All names of one kind of driver, built-ins first."""
-    return (*BUILT_IN[kind], *(name for name in _third_party(kind) if name not in BUILT_IN[kind]))
+    return (*BUILT_IN[kind], *(name for name in _third_parties()[kind] if name not in BUILT_IN[kind]))
 
 
 def lookup(kind: DriverKind, name: str) -> Any:
@@ -153,7 +158,7 @@ def lookup(kind: DriverKind, name: str) -> Any:
     target = BUILT_IN[kind].get(name) or (CONTAINERS.get(name) if kind == "replicas" else None)
     if target is not None:
         return _built_in(name, target)
-    point = _third_party(kind).get(name)
+    point = _third_parties()[kind].get(name)
     if point is not None:
         return _load(point)
     near = get_close_matches(name, names(kind), n=3)

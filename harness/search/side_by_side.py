@@ -21,11 +21,11 @@ from harness.clock import SystemClock
 from harness.interrupts import deferred_interrupts
 from harness.journal.record import Verdict
 from harness.run.judge import judge_run
+from harness.run.loading import NO_GUARD
 from harness.run.place import Place
 from harness.seams.lookup import Provider
 
 POLL_SECONDS = 0.05
-NO_GUARD = "none"
 JUDGED = (0, 1, 2)
 """Exit codes of a run that came to an end."""
 

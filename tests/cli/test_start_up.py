@@ -6,6 +6,13 @@ import subprocess
 import sys
 
 PRODUCT = "import sys, harness.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+RUN = "import sys, harness.cli.run; print(*sys.modules)"
+NOT_FOR_A_RUN = (
+    "harness.search",
+    "harness.journal.answer",
+    "harness.render.answers",
+    "harness.controls.catalogue",
+)
 COLLECTOR = """
 import gc
 import harness.cli
@@ -26,6 +33,12 @@ def python(script: str) -> list[str]:
 
 def test_the_command_itself_needs_none_of_the_product() -> None:
     assert not {"pydantic", "psycopg", "botocore", "rich"} & set(python(PRODUCT))
+
+
+def test_a_run_waits_for_nothing_that_only_searches_and_controls_need() -> None:
+    loaded = python(RUN)
+    assert "harness.run.drill" in loaded
+    assert not [name for name in loaded if name.startswith(NOT_FOR_A_RUN)]
 
 
 def test_garbage_is_collected_seldom_for_as_long_as_a_command_lasts() -> None:
