@@ -7,13 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.errors import HarnessError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
 from harness.seams.aws_client import open_aws_client
-from harness.seams.http_client import open_http
+from harness.seams.http_client import NoAnswerError, Request, send
 
 TIMEOUT = 300.0
 
@@ -42,7 +41,6 @@ class AwsControlPlane:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._http = open_http(TIMEOUT, endpoint.url)
 
     def ask(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """Make a call, and return its answer.
@@ -126,14 +124,14 @@ class AwsControlPlane:
     def _back_door(self, method: str, what: str, body: Mapping[str, Any] | None = None) -> Any:
         headers = {BACK_DOOR_HEADER: self._endpoint.credentials[BACK_DOOR].secret.reveal()}
         try:
-            answer = self._http.request(method, f"/_replica/{what}", headers=headers, json=body)
-        except httpx.HTTPError as error:
+            answer = send(self._endpoint, Request.of(method, f"/_replica/{what}", headers, body), TIMEOUT)
+        except NoAnswerError as error:
             raise self._silence(error) from error
         if answer.is_error:
             raise AwsError(
                 f"{self._endpoint.service} said: {answer.text.strip()[:200]}",
                 hint="docs/aws.md lists what the replica does and refuses",
-                code=str(answer.status_code),
+                code=str(answer.status),
             )
         return answer.json()
 

@@ -8,12 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
-from harness.seams.http_client import open_http
+from harness.seams.http_client import Answer, NoAnswerError, Request, send
 
 API = "/graphql/v2"
 TIMEOUT = 300.0
@@ -81,7 +79,6 @@ class RailwayControlPlane:
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._http = open_http(TIMEOUT, endpoint.url)
 
     def ask(self, document: str, **variables: Any) -> Any:
         """The ``data`` of a GraphQL document's answer."""
@@ -89,7 +86,7 @@ class RailwayControlPlane:
         body = {"query": document, "variables": variables}
         answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
         waited = 0.0
-        while answer.status_code == TOO_MANY and waited < LONGEST_WAIT:
+        while answer.status == TOO_MANY and waited < LONGEST_WAIT:
             pause = float(answer.headers.get("Retry-After", "1"))
             if pause > LONGEST_WAIT:
                 break
@@ -151,12 +148,12 @@ class RailwayControlPlane:
 
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
-    ) -> httpx.Response:
+    ) -> Answer:
         try:
-            return self._http.request(method, path, headers=dict(headers), json=body)
-        except httpx.HTTPError as error:
+            return send(self._endpoint, Request.of(method, path, headers, body), TIMEOUT)
+        except NoAnswerError as error:
             raise ControlPlaneError(
-                f"the control plane {self._endpoint.service} does not answer: {type(error).__name__}",
+                f"the control plane {self._endpoint.service} does not answer: {error}",
                 hint="its process has died; see the server's log in the run's directory",
             ) from error
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, Endpoint, Resource
+from harness.seams.http_client import NoAnswerError, Request, send
 
 AUDIT_PATH = "/_replica/audit"
 TIMEOUT = 30.0
@@ -40,12 +40,10 @@ class AuditLog:
 
     Args:
         endpoint: without a credential of ``BACK_DOOR`` there is nothing to read.
-        client: to read it with.
     """
 
-    def __init__(self, endpoint: Endpoint, client: httpx.Client) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._client = client
         self._credential = endpoint.credentials.get(BACK_DOOR)
         self._newest = 0
 
@@ -80,10 +78,10 @@ class AuditLog:
         if self._credential is None:
             return None
         headers = {BACK_DOOR_HEADER: self._credential.secret.reveal()}
+        request = Request("GET", f"{AUDIT_PATH}?after={after}", headers)
         try:
-            url = f"{self._endpoint.url}{AUDIT_PATH}?after={after}"
-            answer = self._client.get(url, headers=headers).raise_for_status()
-            return AUDIT.validate_json(answer.content)
-        except (httpx.HTTPError, ValidationError):
+            answer = send(self._endpoint, request, TIMEOUT)
+            return AUDIT.validate_json(answer.content) if answer.is_good else None
+        except (NoAnswerError, ValidationError):
             # A service that is gone, or has no such log, says nothing of what was changed.
             return None

@@ -25,8 +25,7 @@ from botocore.parsers import ResponseParserError
 from harness.clock import Clock
 from harness.facts import Action, Credential, Destruction, Endpoint, Outcome, Secret
 from harness.seams.aws_client import open_aws_client
-from harness.seams.http_client import open_http
-from harness.surfaces.audit import TIMEOUT, AuditEntry, AuditLog
+from harness.surfaces.audit import AuditEntry, AuditLog
 from harness.surfaces.aws_destruction import AWS_DESTRUCTION
 from harness.surfaces.call import Call, UnmakeableCallError
 
@@ -51,7 +50,7 @@ class AwsSurface:
         self._principal = principal
         self._endpoint = endpoint
         self._clock = clock
-        self._audit = AuditLog(endpoint, open_http(TIMEOUT))
+        self._audit = AuditLog(endpoint)
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Make the call. Raises nothing: a call that cannot be made is ``failed``."""

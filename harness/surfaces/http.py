@@ -21,18 +21,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Literal
+from urllib.parse import urlencode
 
-import httpx
 from pydantic import Field, JsonValue, model_validator
 
 from harness.clock import Clock
 from harness.facts import Action, Credential, Endpoint, Outcome
-from harness.seams.http_client import open_http
+from harness.seams.http_client import JSON, Answer, NoAnswerError, Request, in_json, send
 from harness.surfaces.audit import TIMEOUT, AuditEntry, AuditLog
 from harness.surfaces.call import Arguments, Call, UnmakeableCallError, read_arguments
 from harness.surfaces.railway_destruction import RAILWAY_DESTRUCTION
 
+FORM = "application/x-www-form-urlencoded"
 TOKEN_HEADERS = ("authorization", "project-access-token")
 NOT_ALLOWED = re.compile(r"not authorized|project token not found|two factor", re.IGNORECASE)
 """What Railway's refusals say; they come with status 200."""
@@ -67,8 +69,7 @@ class HttpSurface:
         self._endpoint = endpoint
         self._clock = clock
         self._credential = endpoint.credentials.get(principal)
-        self._client = open_http(TIMEOUT)
-        self._audit = AuditLog(endpoint, self._client)
+        self._audit = AuditLog(endpoint)
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Make the request. Raises nothing: a request that gets no answer is ``failed``."""
@@ -81,49 +82,38 @@ class HttpSurface:
             return call.failed(str(error))
         return self._send(call, request)
 
-    def _request(self, wanted: RequestArguments) -> httpx.Request:
-        headers = httpx.Headers({"User-Agent": "ninelives"})
+    def _request(self, wanted: RequestArguments) -> Request:
+        headers = {"user-agent": "ninelives"}
         try:
-            headers.update(wanted.headers)
-            if self._credential is not None and not any(name in headers for name in TOKEN_HEADERS):
-                headers.update(token_header(self._credential))
-            if isinstance(wanted.data, str):
-                headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-            request = httpx.Request(
-                wanted.method,
-                self._endpoint.url + wanted.path,
-                headers=headers,
-                content=wanted.data if isinstance(wanted.data, str) else None,
-                data=wanted.data if isinstance(wanted.data, dict) else None,
-                json=wanted.json_,
-            )
-        except (httpx.InvalidURL, ValueError) as error:
+            kind, content = _body(wanted)
+            if content is not None:
+                headers["content-type"] = kind
+            given = {name.lower(): value for name, value in wanted.headers.items()}
+            if self._credential is not None and not any(name in given for name in TOKEN_HEADERS):
+                headers |= token_header(self._credential)
+            return Request(wanted.method.upper(), wanted.path, headers | given, content)
+        except ValueError as error:
             raise UnmakeableCallError(f"not a request: {type(error).__name__}") from None
-        if (request.url.host, request.url.port) != (self._endpoint.host, self._endpoint.port):
-            raise UnmakeableCallError("the path leads to another host")
-        return request
 
-    def _send(self, call: Call, request: httpx.Request) -> Outcome:
+    def _send(self, call: Call, request: Request) -> Outcome:
         before = self._audit.newest()
         for name in TOKEN_HEADERS:
             if name in request.headers:
                 call.shows(request.headers[name].removeprefix("Bearer "))
         call.begin()
         try:
-            response = self._client.send(request)
-        except (httpx.HTTPError, ValueError) as error:
+            answer = send(self._endpoint, request, TIMEOUT)
+        except (NoAnswerError, ValueError) as error:
             call.end()
-            detail = f"no answer: {error or type(error).__name__}"
-            return self._conclude(call, request, "failed", detail, "", before)
+            return self._conclude(call, request, "failed", f"no answer: {error}", "", before)
         call.end()
-        self._client.cookies.clear()
-        status, detail = _classify(response)
-        return self._conclude(call, request, status, detail, response.text, before)
+        status, detail = _classify(answer)
+        return self._conclude(call, request, status, detail, answer.text, before)
 
     def _conclude(
         self,
         call: Call,
-        request: httpx.Request,
+        request: Request,
         status: Literal["done", "refused", "failed"],
         detail: str,
         text: str,
@@ -139,7 +129,7 @@ class HttpSurface:
             return call.failed(f"{detail}; the service's own log counts it as failed", text)
         return call.refused(detail, text)
 
-    def _hidden(self, request: httpx.Request, entries: Iterable[AuditEntry]) -> bool:
+    def _hidden(self, request: Request, entries: Iterable[AuditEntry]) -> bool:
         """Whether what looks like a refusal was none: something that was tried failed, nothing was refused.
 
         Others may be at work at the same time, so only entries count that may be of the shown token's owner.
@@ -157,30 +147,39 @@ def token_header(credential: Credential) -> dict[str, str]:
     """The header in which a token of that kind is sent (Railway's public API documentation)."""
     token = credential.secret.reveal()
     if credential.kind == "project-token":
-        return {"Project-Access-Token": token}
-    return {"Authorization": f"Bearer {token}"}
+        return {"project-access-token": token}
+    return {"authorization": f"Bearer {token}"}
 
 
-def _classify(response: httpx.Response) -> tuple[Literal["done", "refused", "failed"], str]:
-    status = f"{response.status_code} {response.reason_phrase}".strip()
-    errors = _graphql_errors(response)
+def _body(wanted: RequestArguments) -> tuple[str, bytes | None]:
+    """What kind of body it is, and the body, if there is one."""
+    if isinstance(wanted.data, str):
+        return FORM, wanted.data.encode()
+    if isinstance(wanted.data, dict):
+        return FORM, urlencode(wanted.data).encode()
+    return JSON, None if wanted.json_ is None else in_json(wanted.json_)
+
+
+def _classify(answer: Answer) -> tuple[Literal["done", "refused", "failed"], str]:
+    status = f"{answer.status} {answer.reason}".strip()
+    errors = _graphql_errors(answer)
     detail = f"{status}: {'; '.join(errors)}" if errors else status
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return "failed", f"rate limited ({detail})"
-    if response.status_code in (401, 403) or any(NOT_ALLOWED.search(error) for error in errors):
+    if answer.status in (401, 403) or any(NOT_ALLOWED.search(error) for error in errors):
         return "refused", detail
-    if response.is_redirect:
+    if 300 <= answer.status < 400:
         return "failed", f"{status}: redirects are not followed"
-    return ("done" if response.is_success and not errors else "failed"), detail
+    return ("done" if answer.is_good and not errors else "failed"), detail
 
 
-def _graphql_errors(response: httpx.Response) -> tuple[str, ...]:
+def _graphql_errors(answer: Answer) -> tuple[str, ...]:
     """Messages of the GraphQL errors in the answer (GraphQL over HTTP, "errors" of the response)."""
     try:
-        answer = response.json()
+        content = answer.json()
     except (ValueError, RecursionError):
         return ()
-    errors = answer.get("errors") if isinstance(answer, dict) else None
+    errors = content.get("errors") if isinstance(content, dict) else None
     if not isinstance(errors, list):
         return ()
     return tuple(str(error.get("message", "")) if isinstance(error, dict) else str(error) for error in errors)

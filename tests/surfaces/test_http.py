@@ -42,6 +42,7 @@ class ControlPlane(ThreadingHTTPServer):
         self.outcome = "done"
         self.entries: list[tuple[str | None, str]] = []
         self.silent = False
+        self.chunked = False
 
     def note(self, outcome: str, resources: list[dict[str, Any]], principal: str | None = "agent") -> None:
         entry = {
@@ -60,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
     server: ControlPlane
 
     def do(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        body = self.read_chunks() if self.server.chunked else self.read_whole()
         address = urlsplit(self.path)
         if address.path == "/_replica/audit":
             return self.show_audit(int(parse_qs(address.query)["after"][0]))
@@ -75,6 +76,16 @@ class Handler(BaseHTTPRequestHandler):
         return self.reply(*self.server.answer)
 
     do_GET = do_POST = do_PUT = do
+
+    def read_whole(self) -> str:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+
+    def read_chunks(self) -> str:
+        """The body as it came; the harness's own requests for the log have none."""
+        read = ""
+        while self.command == "POST" and not read.endswith("\r\n0\r\n\r\n"):
+            read += self.rfile.readline().decode()
+        return read
 
     def show_audit(self, after: int) -> None:
         if self.headers.get("X-Ninelives-Back-Door") != BACK_DOOR_SECRET:
@@ -152,6 +163,19 @@ def test_json_a_form_and_a_content_type_of_ones_own_go_out_as_given(
     assert plane.requests[3][:2] == ("GET", "/a/b?c=d")
 
 
+def test_a_path_is_written_as_an_address_and_one_that_is_so_already_is_left_alone(
+    perform: Perform, plane: ControlPlane
+) -> None:
+    perform(path="/a b/\N{SNOWMAN}?q=1 2&r=%20+[]#here")
+    assert plane.requests[0][1] == "/a%20b/%E2%98%83?q=1%202&r=%20+[]"
+
+
+def test_a_body_that_is_to_go_in_chunks_does(perform: Perform, plane: ControlPlane) -> None:
+    plane.chunked = True
+    assert perform(data="{}", headers={"Transfer-Encoding": "chunked"}).status == "done"
+    assert plane.requests[0][3] == "2\r\n{}\r\n0\r\n\r\n"
+
+
 def test_the_principals_own_token_is_sent_when_the_agent_gives_none(plane: ControlPlane) -> None:
     performer(endpoint_at(plane.server_port))()
     performer(endpoint_at(plane.server_port, "project-token"))()
@@ -206,6 +230,8 @@ def test_cookies_are_not_kept(perform: Perform, plane: ControlPlane) -> None:
         {"path": "/a", "headers": {"A": "line\r\nB: injected"}},
         {"path": "/a", "headers": {"A": "\ud800"}},
         {"path": "/a", "headers": {"A": 1}},
+        {"path": "/a", "headers": {"Content-Length": "1"}, "data": "{}"},
+        {"path": "/a", "headers": {"Content-Length": "2"}},
         {"path": "/a", "method": "GET /b HTTP/1.1\r\n"},
         {"path": "/a\0"},
         {"path": 1},
@@ -260,6 +286,13 @@ def test_the_answer_decides(
     assert outcome.detail.startswith(str(status))
     assert outcome.text == body
     assert len(plane.requests) == 1
+
+
+def test_text_in_an_encoding_that_nobody_knows_is_taken_for_utf_8(
+    perform: Perform, plane: ControlPlane
+) -> None:
+    plane.answer = (200, "caf\u00e9", {"Content-Type": "text/plain; charset=nobodys"})
+    assert perform().text == "caf\u00e9"
 
 
 def test_a_rate_limit_is_a_failure_that_says_so(perform: Perform, plane: ControlPlane) -> None:
