@@ -7,16 +7,20 @@ is cut off, so that a client can reach the replica it was made for and nothing e
 
 from __future__ import annotations
 
+import gzip
 import os
+from contextlib import suppress
+from datetime import datetime
 from functools import cache, lru_cache
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.configprovider import ConfigValueStore, ConstantProvider
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
+from pydantic_core import from_json
 
 from harness.facts import Credential, Endpoint
 
@@ -93,7 +97,27 @@ def bare_session() -> Session:
         ConfigValueStore({name: ConstantProvider(value) for name, value in constants.items()}),
     )
     session.register_component("data_loader", _LibraryModels())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_instant)
     return session
+
+
+def _instant(value: Any) -> datetime:
+    """A time as an answer has it. The library reads any sort, and takes far longer for the usual one."""
+    if isinstance(value, str) and value[10:11] == "T":
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return parse_timestamp(value)
+
+
+class _PlainModels(JSONFileLoader):
+    """API models as plain dictionaries, whose order is that of the file too: read in a third of the time."""
+
+    def load_file(self, file_path: str) -> Any:
+        """What a file says, with or without compression; None when there is none."""
+        for ending, opened in ((".json", open), (".json.gz", gzip.open)):
+            with suppress(FileNotFoundError), opened(file_path + ending, "rb") as file:
+                return from_json(file.read())
+        return None
 
 
 class _LibraryModels(Loader):
@@ -102,10 +126,13 @@ class _LibraryModels(Loader):
     def __init__(self) -> None:
         super().__init__(
             extra_search_paths=[Loader.BUILTIN_DATA_PATH],
+            file_loader=_PlainModels(),
             include_default_search_paths=False,
         )
+        with os.scandir(self.BUILTIN_DATA_PATH) as entries:
+            self._services = [entry.name for entry in entries if entry.is_dir()]
 
     def list_available_services(self, type_name: str) -> list[str]:
         """Every folder; the library would look into each of hundreds, twice, to make the first client."""
         del type_name
-        return [entry.name for entry in Path(self.BUILTIN_DATA_PATH).iterdir() if entry.is_dir()]
+        return self._services
