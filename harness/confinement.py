@@ -131,7 +131,7 @@ def _allowed(bounds: Bounds, program: Path, root: Path) -> dict[Path, Right]:
     for directory in (*READABLE, *bounds.reads):
         allow(directory, READING)
     # A script, such as a wrapper of a distribution's, is nothing without the programs that it names.
-    runs = SYSTEM if program.read_bytes()[:2] == b"#!" else bounds.runs
+    runs = SYSTEM if _head(program).startswith(b"#!") else bounds.runs
     for directory in runs:
         allow(directory, READING | Right.EXECUTE)
     for device in WRITABLE:
@@ -142,9 +142,15 @@ def _allowed(bounds: Bounds, program: Path, root: Path) -> dict[Path, Right]:
     return allowed
 
 
+def _head(program: Path) -> bytes:
+    """The first page: servers are large."""
+    with program.open("rb") as file:
+        return file.read(4096)
+
+
 def _interpreter(program: Path) -> Path | None:
     """What the kernel loads a program with (elf(5)); None for one that needs nothing."""
-    content = program.read_bytes()[:4096]
+    content = _head(program)
     if content[:5] != b"\x7fELF\x02":
         return None
     (first,) = struct.unpack_from("<Q", content, 32)
