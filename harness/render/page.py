@@ -6,11 +6,13 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, compiler
 from markupsafe import Markup
 
 from harness.render import narrative, wording
+from harness.render.compiled import CompiledTemplates
 
 
 def page_environment() -> Environment:
@@ -26,6 +28,9 @@ def page_environment() -> Environment:
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(
+            Path(__file__).with_name("templates"), (Path(__file__), Path(compiler.__file__))
+        ),
     )
     environment.globals.update(css=Markup(_style_sheet()), policy=_policy(_style_sheet()))  # noqa: S704 (our own)
     environment.filters.update(
