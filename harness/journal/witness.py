@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import file_digest, sha256
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,20 @@ Rows = Mapping[str, Mapping[str, Row]]
 
 TableRead = tuple[str, Iterable[tuple[str, int, datetime | None]]]
 """A table as a database told it: its name, and key, hash and time of every row."""
+
+
+class Lines(NamedTuple):
+    """Some rows of a table as lines of a file of rows.
+
+    Attributes:
+        text: the lines, each with its end.
+        rows: how many.
+        total: the sum of their hashes.
+    """
+
+    text: bytes
+    rows: int
+    total: int
 
 
 class Calls(Protocol):
@@ -105,19 +120,32 @@ def write_rows(path: Path, tables: Iterable[TableRead]) -> Written:
     Raises:
         JournalError: the file cannot be written.
     """
-    tally = Tally()
+    return write_lines(path, ((table, lines_of(table, rows)) for table, rows in tables))
 
-    def lines() -> Iterator[bytes]:
-        for table, rows in tables:
-            count = total = 0
-            for key, hash_, time in rows:
-                count += 1
-                total += hash_
-                yield _line(table, key, hash_, time)
-            tally.add(table, total, count)
 
-    count, digest = _write(path, lines())
-    return Written(count, digest, tally.fingerprint())
+def lines_of(table: str, rows: Iterable[tuple[str, int, datetime | None]]) -> Iterator[Lines]:
+    """Rows of a table as lines."""
+    rest = iter(rows)
+    while batch := list(islice(rest, BATCH)):
+        text = b"".join(_line(table, key, hash_, time) for key, hash_, time in batch)
+        yield Lines(text, len(batch), sum(row[1] for row in batch))
+
+
+def write_lines(path: Path, tables: Iterable[tuple[str, Iterable[Lines]]]) -> Written:
+    """Write every row, as the witness does, where somebody has put them into lines already.
+
+    Raises:
+        JournalError: the file cannot be written.
+    """
+    tally, digest, count = Tally(), sha256(), 0
+    with _writable(path) as take:
+        for table, parts in tables:
+            for lines in parts:
+                digest.update(lines.text)
+                take(lines.text)
+                tally.add(table, lines.total, lines.rows)
+                count += lines.rows
+    return Written(count, digest.hexdigest(), tally.fingerprint())
 
 
 def write_differences(path: Path, tables: Iterable[TableRead], calls_for: Calls) -> Written:
@@ -155,9 +183,18 @@ def write_differences(path: Path, tables: Iterable[TableRead], calls_for: Calls)
 def read_witness(path: Path) -> Rows:
     """Read a file of rows, the witness or the differences of a recovery.
 
+    The one that was read last is not read again while it has the same content: a drill compares with the
+    witness once for each copy, and judges by it.
+
     Raises:
         JournalError: it is missing, cannot be read, or is not what it should be.
     """
+    return _read_rows(path, digest_file(path))
+
+
+@lru_cache(maxsize=1)
+def _read_rows(path: Path, digest: str) -> Rows:
+    del digest  # tells one content from another
     found: dict[str, dict[str, Row]] = {}
     number = 0
     try:
@@ -170,9 +207,7 @@ def read_witness(path: Path) -> Rows:
                     raise ValueError(f"{table} {key} stands there twice")
                 rows[key] = Row(hash_, None if time is None else _instant(time))
     except OSError as error:
-        raise JournalError(
-            f"cannot read {path}: {error}", hint="the run folder is not whole; play the drill again"
-        ) from error
+        raise _unreadable(path, error) from error
     except (ValueError, TypeError) as error:
         raise JournalError(
             f"line {number} of {path} makes no sense: {error}", hint="it was changed; play the drill again"
@@ -196,9 +231,13 @@ def digest_file(path: Path) -> str:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise JournalError(
-            f"cannot read {path}: {error}", hint="check that the run folder is whole and readable"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"cannot read {path}: {error}", hint="check that the run folder is whole and readable"
+    )
 
 
 def _line(table: str, key: str, hash_: int | None, time: datetime | None) -> bytes:

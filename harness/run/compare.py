@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint
 from harness.journal.events import ContentCompared, ContentVerified, WitnessTaken
 from harness.journal.ledger import expected, read_ledger
-from harness.journal.witness import TableRead, Written, read_witness, write_differences
+from harness.journal.witness import Lines, TableRead, Written, lines_of, read_witness, write_differences
 from harness.run.assess import Copy
 from harness.run.backfill import content, tracked
 from harness.run.ground import Ground
 from harness.run.traffic import LEDGER
-from harness.seams.drivers import Database
+from harness.seams.drivers import Database, Dictating
 
 RECOVERED = "recovered.jsonl"
 WITHOUT_ORIGINAL = ("continuous", "undo")
@@ -97,3 +97,13 @@ def tracked_rows(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[T
     store = ground.plan.store(service)
     for table, (key, time) in sorted(tracked(ground, service).items()):
         yield table, store.rows(endpoint, table, key, time)
+
+
+def tracked_lines(ground: Ground, service: str, endpoint: Endpoint) -> Iterator[tuple[str, Iterable[Lines]]]:
+    """The same as lines of a witness, put together by the server itself where it does that."""
+    store = ground.plan.store(service)
+    if not isinstance(store, Dictating):
+        yield from ((table, lines_of(table, rows)) for table, rows in tracked_rows(ground, service, endpoint))
+        return
+    for table, (key, time) in sorted(tracked(ground, service).items()):
+        yield table, store.lines(endpoint, table, key, time)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.errors import WorkloadError
 from harness.journal.events import SteadyStateChecked, WitnessTaken
 from harness.journal.ledger import read_ledger
-from harness.journal.witness import write_rows
-from harness.run.compare import tracked_rows
+from harness.journal.witness import write_lines
+from harness.run.compare import tracked_lines
 from harness.run.ground import Ground
 from harness.run.traffic import Traffic
 
@@ -55,8 +55,8 @@ def take_witness(ground: Ground) -> WitnessTaken:
     """Read keys, hashes and times of every tracked row and put them beside the ledger."""
     service = ground.plan.target
     before = ground.clock.stamp()
-    written = write_rows(
-        ground.journal.folder / WITNESS, tracked_rows(ground, service, ground.endpoints[service])
+    written = write_lines(
+        ground.journal.folder / WITNESS, tracked_lines(ground, service, ground.endpoints[service])
     )
     witness = WitnessTaken(
         service=service,

@@ -16,6 +16,7 @@ from harness.clock import Clock, Stamp
 from harness.facts import Action, Destruction, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
 from harness.journal.history import History
 from harness.journal.record import RunRecord, Verdict
+from harness.journal.witness import Lines
 from harness.sandbox import Sandbox
 from harness.scenario.models import Agent as AgentModel
 from harness.scenario.models import LoadedScenario, Protection, Stack
@@ -233,6 +234,15 @@ class Store(Replica, Protocol):
             setting: as for ``provision``.
             replace: answer at ``like``'s own host and port, which must have been fenced.
         """
+        ...
+
+
+@runtime_checkable
+class Dictating(Store, Protocol):
+    """A store whose server puts its rows into the lines of a witness, which spares doing so one by one."""
+
+    def lines(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Lines]:
+        """The same as ``rows``, as ``harness.journal.witness`` writes them down."""
         ...
 
 

@@ -76,6 +76,17 @@ def test_a_file_that_makes_no_sense_is_an_error_that_names_the_line(tmp_path: Pa
         read_witness(tmp_path / "w")
 
 
+def test_a_file_is_read_once_and_anew_when_its_content_is_another(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(b'["t","k",1,null]\n')
+    first = read_witness(tmp_path / "w")
+    assert read_witness(tmp_path / "w") is first
+    (tmp_path / "w").write_bytes(b'["t","k",2,null]\n')
+    assert read_witness(tmp_path / "w") == {"t": {"k": Row(2, None)}}
+    (tmp_path / "w").unlink()
+    with pytest.raises(JournalError, match="cannot read"):
+        read_witness(tmp_path / "w")
+
+
 def test_a_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot read") as caught:
         read_witness(tmp_path / "w")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint
-from harness.replicas.postgres import Difference, PostgresReplica, differing_rows
+from harness.journal.witness import Row, read_witness, write_lines, write_rows
+from harness.replicas.postgres import Difference, PostgresReplica, content, differing_rows
 from harness.sandbox import Sandbox
 from tests.replicas.postgres_stack import lease, login, setting, stack
 
@@ -138,6 +140,69 @@ class TestFingerprint:
         REPLICA.execute(pair[0], 'CREATE TABLE IF NOT EXISTS "order" ("user" text, "time" timestamptz)', {})
         assert REPLICA.fingerprint(pair[0], ["order"]).rows == 0
         assert list(REPLICA.rows(pair[0], "order", "user", "time")) == []
+
+
+class TestLines:
+    """What the server writes down itself is read as what its rows are."""
+
+    @staticmethod
+    def read(endpoint: Endpoint, path: Path, table: str, key: str, time: str | None) -> Mapping[str, Row]:
+        written = write_lines(path, [(table, REPLICA.lines(endpoint, table, key, time))])
+        assert written.content == REPLICA.fingerprint(endpoint, [table])
+        assert written.rows == path.read_bytes().count(b"\n")
+        return read_witness(path)[table]
+
+    @staticmethod
+    def told(endpoint: Endpoint, path: Path, table: str, key: str, time: str | None) -> Mapping[str, Row]:
+        write_rows(path, [(table, REPLICA.rows(endpoint, table, key, time))])
+        return read_witness(path)[table]
+
+    def test_they_say_what_the_rows_say_in_their_order(self, pair, tmp_path, monkeypatch):
+        monkeypatch.setattr(content, "BATCH", 300)
+        read = self.read(pair[1], tmp_path / "lines", *TRACKED)
+        assert read == self.told(pair[1], tmp_path / "rows", *TRACKED)
+        assert list(read) == [str(n) for n in range(1, 1001)]
+
+    @pytest.mark.parametrize("type", ["timestamptz", "timestamp", "date"])
+    def test_every_sort_of_time_and_any_key_come_through(self, pair, tmp_path, type):
+        table = f"odd_{type}"
+        odd = f"""
+            CREATE TABLE {table} (k text PRIMARY KEY, at {type});
+            INSERT INTO {table} VALUES
+                ('quote " and \\ and é', '2026-04-24 12:00:00.5'), (E'two\\nlines', NULL)
+        """
+        REPLICA.execute(pair[0], odd, {})
+        read = self.read(pair[0], tmp_path / "lines", table, "k", "at")
+        assert read == self.told(pair[0], tmp_path / "rows", table, "k", "at")
+        assert set(read) == {'quote " and \\ and é', "two\nlines"}
+        without = self.read(pair[0], tmp_path / "lines", table, "k", None)
+        assert {row.time for row in without.values()} == {None}
+
+    @pytest.mark.parametrize(("table", "time"), [("never", "infinity"), ("ides", "0044-03-15 12:00 BC")])
+    def test_a_time_that_python_has_no_words_for_is_an_error_of_both(self, pair, table, time):
+        REPLICA.execute(pair[0], f"CREATE TABLE {table} (k text PRIMARY KEY, at timestamptz)", {})
+        REPLICA.execute(pair[0], f"INSERT INTO {table} VALUES ('a', :time)", {"time": time})
+        for ask in (REPLICA.rows, REPLICA.lines):
+            with pytest.raises(DatabaseError):
+                list(ask(pair[0], table, "k", "at"))
+
+    def test_an_empty_table_has_none_and_a_missing_one_is_an_error(self, pair):
+        REPLICA.execute(pair[0], "TRUNCATE reservations", {})
+        assert list(REPLICA.lines(pair[0], *TRACKED)) == []
+        with pytest.raises(DatabaseError, match=r'relation "public\.nothing" does not exist'):
+            list(REPLICA.lines(pair[0], "nothing", "id", None))
+
+    def test_an_agent_that_owns_the_database_cannot_forge_them(self, pair, tmp_path):
+        before = self.read(pair[1], tmp_path / "lines", *TRACKED)
+        with login(pair[1], "staging-agent") as connection:
+            connection.execute(
+                """
+                CREATE OR REPLACE FUNCTION public.chr(integer) RETURNS text LANGUAGE sql AS $$SELECT ''$$;
+                ALTER DATABASE "right" SET search_path = public, pg_catalog;
+                """
+            )
+        assert self.read(pair[1], tmp_path / "lines", *TRACKED) == before
+        REPLICA.execute(pair[1], 'ALTER DATABASE "right" RESET search_path', {})
 
 
 class TestRows:

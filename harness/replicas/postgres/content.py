@@ -23,7 +23,7 @@ from typing import Any, cast
 from psycopg import IsolationLevel, sql
 
 from harness.facts import Endpoint, Fingerprint, TableFingerprint
-from harness.journal.witness import table_digest
+from harness.journal.witness import Lines, lines_of, table_digest
 from harness.replicas.postgres.session import session
 from harness.seams.drivers import Row
 from harness.seams.postgres_client import HASH_SETTINGS, Connection
@@ -70,6 +70,23 @@ UNTAMPERED: Mapping[str, str] = {"search_path": "pg_catalog"}
 WHOLE_TABLE = "SELECT count(*), coalesce(sum({hash}), 0) FROM {table} AS t"
 NEWEST = "SELECT max({time}) FROM {table} AS t"
 ALL_ROWS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t ORDER BY {key}"
+ROWS_AS_LINES = """
+    SELECT convert_to(string_agg(line || chr(10), '' ORDER BY place), 'UTF8'), count(*), sum(row_hash)
+    FROM (
+        SELECT json_build_array({name}::text, row_key, row_hash, row_time)::text AS line, row_hash, place
+        FROM (
+            SELECT {key}::text AS row_key, {hash} AS row_hash, {time} AS row_time,
+                row_number() OVER (ORDER BY {key}) AS place
+            FROM {table} AS t
+        ) AS read
+    ) AS written
+    GROUP BY (place - 1) / {batch} ORDER BY (place - 1) / {batch}
+"""
+OUTSIDE = "SELECT EXISTS (SELECT FROM {table} AS t WHERE {time} < '0001-01-01' OR {time} > '9999-12-31')"
+"""Times that Python has no words for, infinite ones among them."""
+
+TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
+LINES_AT_ONCE = 4
 BUCKET_SUMS = "SELECT {bucket}, count(*), sum({hash}) FROM {table} AS t GROUP BY 1"
 ROWS_IN_BUCKETS = "SELECT {key}::text, {hash}, {time} FROM {table} AS t WHERE ({bucket}) = ANY (%s)"
 
@@ -144,6 +161,31 @@ def read_rows(endpoint: Endpoint, table: str, key: str, time: str | None) -> Ite
     """
     with _reading(endpoint) as connection:
         yield from _stream(connection, _compose(ALL_ROWS, table, key, time), ())
+
+
+def read_lines(endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Lines]:
+    """The same as lines of a witness, which the server puts together; arguments and errors as above."""
+    with _reading(endpoint) as connection:
+        if not _writes_times(connection, table, time):
+            yield from lines_of(table, _stream(connection, _compose(ALL_ROWS, table, key, time), ()))
+            return
+        statement = _compose(ROWS_AS_LINES, table, key, time)
+        with connection.cursor(name="ninelives_lines") as cursor:
+            cursor.execute(statement, binary=True)
+            while parts := cursor.fetchmany(LINES_AT_ONCE):
+                for text, rows, total in cast("list[tuple[bytes, int, Decimal]]", parts):
+                    yield Lines(text, rows, int(total))
+
+
+def _writes_times(connection: Connection, table: str, time: str | None) -> bool:
+    """Whether the server writes every time of a column so that it is read as what it is."""
+    if time is None:
+        return True
+    types = {column.name: column.type for column in _columns(connection, table)}
+    if types.get(time) not in TIMES:
+        return False
+    ((outside,),) = connection.execute(_compose(OUTSIDE, table, time=time))
+    return not outside
 
 
 def newest(endpoint: Endpoint, table: str, time: str) -> datetime | None:
@@ -246,11 +288,13 @@ def _compose(
     bucket: sql.Composable | None = None,
 ) -> sql.Composed:
     return sql.SQL(statement).format(
+        name=sql.Literal(table),
         table=sql.Identifier(SCHEMA, table),
         key=sql.Identifier("t", key),
         time=sql.Identifier("t", time) if time is not None else NO_TIME,
         hash=row_hash,
         bucket=bucket,
+        batch=sql.Literal(BATCH),
     )
 
 

@@ -10,9 +10,17 @@ from psycopg import Cursor
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
+from harness.journal.witness import Lines
 from harness.replicas.leases import MARKER_SETTING
 from harness.replicas.postgres import schema
-from harness.replicas.postgres.content import Difference, differing_rows, fingerprint, newest, read_rows
+from harness.replicas.postgres.content import (
+    Difference,
+    differing_rows,
+    fingerprint,
+    newest,
+    read_lines,
+    read_rows,
+)
 from harness.replicas.postgres.memory import PostgresMemory
 from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
@@ -140,6 +148,10 @@ class PostgresReplica(ServerReplica):
     def rows(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Row]:
         """Every row of a tracked table, in key order; see ``content.read_rows``."""
         return read_rows(endpoint, table, key, time)
+
+    def lines(self, endpoint: Endpoint, table: str, key: str, time: str | None) -> Iterator[Lines]:
+        """The same as lines of a witness; see ``content.read_lines``."""
+        return read_lines(endpoint, table, key, time)
 
     def columns(self, endpoint: Endpoint) -> Mapping[str, Sequence[str]]:
         """The columns of every table, in their order; see ``schema.columns``."""
