@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Lock
 
 import psycopg
@@ -98,9 +99,7 @@ def connect(
     if "\0" in user + password.reveal() + database:
         # libpq would read the parameters up to there, and fill in the rest on its own.
         raise ValueError("a role, a password and a database cannot hold a NUL character")
-    conninfo = make_conninfo(
-        **GIVEN,
-        host=LOOPBACK,
+    conninfo = address(
         port=str(port),
         user=user,
         password=password.reveal(),
@@ -111,6 +110,19 @@ def connect(
     )
     with unheard_environment():
         return psycopg.connect(conninfo, autocommit=True)
+
+
+@lru_cache(maxsize=64)
+def address(**parameters: str) -> str:
+    """Every parameter of a connection to a server on loopback, as libpq reads them.
+
+    Putting them together takes a third of the time that a connection takes, and the same ones are made again
+    and again.
+
+    Args:
+        parameters: those that are not in ``GIVEN``.
+    """
+    return make_conninfo(**GIVEN, host=LOOPBACK, **parameters)
 
 
 def _escape(value: str) -> str:

@@ -9,13 +9,12 @@ from select import select
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn
 
 from harness.clock import SystemClock
 from harness.errors import DatabaseError, StatementError
 from harness.facts import OPERATOR, Endpoint
-from harness.seams.postgres_client import GIVEN, Connection, connect, unheard_environment
+from harness.seams.postgres_client import Connection, address, connect, unheard_environment
 
 NOT_THE_STATEMENT = frozenset({"08", "25", "28", "40", "53", "55", "57", "58", "F0", "XX"})
 """Classes of SQLSTATE that tell of the server's state, the disk or others who use it (PostgreSQL 18,
@@ -101,9 +100,7 @@ def answer_within(endpoint: Endpoint, statement: bytes, seconds: float) -> None:
 
 def _conninfo(endpoint: Endpoint) -> str:
     operator = endpoint.credentials[OPERATOR]
-    return make_conninfo(
-        **GIVEN,
-        host=endpoint.host,
+    return address(
         port=str(endpoint.port),
         user=operator.name,
         password=operator.secret.reveal(),
