@@ -22,6 +22,7 @@ from harness.journal.events import (
     Released,
 )
 from harness.journal.writer import Journal
+from harness.replicas.leases import stop_run
 from harness.run.faults import in_plain_words
 from harness.run.logs import keep_logs, where_kept
 from harness.run.place import note_lease
@@ -100,10 +101,18 @@ class Ground:
         return lease
 
     def release_all(self) -> None:
-        """Destroy every replica of the run, the newest first, and say so. One that fails stops no other."""
+        """Destroy every replica of the run, the newest first, and say so. One that fails stops no other.
+
+        Their processes go before them, all at once: each would look through those that the others still have.
+        But those in containers are their engine's to end.
+        """
+        if not self.leases:
+            return
         with ExitStack() as each:
             while self.leases:
                 each.callback(self._release, self.leases.pop(0))
+            if not self.plan.runs_containers:
+                each.callback(stop_run, self.sandbox.run_id, self.sandbox.root)
 
     def check_marker(self, service: str) -> None:
         """Ask a replica whose it is.

@@ -20,7 +20,7 @@ from harness.errors import HarnessError, LeftoverError, ProvisionError
 from harness.facts import Lease
 from harness.interrupts import deferred_interrupts
 from harness.journal.history import SCENARIO_FILE
-from harness.replicas import leases
+from harness.replicas.leases import stop_run
 from harness.replicas.placement import spread_out
 from harness.sandbox import Sandbox, unprivileged_account
 
@@ -102,7 +102,7 @@ def workplace(place: Place, run_id: str) -> Iterator[Sandbox]:
         with deferred_interrupts():
             try:
                 # Each replica killed its own; a tool or a start that was cut short belongs to none.
-                leases.stop(Lease(run_id=run_id, service="run", kind="run", directory=root))
+                stop_run(run_id, root)
                 if all_gone:
                     clear(root)
             finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import HarnessError, LeftoverError, UnknownDriverError
 from harness.facts import Lease
 from harness.replicas.containers.engine import remove_run
-from harness.replicas.leases import stop
+from harness.replicas.leases import stop_run
 from harness.run.place import Abandoned, Place, abandoned_runs, clear, own_directory, sweeping
 from harness.seams.container_engine import runs_of_home, trouble
 from harness.seams.lookup import lookup, needs_engine
@@ -113,7 +113,7 @@ def _sweep_one(run: Abandoned) -> Swept:
 def _stop(run: Abandoned) -> list[LeftoverError]:
     """Kill every process of a run; what kept one from going, if anything did."""
     try:
-        stop(Lease(run_id=run.run_id, service="run", kind="run", directory=run.root))
+        stop_run(run.run_id, run.root)
     except LeftoverError as error:
         return [error]
     return []

@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from harness.journal.writer import Journal
 from harness.run.ground import Ground
 from harness.run.place import Place, abandoned_runs, workplace
 from harness.run.provision import provisioned
+from harness.sandbox import has_ended
 from tests.faults.test_secrets import shows
 
 
@@ -129,6 +131,27 @@ def test_a_journal_that_takes_nothing_more_spares_no_replica(place: Place, journ
         with pytest.raises(JournalError), provisioned(ground):
             journal.close()
     assert notes[-2:] == ["destroy two", "destroy one"]
+
+
+def test_the_processes_of_all_replicas_are_gone_before_the_first_is_destroyed(
+    place: Place, journal: Journal
+) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+    ended: list[bool] = []
+
+    class WatchingReplica(StubReplica):
+        def destroy(self, lease: Lease) -> None:
+            ended.extend(map(has_ended, running))
+            super().destroy(lease)
+
+    with workplace(place, "run") as sandbox, journal:
+        ground = ground_of(journal, sandbox, one=WatchingReplica([]), two=WatchingReplica([]))
+        with provisioned(ground):
+            for lease in ground.leases:
+                log = lease.directory / "log"
+                running.append(sandbox.start(["sleep", "60"], log=log, directory=lease.directory))
+    assert ended == [True] * 4
+    assert {process.wait() for process in running} == {-signal.SIGKILL}
 
 
 class LaggingReplica(StubReplica):
