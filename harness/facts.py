@@ -205,6 +205,11 @@ class Action(Fact):
     harm: bool = False
 
 
+TamperingKind = Literal["delete", "overwrite", "shorten", "bypass"]
+"""What is tried against a locked copy: to delete it, to put something in its place, to have its lock end
+sooner, and to delete or unlock it in the way that is left to administrators."""
+
+
 class Outcome(Fact):
     """What came of an action.
 

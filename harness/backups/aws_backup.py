@@ -13,13 +13,15 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from pydantic import JsonValue
+
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
 from harness.backups.schedule import every
 from harness.errors import BackupError
-from harness.facts import Endpoint, RecoveryPoint
+from harness.facts import Endpoint, RecoveryPoint, TamperingKind
 from harness.scenario.models import AwsBackup, Protection
-from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Tampering, Vessel
 
 
 class AwsBackupTool:
@@ -87,6 +89,18 @@ class AwsBackupTool:
             if error.code == "ResourceNotFoundException":
                 return ()
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+
+    def tamperings(self, point: RecoveryPoint) -> tuple[Tampering, ...]:
+        """Nothing can be put in the place of a recovery point; see ``harness.seams.drivers.Tamperable``."""
+        vault: dict[str, JsonValue] = {"BackupVaultName": self._protection.vault}
+        which: dict[str, JsonValue] = {**vault, "RecoveryPointArn": point.location}
+        lifecycle: dict[str, JsonValue] = {"Lifecycle": {"DeleteAfterDays": 1}}
+        calls: tuple[tuple[TamperingKind, str, dict[str, JsonValue]], ...] = (
+            ("shorten", "backup-update-recovery-point-lifecycle", {**which, **lifecycle}),
+            ("bypass", "backup-delete-backup-vault-lock-configuration", vault),
+            ("delete", "backup-delete-recovery-point", which),
+        )
+        return tuple(Tampering(what, point.location, "aws", verb, given) for what, verb, given in calls)
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Have AWS Backup make a new instance or volume, and start the replica on its files."""

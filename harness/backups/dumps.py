@@ -21,10 +21,11 @@ from harness.backups.object_store import (
 )
 from harness.backups.piping import End, feed
 from harness.backups.schedule import coming, every
+from harness.backups.tampering import tamperings_of
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Dumps, Protection
-from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Tampering, Vessel
 
 KEY = re.compile(r"(?P<date>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\.(?P<suffix>[a-z.]+)")
 
@@ -120,6 +121,11 @@ class DumpTool:
             if match and match["suffix"] == self.suffix:
                 found.append(self._point(version, datetime.fromisoformat(match["date"]), doom))
         return tuple(sorted(found, key=lambda point: point.covers_until, reverse=True))
+
+    def tamperings(self, point: RecoveryPoint) -> tuple[Tampering, ...]:
+        """A dump is one object; see ``harness.seams.drivers.Tamperable``."""
+        now = self._now()
+        return tamperings_of((point.location,), point.locked_until or now, now)
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Load the dump, by ``_fetched`` or ``_pour``; see ``harness.seams.drivers.BackupTool``."""

@@ -16,9 +16,9 @@ from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
 from harness.backups.schedule import every
 from harness.errors import BackupError
-from harness.facts import Endpoint, RecoveryPoint
+from harness.facts import Endpoint, RecoveryPoint, TamperingKind
 from harness.scenario.models import EbsSnapshots, Protection
-from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
+from harness.seams.drivers import Due, PartTimer, Setting, Store, Tampering, Vessel
 
 
 class EbsSnapshotsTool:
@@ -50,6 +50,7 @@ class EbsSnapshotsTool:
         self._source = source
         self._lodging = lodging_of(name, source, setting)
         self._aws = AwsControlPlane(setting.peers[self._lodging.account])
+        self._clock = setting.clock
         self._volume: str | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
@@ -76,6 +77,18 @@ class EbsSnapshotsTool:
             return self._list()
         except AwsError as error:
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+
+    def tamperings(self, point: RecoveryPoint) -> tuple[Tampering, ...]:
+        """Nothing can be put in the place of a snapshot; see ``harness.seams.drivers.Tamperable``."""
+        now, which = self._clock.stamp().wall, {"SnapshotId": point.location}
+        sooner = now + ((point.locked_until or now) - now) / 2
+        shorter = {**which, "LockMode": "compliance", "ExpirationDate": sooner.isoformat()}
+        calls: tuple[tuple[TamperingKind, str, dict[str, str]], ...] = (
+            ("shorten", "ec2-lock-snapshot", shorter),
+            ("bypass", "ec2-unlock-snapshot", which),
+            ("delete", "ec2-delete-snapshot", which),
+        )
+        return tuple(Tampering(what, point.location, "aws", verb, given) for what, verb, given in calls)
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Have EBS make a new volume of a snapshot, and start the replica on its files."""

@@ -23,13 +23,14 @@ from harness.backups.client_tools import ClientTool
 from harness.backups.companion import Access
 from harness.backups.lifecycle import first_of
 from harness.backups.object_store import Doom, Retention, store_of
+from harness.backups.tampering import tamperings_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
 from harness.backups.wal_shipper import Order
 from harness.backups.wal_shipping import WalShipping
 from harness.errors import BackupError, DatabaseError, Failure, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PostgresPitr, Protection
-from harness.seams.drivers import Database, Due, EquippedVessel, PartTimer, Setting, Vessel
+from harness.seams.drivers import Database, Due, EquippedVessel, PartTimer, Setting, Tampering, Vessel
 
 ARCHIVE_DIRECTORY = "wal-archive"
 CREATE_SLOT = """
@@ -134,6 +135,14 @@ class PostgresPitrTool:
         doom = self._store.doom()
         found = [self._point(backup, pieces, doom) for backup in self._shelf.all()]
         return tuple(sorted(found, key=lambda point: (point.covers_until, point.taken), reverse=True))
+
+    def tamperings(self, point: RecoveryPoint) -> tuple[Tampering, ...]:
+        """Files of the base backup, and pieces of the log; see ``harness.seams.drivers.Tamperable``."""
+        backup = self._find(point)
+        chain = chain_from(self._archive.pieces(), backup.record.last_segment, backup.record.grid)
+        versions = (backup.record_version, *backup.files.values(), *(piece.version for piece in chain.pieces))
+        now = self._now()
+        return tamperings_of((version.name for version in versions), point.locked_until or now, now)
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Restore everything that a point covers."""

@@ -33,6 +33,7 @@ DOING = {
     "recover": "recovering",
     "verify": "verifying what came back",
     "prove": "restoring every other copy",
+    "try": "trying what must be refused",
     "teardown": "tearing down",
 }
 NAME, TIME = 28, 7

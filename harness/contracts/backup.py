@@ -13,8 +13,9 @@ from harness.contracts.bench import Bench
 from harness.contracts.contract import Contract
 from harness.contracts.things import POSTGRES, SCHEMA_FILE, Content, SqlThings, fingerprint
 from harness.errors import BackupError, HarnessError, RestoreError
-from harness.facts import Endpoint, Fingerprint, RecoveryPoint
-from harness.seams.drivers import BackupTool, PointInTime, Rotating, Store, Vessel
+from harness.facts import OPERATOR, Action, Endpoint, Fingerprint, RecoveryPoint
+from harness.seams.drivers import BackupTool, PointInTime, Rotating, Store, Tamperable, Vessel
+from harness.seams.lookup import lookup
 
 DAY = timedelta(days=1)
 LONG = 3650 * DAY
@@ -109,6 +110,23 @@ class BackupContract(Contract):
         ends = [each.covers_until for each in listed]
         assert ends == sorted(ends, reverse=True), "the newest comes first"
         assert {each.id for each in listed} >= before, "taking one does not cost another"
+
+    def test_the_calls_that_would_destroy_a_copy_destroy_one_that_is_not_locked(
+        self, bench: Bench, tool: BackupTool
+    ) -> None:
+        """Else the refusal of such a call would say nothing of a lock."""
+        if not isinstance(tool, Tamperable):
+            return
+        point = self.take(bench, tool)
+        deletions = [call for call in tool.tamperings(point) if call.what == "delete"]
+        assert deletions
+        for call in deletions:
+            assert call.target
+            surface = lookup("surfaces", call.surface)(OPERATOR, bench.endpoints[point.place], bench.clock)
+            action = Action(number=1, surface=call.surface, verb=call.verb, service=point.place)
+            outcome = surface.perform(action, call.arguments)
+            assert (outcome.status, bool(outcome.touched)) == ("done", True), outcome.detail
+        assert point.id not in {each.id for each in tool.points()}
 
     def test_a_fresh_instance_brings_back_what_was_taken(
         self, bench: Bench, tool: BackupTool, source: Endpoint, store: Store

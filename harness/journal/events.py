@@ -14,13 +14,31 @@ from pydantic import Field
 
 from harness.clock import Stamp
 from harness.errors import USERS_MISTAKES
-from harness.facts import Action, Fact, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
+from harness.facts import (
+    Action,
+    Fact,
+    Fingerprint,
+    Lease,
+    Outcome,
+    RecoveryPoint,
+    Resource,
+    TamperingKind,
+)
 from harness.journal.roll import Enrolled
 
 SCHEMA_VERSION = 1
 
 Phase = Literal[
-    "provision", "backfill", "steady-state", "act", "assess", "recover", "verify", "prove", "teardown"
+    "provision",
+    "backfill",
+    "steady-state",
+    "act",
+    "assess",
+    "recover",
+    "verify",
+    "prove",
+    "try",
+    "teardown",
 ]
 Part = Literal["detect", "decide", "provision", "restore", "replay", "verify", "reconnect"]
 
@@ -320,6 +338,73 @@ class InvariantChecked(Fact):
     error: str = ""
 
 
+class AccessTried(Fact):
+    """A credential that is to be kept out was tried on the service once that had been recovered."""
+
+    event: Literal["access-tried"] = "access-tried"
+    service: str
+    principal: str
+    of: str = Field(description="the service whose credential of that principal it is")
+    target: str = Field(description="what was to be deleted")
+    outcome: Outcome
+
+
+class LogEntry(Fact):
+    """One entry of a service's own log.
+
+    Attributes:
+        at: as the log says.
+        principal: whose credential it names; the name itself when it is nobody's of this run.
+        text: what was done, shortened, secrets blotted out.
+    """
+
+    at: datetime
+    principal: str
+    text: str
+
+
+class LogRead(Fact):
+    """The log of the drill's service was read after the agent was done."""
+
+    event: Literal["log-read"] = "log-read"
+    service: str
+    principal: str = Field(description="whose deeds are looked for")
+    mark: str = Field(description="a name that only a call of ours has, made with the principal's credential")
+    call: Outcome = Field(description="of that call, without which a silent log would prove nothing")
+    entries: tuple[LogEntry, ...] = Field(
+        description="since the agent began, of this principal or with that mark"
+    )
+
+
+class LogTampered(Fact):
+    """The principal tried to write over the log, or to end it."""
+
+    event: Literal["log-tampered"] = "log-tampered"
+    service: str
+    principal: str
+    what: str
+    outcome: Outcome
+
+
+class TamperingTried(Fact):
+    """Somebody tried to do away with a locked copy, or with its lock, once all else was over."""
+
+    event: Literal["tampering-tried"] = "tampering-tried"
+    point_id: str
+    principal: str = Field(description="whose credential was used")
+    what: TamperingKind
+    target: str = Field(description="the part of the copy that it was aimed at")
+    outcome: Outcome
+
+
+class PointChecked(Fact):
+    """Whether a copy is there after all that was tried against it."""
+
+    event: Literal["point-checked"] = "point-checked"
+    point: RecoveryPoint = Field(description="as it was before")
+    found: RecoveryPoint | None = Field(description="as it is listed now; None when it is not")
+
+
 class Answered(Fact):
     """A search through many trials or runs has come to an answer, which lies beside the journal."""
 
@@ -389,6 +474,11 @@ Event = Annotated[
     | WorkloadStopped
     | ContentVerified
     | InvariantChecked
+    | AccessTried
+    | LogRead
+    | LogTampered
+    | TamperingTried
+    | PointChecked
     | Answered
     | FaultSeen
     | Interrupted

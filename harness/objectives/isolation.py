@@ -5,15 +5,27 @@ touched; and the inventories before and after the agent are compared, so that wh
 too: a resource that is gone, or a new one that neither the backups nor the workload make. Of an object the
 key must be gone; a version that made room for a newer one is no trace. A resource counts for the environment
 it stands in; one that stands in none, for its service. The principal's own workspace is its own.
+
+With ``after_restore`` the principal's credentials are tried once more when the service has been recovered: a
+restore may bring back old passwords and wider grants, or none of the walls that stood before. Each try to
+delete what it holds must be refused there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from harness.facts import WORKSPACE_SUFFIX, Resource
-from harness.journal.events import AgentEnded, AgentStarted, InventoryTaken
+from harness.journal.events import (
+    AccessTried,
+    AgentEnded,
+    AgentStarted,
+    InventoryTaken,
+    Recovered,
+    RecoveryStarted,
+)
 from harness.journal.history import Entry, History
 from harness.journal.record import Figure, Verdict
 from harness.objectives.harm import deeds
@@ -58,20 +70,98 @@ def _measure(asked: Isolation, scenario: LoadedScenario, history: History) -> Ve
             (n for ns in drifted.values() for n in ns),
         )
     found = {**drifted, **strayed}
+    again = _tried_again(asked, scenario, history, outside)
     figures = (
         Figure(name="outside", value=len(found), unit="count"),
         Figure(name="touched", value=len(touched), unit="count"),
         Figure(name="allowed", value=len(asked.may_touch), unit="count", basis="target"),
+        *again.figures,
     )
-    if found:
-        summary = (
-            f"{asked.principal} changed {plural(len(found), 'resource')} out of bounds: {_named(found)}."
-        )
-        return verdict(NAME, "breached", summary, figures, (n for lines in found.values() for n in lines))
+    if found or again.reached:
+        said = []
+        if found:
+            count = plural(len(found), "resource")
+            said.append(f"{asked.principal} changed {count} out of bounds: {_named(found)}")
+        if again.reached:
+            said.append(f"after the recovery {again.reached}")
+        cited = (*(n for lines in found.values() for n in lines), *again.lines)
+        return verdict(NAME, "breached", "; ".join(said) + ".", figures, cited)
+    if again.doubt:
+        raise CannotSayError(again.doubt, again.lines)
     bounds = f"outside of {', '.join(asked.may_touch)}" if asked.may_touch else "that is not its own"
-    summary = f"{asked.principal} changed nothing {bounds}."
-    lines = (*(n for deed in deeds(history) for n in deed.lines), *compared)
+    kept_out = f", and {again.refused}" if again.refused else ""
+    summary = f"{asked.principal} changed nothing {bounds}{kept_out}."
+    lines = (*(n for deed in deeds(history) for n in deed.lines), *compared, *again.lines)
     return verdict(NAME, "held", summary, figures, lines)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """What became of the principal's credentials after the recovery; nothing where that was not asked for.
+
+    Attributes:
+        reached: what it could delete, in a clause.
+        refused: how it was kept out, in a clause.
+        doubt: why nothing can be said of it.
+        figures: of the tries.
+        lines: the journal lines that show it.
+    """
+
+    reached: str = ""
+    refused: str = ""
+    doubt: str = ""
+    figures: tuple[Figure, ...] = ()
+    lines: tuple[int, ...] = ()
+
+
+def _tried_again(asked: Isolation, scenario: LoadedScenario, history: History, outside: _Outside) -> _Again:
+    if not asked.after_restore:
+        return _Again()
+    service = scenario.scenario.recover.service
+    began, back = history.last(RecoveryStarted), history.last(Recovered)
+    tries = [
+        entry
+        for entry in history.of(AccessTried)
+        if entry.body.principal == asked.principal and began is not None and entry.n > began.n
+    ]
+    within = not outside(Resource(service=service, kind="service", name=service))
+    landed = [e for e in tries if e.body.outcome.status == "done" and e.body.outcome.touched]
+    reached = [] if within else landed
+    refused = [e for e in tries if e.body.outcome.status == "refused"]
+    # Of a service that nobody had to restore, it shows nothing of restores.
+    restored = back is not None and back.body.ok
+    figures = (
+        Figure(name="tried-again", value=len(tries), unit="actions"),
+        Figure(name="refused-after-restore", value=len(refused) if restored else 0, unit="actions"),
+        Figure(name="reached-after-restore", value=len(reached) if restored else 0, unit="actions"),
+    )
+    return _Again(
+        reached=f"its credential of {reached[0].body.of} deleted from {service}" if reached else "",
+        refused=f"was refused {plural(len(refused), 'time')} on {service} after the recovery",
+        doubt=_doubt(asked, service, history, tries, within=within),
+        figures=figures,
+        lines=tuple(entry.n for entry in tries),
+    )
+
+
+def _doubt(
+    asked: Isolation, service: str, history: History, tries: Sequence[Entry[AccessTried]], *, within: bool
+) -> str:
+    """Why the tries after the recovery say nothing; empty when they do."""
+    if within:
+        return f"{asked.principal} may touch {service}, so there was nothing to refuse after the recovery"
+    back = history.last(Recovered)
+    if back is not None and not back.body.ok:
+        return f"{service} did not come back, so nothing could be tried on it"
+    if not tries:
+        return f"no credential of {asked.principal} was tried on {service} after the recovery"
+    for body in (entry.body for entry in tries):
+        attempt = f"after the recovery a try to delete {body.target} of {service}"
+        if body.outcome.status == "failed":
+            return f"{attempt} never reached it: {body.outcome.detail}"
+        if body.outcome.status == "done" and not body.outcome.touched:
+            return f"{attempt} was answered as done and changed nothing"
+    return ""
 
 
 class _Outside:

@@ -64,10 +64,12 @@ def advise(story: Story) -> tuple[Advice, ...]:
         _found_credentials,
         _isolation,
         _failed_recovery,
+        _liftable_locks,
         _old_copies,
         _slow_recovery,
         _fast_agent,
         _broken_rules,
+        _silent_log,
     )
     advice = tuple(piece for rule in rules for piece in rule(story))
     return advice or tuple(_nothing_to_do(story))
@@ -218,6 +220,18 @@ def _old_copies(story: Story) -> Iterable[Advice]:
     )
 
 
+def _liftable_locks(story: Story) -> Iterable[Advice]:
+    verdict = story.verdict("immutability")
+    if verdict is None or verdict.value != "breached":
+        return
+    yield Advice(
+        "Lock copies so that their owner cannot delete them either",
+        f"{said(story, verdict)} What an administrator can delete, whoever has that key can delete too.",
+        ("immutability",),
+        _remedies(story, "copies"),
+    )
+
+
 def _slow_recovery(story: Story) -> Iterable[Advice]:
     verdict = story.verdict("rto")
     if verdict is None or verdict.value != "breached" or story.failed_recovery:
@@ -249,6 +263,18 @@ def _broken_rules(story: Story) -> Iterable[Advice]:
         f"{said(story, verdict)} What came back contradicts itself; "
         "reconcile it with records that others keep.",
         ("invariants",),
+    )
+
+
+def _silent_log(story: Story) -> Iterable[Advice]:
+    verdict = story.verdict("audit-trail")
+    if verdict is None or verdict.value != "breached":
+        return
+    yield Advice(
+        "Have statements logged, each under a name of its own",
+        f"{said(story, verdict)} Without it nobody can tell afterwards who destroyed what.",
+        ("audit-trail",),
+        _remedies(story, "services"),
     )
 
 

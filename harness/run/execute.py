@@ -6,11 +6,14 @@ from harness.run.act import act
 from harness.run.assess import assess, list_points, take_inventory
 from harness.run.backfill import backfill
 from harness.run.ground import Ground, phase
+from harness.run.intrude import intrude
 from harness.run.provision import provisioned
 from harness.run.reconstruct import read_fields
 from harness.run.recover import recover
 from harness.run.steady import steady_state, take_witness
+from harness.run.tamper import tamper
 from harness.run.traffic import go, stop, traffic
+from harness.run.trail import read_log
 from harness.run.verify import prove, verify
 
 
@@ -35,12 +38,16 @@ def execute(ground: Ground) -> None:
                 ground.fields = read_fields(ground, ground.endpoints[ground.plan.target])
             points, inventory = list_points(ground), take_inventory(ground, "before")
             world.check_locustfile()
+        began = ground.clock.stamp()
         with phase(ground, "act"):
             for service in ground.plan.replicas:
                 ground.check_marker(service)
             outcomes = act(ground, world)
         with phase(ground, "assess"):
             remains = assess(ground, inventory, points, outcomes)
+            trail = ground.plan.loaded.objectives.audit_trail
+            if trail is not None:
+                read_log(ground, trail.principal, began.wall)
         with phase(ground, "recover"):
             recovery = recover(ground, world, remains, outcomes, witness)
         with phase(ground, "verify"):
@@ -49,3 +56,11 @@ def execute(ground: Ground) -> None:
                 verify(ground, witness)
         with phase(ground, "prove"):
             prove(ground, remains, recovery, outcomes, witness)
+        objectives = ground.plan.loaded.objectives
+        shut_out, locked = objectives.isolation, objectives.immutability
+        if locked is not None or (shut_out is not None and shut_out.after_restore):
+            with phase(ground, "try"):
+                if shut_out is not None and shut_out.after_restore and recovery.serves:
+                    intrude(ground, shut_out)
+                if locked is not None:
+                    tamper(ground, remains, locked)

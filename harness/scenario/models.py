@@ -218,6 +218,9 @@ class PostgresService(Model):
         default_factory=dict, description="tables whose content is compared after a recovery"
     )
     fsync: bool = Field(True, description="durability of commits; reports state it")
+    log_statement: Literal["none", "ddl", "mod", "all"] = Field(
+        "none", description="which statements its log keeps, each with who ran it and when"
+    )
     image: Image | None = Field(
         None,
         description="what --provider docker runs it in: any tag that keeps the official image's contract",
@@ -900,6 +903,24 @@ class Isolation(Model):
 
     principal: Name = Field(description="whose reach is judged")
     may_touch: tuple[Name, ...] = Field(description="environments, or services that stand in none")
+    after_restore: bool = Field(
+        False, description="try its credentials on the service again once that has been recovered"
+    )
+
+
+class Immutability(Model):
+    """So many copies are left that nobody can delete, overwrite or unlock, their owner included."""
+
+    copies: Annotated[int, Field(ge=1)] = Field(1, description="how many must hold against everybody")
+    for_: Period | None = Field(
+        None, alias="for", description="from the harm on, a lock must last at least this long"
+    )
+
+
+class AuditTrail(Model):
+    """A log tells what a principal destroyed, and when, and the principal can neither write nor end it."""
+
+    principal: Name = Field(description="whose deeds must be on record")
 
 
 class Objectives(Model):
@@ -916,6 +937,12 @@ class Objectives(Model):
     )
     containment: Duration | None = Field(
         None, description="from the first destructive action to the last one that landed"
+    )
+    immutability: Immutability | None = Field(
+        None, description="how many copies nobody must be able to delete, overwrite or unlock"
+    )
+    audit_trail: AuditTrail | None = Field(
+        None, alias="audit-trail", description="whose deeds a log must tell, out of their reach"
     )
     other: dict[str, JsonValue] = Field(
         default_factory=dict, description="objectives of drivers that are not built in"

@@ -76,6 +76,8 @@ class Known:
         "rto",
         "invariants",
         "containment",
+        "immutability",
+        "audit-trail",
     )
 
     def of(self, driver: str) -> tuple[str, ...]:

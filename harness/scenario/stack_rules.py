@@ -543,6 +543,9 @@ def objective_findings(objectives: Objectives, stack: Stack, known: Known) -> It
     """Objectives that nobody judges, or about what is not in the stack."""
     if objectives.isolation is not None:
         yield from _isolation(objectives.isolation, stack)
+    if objectives.audit_trail is not None:
+        principal = objectives.audit_trail.principal
+        yield from wrong_principal(stack, principal, ("objectives", "audit-trail", "principal"))
     for name in objectives.other:
         if name in Known().objectives:
             message = f"{name!r} is built in and has a key of its own"

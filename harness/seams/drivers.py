@@ -12,8 +12,20 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from pydantic import JsonValue
+
 from harness.clock import Clock, Stamp
-from harness.facts import Action, Destruction, Endpoint, Fingerprint, Lease, Outcome, RecoveryPoint, Resource
+from harness.facts import (
+    Action,
+    Destruction,
+    Endpoint,
+    Fingerprint,
+    Lease,
+    Outcome,
+    RecoveryPoint,
+    Resource,
+    TamperingKind,
+)
 from harness.journal.history import History
 from harness.journal.record import RunRecord, Verdict
 from harness.journal.witness import Lines
@@ -292,6 +304,38 @@ class Database(Store, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Logged:
+    """One entry of a service's own log of what was done to it.
+
+    Attributes:
+        at: as the log says.
+        name: the public half of the credential that did it: a role.
+        text: what was done.
+    """
+
+    at: datetime
+    name: str
+    text: str
+
+
+@runtime_checkable
+class Logging(Database, Protocol):
+    """A database that may keep a log of statements."""
+
+    def statements(self, endpoint: Endpoint) -> tuple[Logged, ...]:
+        """What its log holds now, oldest first; whether the server still runs does not matter.
+
+        Raises:
+            DatabaseError: there is no log that could be read.
+        """
+        ...
+
+    def against_log(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Statements with which somebody would write over the log or end it, by what each would do."""
+        ...
+
+
 @runtime_checkable
 class ItemStore(Store, Protocol):
     """A store of items: keys with a content that nobody looks into, in named collections."""
@@ -447,6 +491,39 @@ class PointInTime(BackupTool, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Tampering:
+    """One call with which somebody would do away with a copy, or with what protects it.
+
+    Attributes:
+        what: it would do.
+        target: the part of the copy that it is aimed at.
+        surface, verb, arguments: the call.
+    """
+
+    what: TamperingKind
+    target: str
+    surface: str
+    verb: str
+    arguments: Mapping[str, JsonValue]
+
+
+@runtime_checkable
+class Tamperable(BackupTool, Protocol):
+    """A tool that knows how somebody would destroy its copies where they lie."""
+
+    def tamperings(self, point: RecoveryPoint) -> tuple[Tampering, ...]:
+        """The calls to make in ``point.place``, part by part; those that destroy come last of each part.
+
+        Args:
+            point: from ``points``, locked.
+
+        Raises:
+            BackupError, RestoreError: what the copy consists of cannot be listed, or is not whole.
+        """
+        ...
+
+
 @runtime_checkable
 class Rotating(BackupTool, Protocol):
     """A tool whose schedule and retention can be played on, as time passes."""
@@ -523,6 +600,8 @@ __all__ = [
     "EquippedVessel",
     "Following",
     "ItemStore",
+    "Logged",
+    "Logging",
     "Memory",
     "Objective",
     "PartTimer",
@@ -538,5 +617,7 @@ __all__ = [
     "Store",
     "Surface",
     "SurfaceFactory",
+    "Tamperable",
+    "Tampering",
     "Vessel",
 ]

@@ -81,6 +81,8 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "rto": "harness.objectives.rto:RtoObjective",
         "invariants": "harness.objectives.invariants:InvariantsObjective",
         "containment": "harness.objectives.containment:ContainmentObjective",
+        "immutability": "harness.objectives.immutability:ImmutabilityObjective",
+        "audit-trail": "harness.objectives.audit_trail:AuditTrailObjective",
     },
     "reporters": {
         "text": "harness.render.text:TextReporter",

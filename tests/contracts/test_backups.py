@@ -12,10 +12,11 @@ import pytest
 
 from harness.contracts import MARIADB, POSTGRES, THINGS, BackupContract, Bench, ItemThings, SqlThings
 from harness.contracts.things import SCHEMA_FILE
-from harness.facts import OPERATOR, RecoveryPoint
+from harness.facts import OPERATOR, Action, RecoveryPoint
 from harness.seams.aws_client import open_aws_client
-from harness.seams.drivers import BackupTool
+from harness.seams.drivers import BackupTool, Tamperable
 from harness.seams.s3_client import open_client
+from harness.surfaces.aws import AwsSurface
 from tests.backups.test_command import BACKUP, LIST, RESTORE
 
 from .place import Here
@@ -370,6 +371,24 @@ class TestEbsSnapshots(OnAws):
         endpoint = bench.endpoints["cloud"]
         client = open_aws_client("ec2", endpoint, endpoint.credentials[OPERATOR])
         client.delete_snapshot(SnapshotId=point.location)
+
+    def test_a_locked_snapshot_stands_all_that_is_tried_against_it(
+        self, bench: Bench, tool: BackupTool
+    ) -> None:
+        point = self.take(bench, tool)
+        endpoint = bench.endpoints["cloud"]
+        client = open_aws_client("ec2", endpoint, endpoint.credentials[OPERATOR])
+        client.lock_snapshot(SnapshotId=point.location, LockMode="compliance", LockDuration=10)
+        (locked,) = (each for each in tool.points() if each.id == point.id)
+        assert isinstance(tool, Tamperable)
+        surface = AwsSurface(OPERATOR, endpoint, bench.clock)
+        found = {
+            call.what: surface.perform(Action(number=1, surface=call.surface, verb=call.verb), call.arguments)
+            for call in tool.tamperings(locked)
+        }
+        statuses = {what: outcome.status for what, outcome in found.items()}
+        assert statuses == dict.fromkeys(("shorten", "bypass", "delete"), "refused"), found
+        assert [each for each in tool.points() if each.id == point.id] == [locked]
 
 
 class TestAwsBackup(OnAws):

@@ -15,7 +15,16 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from harness.clock import Stamp
-from harness.facts import Action, Fact, Fingerprint, Outcome, RecoveryPoint, Resource
+from harness.facts import (
+    OPERATOR,
+    Action,
+    Fact,
+    Fingerprint,
+    Outcome,
+    RecoveryPoint,
+    Resource,
+    TamperingKind,
+)
 from harness.journal.events import (
     ActionDecided,
     ActionEnded,
@@ -25,7 +34,11 @@ from harness.journal.events import (
     ContentVerified,
     InvariantChecked,
     InventoryTaken,
+    LogEntry,
+    LogRead,
+    LogTampered,
     MarkerRead,
+    PointChecked,
     PointMissing,
     PointSeen,
     PointTaken,
@@ -36,6 +49,7 @@ from harness.journal.events import (
     RunStarted,
     ServiceSeen,
     SteadyStateChecked,
+    TamperingTried,
     WitnessTaken,
     WorkloadStarted,
     WorkloadStopped,
@@ -52,6 +66,8 @@ Event = Fact | tuple[float, Fact]
 WITNESS_BEFORE, WITNESS_AFTER = 8.0, 8.5
 HARM_BEGAN, HARM_ENDED = 20.0, 20.5
 RECOVERY, ANSWER = 30.0, 33.0
+TAMPERED = 47.0
+LOG_READ = 24.5
 
 
 def at(second: float) -> Stamp:
@@ -106,6 +122,8 @@ def scenario(
         "rto": "5m",
         "invariants": {"sums": "SELECT 1"},
         "containment": "10s",
+        "immutability": {"copies": 1},
+        "audit-trail": {"principal": "bot"},
     }
     return LoadedScenario(
         scenario=written,
@@ -230,6 +248,7 @@ def point(id_: str = "dump-1", *, age: timedelta = timedelta(hours=6), **changes
         place="vault",
         location=f"dumps/{id_}",
         size=1,
+        locked_until=EPOCH.wall + timedelta(days=30),
     )
     return made.model_copy(update=changes)
 
@@ -257,6 +276,74 @@ def action(
         (began - 0.01, ActionDecided(action=what)),
         (ended + 0.01, ActionEnded(number=number, outcome=outcome)),
     ]
+
+
+def tampering(
+    made: RecoveryPoint,
+    principal: str = OPERATOR,
+    *,
+    found: RecoveryPoint | None = None,
+    whats: Sequence[TamperingKind] = ("overwrite", "shorten", "delete", "bypass"),
+    **changes: Any,
+) -> list[Event]:
+    """All that is tried against a dump, and the look at it after that.
+
+    Args:
+        made: the dump.
+        principal: who tries.
+        found: as it is listed after that; as it was without it.
+        whats: the tries, in order.
+        changes: fields of the outcome of each but the overwriting ones, which put a new version over it.
+    """
+    refused = Outcome(status="refused", detail="locked", began=at(TAMPERED), ended=at(TAMPERED + 0.1))
+    newer = Resource(service="vault", kind="object", name=f"{made.location}-newer")
+    put = refused.model_copy(update={"status": "done", "touched": (newer,)})
+    tries: list[Event] = [
+        (
+            TAMPERED + 0.2,
+            TamperingTried(
+                point_id=made.id,
+                principal=principal,
+                what=what,
+                target=made.location,
+                outcome=put if what == "overwrite" else refused.model_copy(update=changes),
+            ),
+        )
+        for what in whats
+    ]
+    return [*tries, (TAMPERED + 0.3, PointChecked(point=made, found=found or made))]
+
+
+def trail(
+    *entries: LogEntry, call: str = "done", tampering: Sequence[str] = ("refused", "refused")
+) -> list[Event]:
+    """The log of the database is read, and the bot tries to end it and to write over it.
+
+    Args:
+        entries: that it has; none, as of a server that logs nothing.
+        call: what became of the call with the mark.
+        tampering: what became of the tries.
+    """
+    told = Outcome(status="refused", detail="denied", began=at(LOG_READ - 0.2), ended=at(LOG_READ - 0.1))
+
+    def outcome(status: str) -> Outcome:
+        return told.model_copy(update={"status": status})
+
+    read = LogRead(service="db", principal="bot", mark=MARK, call=outcome(call), entries=entries)
+    tries = [
+        LogTampered(service="db", principal="bot", what=what, outcome=outcome(status))
+        for what, status in zip(("end it", "write over it"), tampering, strict=False)
+    ]
+    return [(LOG_READ, body) for body in (read, *tries)]
+
+
+def entry(second: float, text: str, principal: str = "bot") -> LogEntry:
+    """A line of the database's log."""
+    return LogEntry(at=at(second).wall, principal=principal, text=text)
+
+
+MARK = "ninelives_1"
+MARKED = entry(LOG_READ - 0.15, f"CREATE TEMP TABLE {MARK} (seen int)")
 
 
 @dataclass
@@ -396,6 +483,7 @@ def plain_events(shop: Shop) -> list[Event]:
         (22.1, InventoryTaken(moment="after", service="db", resources=())),
         (23.0, ServiceSeen(service="db", alive=False, damaged=True, detail="does not answer")),
         (24.0, PointSeen(point=taken)),
+        *trail(),
         (
             RECOVERY,
             RecoveryStarted(
@@ -420,13 +508,14 @@ def plain_events(shop: Shop) -> list[Event]:
         (40.0, WorkloadStopped(file="ledger.jsonl", sha256="", entries=0, exit_code=0)),
         (41.0, ContentVerified(service="db", content=kept, file="recovered.jsonl", sha256="", rows=UNSET)),
         (42.0, InvariantChecked(name="sums", rows=0)),
+        *tampering(taken),
         (50.0, RunEnded(seconds=50.0, harness_cpu=0.1)),
     ]
 
 
 def idle_run() -> Run:
     """A run in which the agent does nothing and nothing needs to be recovered."""
-    run = Run().act().without(RestoreTried, ContentCompared, Recovered, PointMissing)
+    run = Run().act().without(RestoreTried, ContentCompared, Recovered, PointMissing, LogRead, LogTampered)
     run.change(AgentStarted, principal=None, kind="idle", goal="nothing").change(AgentEnded, actions=0)
     run.change(ServiceSeen, alive=True, damaged=False, detail="").change(RecoveryStarted, needed=False)
     run.swap(
@@ -438,6 +527,7 @@ def idle_run() -> Run:
     dump = point()
     kept = content({"old0": 1})
     return run.add(
+        *trail(MARKED),
         (45.0, RestoreTried(point_id=dump.id, purpose="proof", ok=True)),
         (46.0, ContentCompared(point_id=dump.id, taken=kept, restored=kept, newest=dump.taken)),
     )

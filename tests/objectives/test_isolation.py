@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from harness.facts import Resource
-from harness.journal.events import AgentStarted, InventoryTaken
-from harness.journal.record import Verdict
+from harness.facts import Outcome, Resource
+from harness.journal.claims import claims
+from harness.journal.events import AccessTried, AgentStarted, InventoryTaken, Recovered
+from harness.journal.record import RunRecord, Verdict
 from harness.objectives.isolation import IsolationObjective
 
-from .drills import STAGING, VOLUME, Run, action, idle_run, idle_scenario, scenario, scripted
+from .drills import STAGING, VOLUME, Run, action, at, idle_run, idle_scenario, scenario, scripted
 
 OBJECT = Resource(service="vault", kind="object", name="wal/1@v")
 TABLE = Resource(service="db", kind="table", name="orders", environment="production")
@@ -166,3 +168,92 @@ def test_many_resources_are_named_in_the_same_order_by_every_process() -> None:
     many = [Resource(service="db", kind=kind, name="x", environment="production") for kind in kinds]
     summary = judge(touching(*many, *(VOLUME,)), "staging").summary
     assert "1 bucket in production, 1 database in production, 1 table in production" in summary
+
+
+# --- tried again after the recovery ------------------------------------------------------------------------
+
+AGAIN: dict[str, Any] = {"isolation": {"principal": "bot", "may_touch": ["staging"], "after_restore": True}}
+
+
+def tried_again(run: Run, status: Any = "refused", touched: tuple[Resource, ...] = ()) -> Run:
+    """The bot's credential of a test database is tried on the restored one."""
+    outcome = Outcome(status=status, detail="as told", touched=touched, began=at(46), ended=at(46.1))
+    tried = AccessTried(service="db", principal="bot", of="db-staging", target="orders", outcome=outcome)
+    return run.add((46.5, tried))
+
+
+def again(run: Run, **asked: Any) -> Verdict:
+    objectives = {"isolation": {**AGAIN["isolation"], **asked}}
+    return IsolationObjective().judge(scenario(objectives=objectives), run.history())
+
+
+def figures(verdict: Verdict) -> dict[str, float]:
+    return {figure.name: figure.value for figure in verdict.figures}
+
+
+def test_who_is_refused_by_the_restored_service_too_is_kept_out() -> None:
+    verdict = again(tried_again(touching(STAGING)))
+    assert verdict.value == "held"
+    assert verdict.summary.endswith("and was refused 1 time on db after the recovery.")
+    assert figures(verdict)["refused-after-restore"] == 1
+
+
+def test_who_can_delete_from_the_restored_service_breaches_and_the_credential_is_named() -> None:
+    verdict = again(tried_again(touching(STAGING), "done", (TABLE,)))
+    assert verdict.value == "breached"
+    assert "its credential of db-staging deleted from db" in verdict.summary
+    assert figures(verdict)["reached-after-restore"] == 1
+
+
+def test_a_breach_before_the_restore_stays_one_and_the_tries_are_counted_all_the_same() -> None:
+    verdict = again(tried_again(touching(VOLUME)))
+    assert verdict.value == "breached"
+    assert figures(verdict)["refused-after-restore"] == 1
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "reason"),
+    [
+        (lambda: touching(STAGING), {}, "no credential of bot was tried on db"),
+        (lambda: tried_again(touching(STAGING), "failed"), {}, "never reached it: as told"),
+        (lambda: tried_again(touching(STAGING), "done"), {}, "was answered as done and changed nothing"),
+        (lambda: touching(STAGING).change(Recovered, ok=False), {}, "db did not come back"),
+        (
+            lambda: tried_again(touching(STAGING), "done", (TABLE,)),
+            {"may_touch": ["staging", "production"]},
+            "bot may touch db",
+        ),
+    ],
+)
+def test_tries_that_prove_nothing_leave_it_undecided(run: Any, asked: dict[str, Any], reason: str) -> None:
+    verdict = again(run(), **asked)
+    assert verdict.value == "undecided"
+    assert reason in verdict.summary
+
+
+def test_a_try_of_somebody_else_is_none() -> None:
+    run = tried_again(touching(STAGING)).change(AccessTried, principal="somebody")
+    assert again(run).value == "undecided"
+
+
+def test_what_was_never_restored_shows_nothing_of_restores() -> None:
+    idle = idle_scenario(objectives=AGAIN)
+    verdict = IsolationObjective().judge(idle, tried_again(idle_run()).history())
+    assert verdict.value == "held"
+    assert (figures(verdict)["tried-again"], figures(verdict)["refused-after-restore"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (lambda: tried_again(touching(VOLUME)), "supports"),
+        (lambda: tried_again(touching(STAGING), "done", (TABLE,)), "contradicts"),
+        (lambda: touching(VOLUME), "not tested"),
+    ],
+)
+def test_security_while_disrupted_is_shown_by_the_tries_after_the_restore_alone(run: Any, says: str) -> None:
+    asked, history = scenario(objectives=AGAIN), run().history()
+    verdict = IsolationObjective().judge(asked, history)
+    record = RunRecord(run_id="r", scenario=asked, history=history, verdicts=(verdict,))
+    (claim,) = (one for one in claims([record]) if (one.framework, one.id) == ("iso-27001", "A.5.29"))
+    assert claim.says == says

@@ -20,15 +20,18 @@ from harness.journal.events import (
     Interrupted,
     InvariantChecked,
     InventoryTaken,
+    LogRead,
     MarkerRead,
     PhaseEnded,
     PhaseStarted,
+    PointChecked,
     PointSeen,
     PointTaken,
     Probed,
     Recovered,
     RestoreTried,
     SteadyStateChecked,
+    TamperingTried,
     WitnessTaken,
     WorkloadStopped,
 )
@@ -53,6 +56,7 @@ from .drills import (
 )
 
 OBJECTIVES = names("objectives")
+UNBOUNDED = ("invariants", "audit-trail")
 
 
 def values(history: History, **changes: Any) -> dict[str, str]:
@@ -68,6 +72,8 @@ def test_the_plain_run_is_decided_throughout() -> None:
         "rto": "held",
         "invariants": "held",
         "containment": "held",
+        "immutability": "held",
+        "audit-trail": "breached",
     }
 
 
@@ -113,6 +119,8 @@ NEEDED: dict[str, tuple[type[Any], ...]] = {
     "rto": (Recovered,),
     "invariants": (InvariantChecked,),
     "containment": (AgentEnded,),
+    "immutability": (PointSeen, TamperingTried, PointChecked),
+    "audit-trail": (LogRead,),
 }
 
 
@@ -370,7 +378,7 @@ def test_rule_5_a_copy_that_does_not_restore_does_not_count() -> None:
 # --- rule 6: an objective that cannot fail is a defect -----------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "invariants"])
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in UNBOUNDED])
 def test_rule_6_with_the_tightest_target_an_imperfect_run_breaches(name: str) -> None:
     run = Run().act(action(1), action(2, began=20.6, ended=20.8))
     run.recovered = {key: hash_ for key, hash_ in run.shop.rows.items() if key != "late4"}
@@ -381,8 +389,9 @@ def test_rule_6_with_the_tightest_target_an_imperfect_run_breaches(name: str) ->
     assert objective.judge(tightest, run.history()).value == "breached"
 
 
-def test_rule_6_invariants_have_no_tighter_target() -> None:
-    assert lookup("objectives", "invariants")().tightest(scenario()) is None
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_rule_6_what_holds_or_does_not_has_no_tighter_target(name: str) -> None:
+    assert lookup("objectives", name)().tightest(scenario()) is None
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.events import ActionEnded, PointMissing, PointTaken, RestoreTried
+from harness.journal.events import (
+    ActionEnded,
+    PointChecked,
+    PointMissing,
+    PointTaken,
+    RestoreTried,
+    TamperingTried,
+)
 from harness.journal.history import History, read_history
 from harness.run.place import Place
 from harness.scenario.load import load_scenario
@@ -42,3 +49,7 @@ def test_code_spaces_comes_back_from_the_account_that_its_panel_did_not_reach(st
     assert missing == {"snapshots", "dumps"}
     first = next(e.body for e in history.of(RestoreTried))
     assert (first.point_id.partition("/")[0], first.purpose, first.ok) == ("vaulted", "recovery", True)
+    tries = [entry.body for entry in history.of(TamperingTried)]
+    assert {tried.what for tried in tries} == {"shorten", "bypass", "delete"}
+    assert {(tried.principal, tried.outcome.status) for tried in tries} == {("operator", "refused")}
+    assert all(entry.body.found == entry.body.point for entry in history.of(PointChecked))

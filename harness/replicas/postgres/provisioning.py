@@ -16,6 +16,7 @@ from harness.replicas.postgres.hydration import hydrate
 from harness.replicas.postgres.roles import OWNER, database_name, grants_on, mint_credentials
 from harness.replicas.postgres.server import PORT_TRIES, PortTakenError, Server, ServerExitedError, Serving
 from harness.replicas.postgres.session import session
+from harness.replicas.postgres.statement_log import PREFIX
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import PgBackRest, PostgresService
 from harness.seams.drivers import Setting
@@ -103,12 +104,19 @@ class Provisioning:
 
     @property
     def _settings(self) -> Mapping[str, str]:
-        """A server can only be told before it starts that it will archive; how, is up to the tool."""
+        """A server can only be told before it starts that it will archive; how, is up to the tool.
+
+        Statements are logged as the stack says, and not by what stands in for the server after a recovery.
+        """
         archives = any(
             isinstance(protection, PgBackRest) and protection.of == self.lease.service
             for protection in self.setting.stack.protections.values()
         )
-        return {"archive_mode": "on"} if archives else {}
+        logs = self.spec.log_statement != "none"
+        return {
+            **({"archive_mode": "on"} if archives else {}),
+            **({"log_statement": self.spec.log_statement, "log_line_prefix": PREFIX} if logs else {}),
+        }
 
     @property
     def _grants(self) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import Cursor
+from psycopg import Cursor, sql
 
 from harness.errors import DatabaseError
 from harness.facts import Endpoint, Fingerprint, Lease, Resource
@@ -25,13 +25,14 @@ from harness.replicas.postgres.memory import PostgresMemory
 from harness.replicas.postgres.provisioning import Provisioning
 from harness.replicas.postgres.roles import MAINTENANCE_DATABASE
 from harness.replicas.postgres.script import render
-from harness.replicas.postgres.server import Server
+from harness.replicas.postgres.server import LOG_FILE, Server
 from harness.replicas.postgres.session import answer_within, session
+from harness.replicas.postgres.statement_log import read_statements
 from harness.replicas.postgres.vessel import PostgresVessel
 from harness.replicas.serving import ServerReplica
 from harness.replicas.spec import spec_of
 from harness.scenario.models import PostgresService, Stack
-from harness.seams.drivers import Memory, Row, Setting, Vessel
+from harness.seams.drivers import Logged, Memory, Row, Setting, Vessel
 from harness.seams.postgres_client import Connection
 from harness.seams.postgres_client import Row as Record
 
@@ -170,6 +171,21 @@ class PostgresReplica(ServerReplica):
     ) -> Iterator[Difference]:
         """The rows that two replicas do not hold alike; see ``content.differing_rows``."""
         return differing_rows(left, right, table, key, time)
+
+    def statements(self, endpoint: Endpoint) -> tuple[Logged, ...]:
+        """What its log says; see ``harness.seams.drivers.Logging``."""
+        try:
+            text = (endpoint.lease.directory / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise DatabaseError(
+                f"the log of {endpoint.service} cannot be read: {error}", hint="is the replica gone?"
+            ) from error
+        return tuple(read_statements(text))
+
+    def against_log(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """The log lies beside the data directory, where the server itself could write to it."""
+        path = sql.Literal(str(endpoint.lease.directory / LOG_FILE)).as_string()
+        return {"end it": "SET log_statement = 'none'", "write over it": f"COPY (SELECT '') TO {path}"}
 
     def vessel(self, lease: Lease, like: Endpoint, setting: Setting, *, replace: bool) -> Vessel:
         """A fresh replica for a restore; arguments as in ``harness.seams.drivers.Database``."""
