@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.agents.json_path import JsonPath, NothingThereError
 from harness.errors import HarnessError, WithheldError
 from harness.facts import Action, Outcome
 from harness.scenario import models
+from harness.scenario.json_path import JsonPath, NothingThereError
 
 PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_]{0,62})\}")
 

@@ -63,6 +63,7 @@ class PgBackRestTool:
         self._archiving = Archiving(setting.sandbox.root / f"pgbackrest-{name}", source, database, setting)
         self._grid = SegmentGrid(self._archiving.segment_size())
         self._program = Program.of(source, setting.sandbox)
+        self._listed: tuple[Mapping[str, int], ArchivedLog] | None = None
 
     def due(self, now: datetime, span: timedelta) -> tuple[Due, ...]:
         """The full backups that are kept of the last ``span``, and the partial ones that followed each.
@@ -122,6 +123,7 @@ class PgBackRestTool:
         with self._configured() as configuration:
             files = self._repository.files()
             log, doomed = self._log(files), self._repository.doomed_at()
+            self._listed = files, log
             found = [
                 self._point(each, files, log, doomed)
                 for each in self._backups(configuration)
@@ -145,7 +147,7 @@ class PgBackRestTool:
         files = self._repository.files()
         with self._configured(into.lease.directory) as configuration:
             backup = self._find(configuration, point, files)
-            last = self._log(files).chain(backup).last
+            last = self._log_as_listed(files).chain(backup).last
             mark("restore")
             options = [f"--set={backup.label}", f"--pg1-path={into.directory}", *self._as_of()]
             self._program.run(configuration, "restore", options, RestoreError)
@@ -232,6 +234,16 @@ class PgBackRestTool:
 
     def _log(self, files: Mapping[str, int]) -> ArchivedLog:
         return ArchivedLog(self._repository, files, self._program.stanza, self._grid, self._setting.sandbox)
+
+    def _log_as_listed(self, files: Mapping[str, int]) -> ArchivedLog:
+        """Without reading it again, if the same files are there as when the points were last listed.
+
+        Whoever has altered one since does not get by with it: the replay then ends before the commit that
+        it must reach, which is an error.
+        """
+        if self._listed is not None and self._listed[0] == files:
+            return self._listed[1]
+        return self._log(files)
 
     def _begin_archiving(self) -> None:
         """Have the server archive, unless it does already."""

@@ -25,6 +25,7 @@ class Verbs(click.Group):
         "blast-radius": "Try what each credential can destroy, one call at a time.",
         "judge": "Judge a stored run again, offline.",
         "report": "Write a stored run's reports again.",
+        "fidelity": "Set a stack against what was exported from production.",
         "controls": "Tell what runs say of the controls that auditors ask about.",
         "keygen": "Make a pair of keys to sign evidence with.",
         "sign": "Sign a stored run, so that others can verify it.",

@@ -36,12 +36,13 @@ from harness.journal.writer import JOURNAL_FILE
 from harness.render import charts, narrative, wording
 from harness.render.advice import advise
 from harness.render.charts import Mark, Piece, Tally
+from harness.render.fidelity import faithful
 from harness.render.narrative import Scene
 from harness.render.page import page_environment
 from harness.render.story import Copy, Deed, Story
 from harness.render.story import kinds as story_kinds
 from harness.render.timeline import timeline
-from harness.scenario.models import Guard, VerdictValue
+from harness.scenario.models import Fidelity, Guard, Setting, VerdictValue
 
 FILE = "index.html"
 
@@ -80,6 +81,7 @@ CONTENTS = (
     ("guards", "Guards"),
     ("advice", "What to do"),
     ("conditions", "Conditions"),
+    ("production", "Production"),
     ("method", "Method"),
     ("reproduce", "Reproduce"),
     ("evidence", "Evidence"),
@@ -116,6 +118,9 @@ def page(record: RunRecord) -> str:
         guards=_guards(story),
         advice=advise(story),
         conditions=_conditions(story),
+        fidelity=record.scenario.fidelity,
+        faithful=faithful(record.scenario.fidelity),
+        supplied=_supplied(record.scenario.fidelity),
         services=tuple(story.history.of(Provisioned)),
         provenance=_provenance(story),
         **_moments(story),
@@ -426,6 +431,11 @@ def _conditions(story: Story) -> tuple[tuple[str, str], ...]:
             )
         )
     return tuple(terms)
+
+
+def _supplied(fidelity: Fidelity | None) -> tuple[Setting, ...]:
+    """What differs comes first."""
+    return (*fidelity.of("different"), *fidelity.of("same")) if fidelity is not None else ()
 
 
 def _provenance(story: Story) -> tuple[tuple[str, str], ...]:

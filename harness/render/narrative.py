@@ -18,6 +18,7 @@ from harness.journal.events import (
     WitnessTaken,
 )
 from harness.journal.record import Verdict
+from harness.render.fidelity import faithful
 from harness.render.story import Copy, Deed, Story, kinds, places
 from harness.render.wording import duration, listing, number, quantity
 from harness.scenario.models import VerdictValue
@@ -93,11 +94,14 @@ def result(story: Story) -> str:
 
 
 def warnings(story: Story) -> tuple[str, ...]:
-    """What must be read beside every figure: guards that do not exist yet, and a record that is not whole."""
+    """What must be read beside every figure: guards that do not exist yet, a stack that is not like
+    production, and a record that is not whole."""
     said = [
         f"Hypothetical: the guard {name} was on, which no provider offers today: {full_stop(why)}"
         for name, why in story.hypothetical
     ]
+    if story.scenario.fidelity is not None and story.scenario.fidelity.of("different"):
+        said.append(faithful(story.scenario.fidelity))
     if story.interrupted:
         said.append("The run was interrupted, so the record ends before the drill does.")
     return tuple(said)

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from harness.errors import Problem, ScenarioError
+from harness.scenario.fidelity import compare
 from harness.scenario.files import (
     digest,
     missing_files,
@@ -24,7 +25,7 @@ from harness.scenario.files import (
     unreadable_code,
 )
 from harness.scenario.likeness import read_scenario
-from harness.scenario.models import Agent, LoadedScenario, Scenario, Stack
+from harness.scenario.models import Agent, Fidelity, LoadedScenario, Scenario, Stack
 from harness.scenario.positions import value_at
 from harness.scenario.problems import BUILT_IN, Finding, Known
 from harness.scenario.scenario_rules import Case, scenario_findings
@@ -152,7 +153,7 @@ class _Drill:
         """The scenario with everything that a run needs; there must be no problems.
 
         Raises:
-            ScenarioError: a file that it names is no text.
+            ScenarioError: a file that it names is no text, or something is wrong with that of production.
         """
         stack = self.stack.guarded(scenario.guards).stack or self.base
         named = [*named_by_scenario(scenario), *named_by_stack(self.base), *named_by_stack(stack)]
@@ -163,12 +164,19 @@ class _Drill:
             objectives=tightened(stack.objectives, scenario.objectives),
             digest=digest([_content(scenario), _content(self.base)], named, self.path.parent),
             files=sql_texts(named, self.path.parent),
+            fidelity=self._fidelity(stack),
         )
         loaded._folder = self.path.parent
         loaded._file = self.path
         return loaded
 
+    def _fidelity(self, stack: Stack) -> Fidelity | None:
+        if stack.production is None:
+            return None
+        return compare(stack, self.path.parent / stack.production, self.known)
+
 
 def _content(model: Scenario | Stack) -> JsonValue:
-    content: JsonValue = model.model_dump(mode="json", by_alias=True)
+    """All that decides how it is played: what production has does not."""
+    content: JsonValue = model.model_dump(mode="json", by_alias=True, exclude={"production"})
     return content

@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from harness.facts import Fact
+
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 DURATION = r"^([0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d|w))+$"
 RATE = r"^[0-9]{1,9}(\.[0-9]{1,6})?/(s|m)$"
@@ -980,6 +982,38 @@ class Stack(Model):
     objectives: Objectives = Field(
         default_factory=Objectives, description="what must hold in all scenarios over this stack"
     )
+    production: FileName | None = Field(
+        None, description="file that says what production has; each report sets the stack against it"
+    )
+
+
+class Supplied(Model):
+    """What production has: at a place in a file that was exported from it, or as somebody states it."""
+
+    file: RelativePath | None = Field(
+        None, description="an export, as the provider's own command printed it: JSON or YAML"
+    )
+    at: Text | None = Field(None, description="where in it, such as `$.Rules[0].Days`")
+    unit: Literal["ms", "s", "m", "h", "d", "w"] | None = Field(
+        None, description="what a bare number there counts, if it is a duration"
+    )
+    value: JsonValue = Field(
+        None, description="what it is, in place of a file; reports say that it is stated"
+    )
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether somebody says it, null included."""
+        return "value" in self.model_fields_set
+
+
+class Production(Model):
+    """What was exported from production, against which a stack is set."""
+
+    taken: Day = Field(description="the day of the exports, in ISO form")
+    settings: Annotated[dict[Text, Supplied], Field(min_length=1, max_length=1000)] = Field(
+        description="by the path of the setting in the stack, such as `protections.offsite.lock.for`"
+    )
 
 
 class Incident(Model):
@@ -1158,6 +1192,44 @@ class Scenario(Model):
     )
 
 
+class Setting(Fact):
+    """One setting of a stack, and what production has.
+
+    Attributes:
+        name: its path in the stack.
+        fate: whether they are the same.
+        here: its value in the stack, as text.
+        there: that of production, as text; None when it was not supplied.
+        source: the export and the place in it; None when it is only stated, or not supplied.
+    """
+
+    name: str
+    fate: Literal["same", "different", "not supplied"]
+    here: str
+    there: str | None = None
+    source: str | None = None
+
+
+class Fidelity(Fact):
+    """How a stack compares with what was exported from production.
+
+    Attributes:
+        file: that says so.
+        taken: the day of the exports.
+        exports: SHA-256, in hex, of each export, by its name.
+        settings: those that were supplied as the file has them, then those that were not.
+    """
+
+    file: str
+    taken: Day
+    exports: dict[str, str]
+    settings: tuple[Setting, ...]
+
+    def of(self, fate: Literal["same", "different", "not supplied"]) -> tuple[Setting, ...]:
+        """The settings with that fate."""
+        return tuple(each for each in self.settings if each.fate == fate)
+
+
 class LoadedScenario(BaseModel):
     """A scenario with its stack after the guards, ready to be planned.
 
@@ -1168,6 +1240,7 @@ class LoadedScenario(BaseModel):
         objectives: the stack's, tightened and added to by the scenario's.
         digest: SHA-256 over scenario, stack and every file they name, in hex.
         files: the text of every SQL file that they name, by its path as written.
+        fidelity: the stack against what was exported from production; None when nothing was.
 
     Two are equal only when their folders are: compare ``model_dump()`` to leave those aside.
     """
@@ -1180,6 +1253,7 @@ class LoadedScenario(BaseModel):
     objectives: Objectives
     digest: str
     files: dict[str, str] = Field(default_factory=dict)
+    fidelity: Fidelity | None = None
     _folder: Path = PrivateAttr(default=Path())
     _file: Path = PrivateAttr(default=Path())
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from harness.errors import Problem
 from harness.scenario.building import Built, build
-from harness.scenario.files import dump_findings, missing_files, named_by_stack, planted_findings
+from harness.scenario.files import Named, dump_findings, missing_files, named_by_stack, planted_findings
 from harness.scenario.models import Stack, TokenGrant
 from harness.scenario.patch import merge_patch
 from harness.scenario.positions import KeyPath
@@ -163,6 +163,8 @@ def _findings(stack: Stack | None, folder: Path, known: Known) -> Iterator[Findi
         yield from missing_files(named_by_stack(stack), folder)
         yield from planted_findings(stack, folder)
         yield from dump_findings(stack, folder)
+        if stack.production is not None:
+            yield from missing_files([Named(("production",), stack.production, "file")], folder)
 
 
 def _scoped(stack: Stack) -> set[tuple[str, str]]:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from harness.agents.json_path import JsonPath
 from harness.facts import BACK_DOOR, Credential, Endpoint
+from harness.scenario.json_path import JsonPath
 from harness.scenario.models import PASSING, Stack, Step
 from harness.search.kinds import kind_of
 from harness.search.moves import Key, Move, MoveKind, Thing

@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from harness.contracts import MARIADB, POSTGRES, THINGS, BackupContract, Bench, ItemThings, SqlThings
-from harness.contracts.things import SCHEMA_FILE
-from harness.facts import OPERATOR, Action, RecoveryPoint
+from harness.contracts.backup import Parts
+from harness.contracts.things import SCHEMA_FILE, fingerprint
+from harness.facts import OPERATOR, Action, Endpoint, RecoveryPoint
 from harness.seams.aws_client import open_aws_client
-from harness.seams.drivers import BackupTool, Tamperable
+from harness.seams.drivers import BackupTool, Store, Tamperable
 from harness.seams.s3_client import open_client
 from harness.surfaces.aws import AwsSurface
 from tests.backups.test_command import BACKUP, LIST, RESTORE
@@ -236,6 +237,22 @@ class TestMariadbBinlogs(InBucket):
             "copies": {"tool": "mariadb-binlogs", "of": "shop", "to": "vault", "every": "1d", "keep": 7}
         },
     }
+
+    def test_one_statement_with_more_than_a_packet_comes_back(
+        self, bench: Bench, tool: BackupTool, source: Endpoint, store: Store
+    ) -> None:
+        point = self.take(bench, tool)
+        database = bench.database("shop")
+        self.content.write(store, source, self.things + 1, 2 * self.things)
+        database.execute(source, "UPDATE things SET note = REPEAT(MD5(id), 2000)", {})
+        ((limit,),) = database.query(source, "SELECT @@GLOBAL.max_allowed_packet", {})
+        ((changed,),) = database.query(source, "SELECT SUM(LENGTH(note)) FROM things", {})
+        assert int(str(changed)) > int(str(limit))
+        (found,) = [each for each in tool.points() if each.id == point.id]
+        with self._place(bench, source) as vessel:
+            restored = tool.restore(found, vessel, Parts())
+            self._holds(store, restored, fingerprint(store, source))
+            assert database.query(restored, "SELECT @@GLOBAL.max_allowed_packet", {}) == [(limit,)]
 
 
 @pytest.mark.docker

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.agents.json_path import JsonPath, PathError
 from harness.agents.scripted import PLACEHOLDER as FILLED_IN
 from harness.clock import SystemClock
 from harness.facts import APPLICATION, BACK_DOOR, OPERATOR, Action, Credential, Endpoint, Lease, Secret
+from harness.scenario.json_path import JsonPath, PathError
 from harness.scenario.models import IDENTIFIER, Agent, Choice, Objectives, Protection, Service
 from harness.scenario.problems import BUILT_IN, Known
 from harness.scenario.scenario_rules import JSON_PATH, PLACEHOLDER, SPEAKS, VERBS

@@ -14,7 +14,6 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from harness.agents.json_path import JsonPath
 from harness.clock import SystemClock
 from harness.facts import Destruction
 from harness.journal.explored import Explored
@@ -23,6 +22,7 @@ from harness.replicas.aws.operations import OPERATIONS
 from harness.run.loading import load
 from harness.run.place import in_memory, usual_place
 from harness.sandbox import Sandbox
+from harness.scenario.json_path import JsonPath
 from harness.search.arena import Arena, arena
 from harness.search.calls.aws import ACTS, LOOKS, learn, moves
 from harness.search.exploration import Budget, Exploration

@@ -8,8 +8,8 @@ from functools import partial
 
 from pydantic import JsonValue
 
-from harness.agents.json_path import JsonPath, NothingThereError
 from harness.facts import Aim, Destruction, Listing
+from harness.scenario.json_path import JsonPath, NothingThereError
 from harness.seams.lookup import lookup
 from harness.search.moves import Key, Kind, Learned, Move, Thing, call
 

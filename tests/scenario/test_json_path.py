@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.agents.json_path import JsonPath, NothingThereError, PathError
+from harness.scenario.json_path import JsonPath, NothingThereError, PathError
 
 ANSWER = {
     "data": {
