@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from harness.clock import Stamp
 from harness.facts import Action, Outcome
@@ -43,12 +44,14 @@ class Deed:
         return self.action.harm and outcome is not None and outcome.status == "done" and bool(outcome.touched)
 
 
+@lru_cache(maxsize=1)
 def deeds(history: History) -> tuple[Deed, ...]:
     """The agent's actions, in the order in which it decided on them."""
     ends = {entry.body.number: entry for entry in history.of(ActionEnded)}
     return tuple(Deed(decided, ends.get(decided.body.action.number)) for decided in history.of(ActionDecided))
 
 
+@lru_cache(maxsize=1)
 def landed(history: History) -> tuple[Deed, ...]:
     """The destructive actions that landed, in the order in which they began."""
     return tuple(
