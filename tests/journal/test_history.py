@@ -36,6 +36,7 @@ POINT = RecoveryPoint(
     size=10,
 )
 THING = Resource(service="db", kind="table", name="orders", environment="production")
+REFUSED = Outcome(status="refused", detail="no", began=AT, ended=AT)
 
 ONE_OF_EACH: tuple[Fact, ...] = (
     started(),
@@ -76,6 +77,17 @@ ONE_OF_EACH: tuple[Fact, ...] = (
     events.WorkloadStopped(file="l", sha256="0", entries=5, exit_code=0),
     events.ContentVerified(service="db", content=CONTENT, file="r", sha256="0", rows=0),
     events.InvariantChecked(name="sums", rows=1, sample=("a, b",)),
+    events.AccessTried(service="db", principal="p", of="db", target="orders", outcome=REFUSED),
+    events.LogRead(
+        service="db",
+        principal="p",
+        mark="m",
+        call=REFUSED,
+        entries=(events.LogEntry(at=AT.wall, principal="p", text="DELETE"),),
+    ),
+    events.LogTampered(service="db", principal="p", what="log_statement", outcome=REFUSED),
+    events.TamperingTried(point_id="p1", principal="p", what="delete", target="dumps/1", outcome=REFUSED),
+    events.PointChecked(point=POINT, found=None),
     events.Answered(file="guards.json", sha256="0"),
     events.FaultSeen(phase=None, kind="X", detail="y"),
     events.Interrupted(phase="act"),
