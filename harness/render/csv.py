@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.journal.record import RunRecord
 from harness.render.story import Story
-from harness.render.wording import clean, plain
+from harness.render.wording import line
 
 FILE = "figures.csv"
 COLUMNS = (
@@ -43,5 +43,5 @@ def _rows(story: Story) -> Iterator[tuple[str, ...]]:
 
 def _text(text: str) -> str:
     """One line of text that no spreadsheet calculates."""
-    line = " ".join(plain(clean(text)).split())
-    return f"'{line}" if line.startswith(FORMULA) else line
+    told = line(text)
+    return f"'{told}" if told.startswith(FORMULA) else told

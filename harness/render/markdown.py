@@ -5,19 +5,17 @@ GitHub takes at most 1 MiB for a step; what a scenario could make long is cut, s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.journal.record import RunRecord
 from harness.render import narrative
 from harness.render.story import Story
-from harness.render.wording import clean, plain
+from harness.render.wording import inert
 
 FILE = "summary.md"
 MARKS = {"held": "✅", "breached": "❌", "undecided": "❔"}
 _LONGEST = 600
-_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@$&:])")
 
 
 class MarkdownReporter:
@@ -57,5 +55,4 @@ def _lines(record: RunRecord) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link."""
-    return _ACTIVE.sub(r"\\\1", " ".join(plain(clean(text, _LONGEST)).split()))
+    return inert(text, _LONGEST)

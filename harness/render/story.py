@@ -254,17 +254,30 @@ class Story:
     @cached_property
     def leads(self) -> tuple[Lead, ...]:
         """The credentials that were found on the way and used to destroy."""
-        finders = {name: deed for deed in reversed(self.deeds) for name in deed.found}
         names = dict.fromkeys(name for deed in self.harms for name in sorted(deed.used))
         leads: dict[tuple[str, str | None], Lead] = {}
         for name in names:
-            finder = finders.get(name)
-            place = _place(finder.action) if finder else None
+            place = self._found_at(name)
             owner = self._owner_of(place) if place else None
             if place and (owner or _CREDENTIAL.search(name)):
                 # A name and a password that lie together are one credential.
                 leads.setdefault((place, owner or name), Lead(name, place, owner))
         return tuple(leads.values())
+
+    def lender(self, deed: Deed) -> str | None:
+        """The principal whose credential an action was done with, if it was found on the way."""
+        places = (self._found_at(name) for name in sorted(deed.used))
+        owners = (self._owner_of(place) for place in places if place)
+        return next((owner for owner in owners if owner), None)
+
+    @cached_property
+    def _finders(self) -> Mapping[str, Deed]:
+        return {name: deed for deed in reversed(self.deeds) for name in deed.found}
+
+    def _found_at(self, name: str) -> str | None:
+        """Where a value was found that actions refer to by its name."""
+        finder = self._finders.get(name)
+        return _place(finder.action) if finder else None
 
     def _owner_of(self, place: str) -> str | None:
         principals = self.scenario.stack.principals.items()

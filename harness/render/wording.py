@@ -6,6 +6,7 @@ Units hang on to their numbers with a no-break space (U+00A0); ``plain`` puts or
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,9 @@ from harness.scenario.models import format_duration
 
 LONGEST = 600
 """Characters that a text of a scenario, an agent or a server may take up in a report."""
+
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@$&:])")
+"""Characters that Markdown, HTML and job summaries take for more than themselves."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -47,6 +51,16 @@ def _seen(character: str) -> str:
     if character.isprintable() or character in "\t\n" or unicodedata.category(character) == "Zs":
         return character
     return "\N{REPLACEMENT CHARACTER}"
+
+
+def inert(text: str, longest: int = LONGEST) -> str:
+    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link."""
+    return _ACTIVE.sub(r"\\\1", line(text, longest))
+
+
+def line(text: str, longest: int = LONGEST) -> str:
+    """Text of unknown origin in one line, for files that people search, with nothing unseen in it."""
+    return " ".join(plain(clean(text, longest)).split())
 
 
 def plain(text: str) -> str:

@@ -165,6 +165,7 @@ class _Drill:
             digest=digest([_content(scenario), _content(self.base)], named, self.path.parent),
             files=sql_texts(named, self.path.parent),
             fidelity=self._fidelity(stack),
+            lines=self.stack.lines(scenario.guards),
         )
         loaded._folder = self.path.parent
         loaded._file = self.path

@@ -1230,6 +1230,21 @@ class Fidelity(Fact):
         return tuple(each for each in self.settings if each.fate == fate)
 
 
+class StackLine(Fact):
+    """Where the stack file grants something, for what is found when it is played.
+
+    Attributes:
+        path: of a service, a principal or a grant: ``principals.<name>.grants.<service>``.
+        file: from the top of the repository that holds it; without one, its name.
+        line, column: from 1.
+    """
+
+    path: str
+    file: str
+    line: int
+    column: int
+
+
 class LoadedScenario(BaseModel):
     """A scenario with its stack after the guards, ready to be planned.
 
@@ -1241,6 +1256,7 @@ class LoadedScenario(BaseModel):
         digest: SHA-256 over scenario, stack and every file they name, in hex.
         files: the text of every SQL file that they name, by its path as written.
         fidelity: the stack against what was exported from production; None when nothing was.
+        lines: where services, principals and grants stand in the stack file, with the guards.
 
     Two are equal only when their folders are: compare ``model_dump()`` to leave those aside.
     """
@@ -1254,6 +1270,7 @@ class LoadedScenario(BaseModel):
     digest: str
     files: dict[str, str] = Field(default_factory=dict)
     fidelity: Fidelity | None = None
+    lines: tuple[StackLine, ...] = ()
     _folder: Path = PrivateAttr(default=Path())
     _file: Path = PrivateAttr(default=Path())
 

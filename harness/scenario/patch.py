@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
@@ -24,6 +24,17 @@ def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
         else:
             merged[key] = merge_patch(merged.get(key), value)
     return merged
+
+
+def written_places(path: KeyPath, guards: Sequence[str]) -> Iterator[KeyPath]:
+    """Where a stack file may say a value that counts, the place that wins first.
+
+    Args:
+        path: of the value, as the stack has it.
+        guards: that are on, in the order in which they are applied.
+    """
+    yield from (("guards", guard, "patch", *path) for guard in reversed(guards))
+    yield path
 
 
 def vain_removals(

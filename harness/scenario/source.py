@@ -89,6 +89,13 @@ def _unreadable(path: Path, error: Exception) -> ScenarioError:
     return _refusal(path, f"cannot be read: {reason}", "check the path, and the links on the way to it")
 
 
+def in_repository(path: Path) -> str:
+    """A file as its repository names it: from the top of the work tree; its bare name where there is none."""
+    place = path.absolute()
+    top = next((folder for folder in place.parents if (folder / ".git").exists()), place.parent)
+    return place.relative_to(top).as_posix()
+
+
 def nearest_file(path: Path) -> str:
     """A hint for a path where there is no file: the one that may have been meant."""
     try:

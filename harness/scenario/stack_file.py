@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,12 @@ from pydantic import JsonValue
 from harness.errors import Problem
 from harness.scenario.building import Built, build
 from harness.scenario.files import Named, dump_findings, missing_files, named_by_stack, planted_findings
-from harness.scenario.models import Stack, TokenGrant
-from harness.scenario.patch import merge_patch
-from harness.scenario.positions import KeyPath
+from harness.scenario.models import Stack, StackLine, TokenGrant
+from harness.scenario.patch import merge_patch, written_places
+from harness.scenario.positions import KeyPath, dotted
 from harness.scenario.problems import Finding, Known, removes_nothing
 from harness.scenario.sheet import Sheet, read_sheet
+from harness.scenario.source import in_repository
 from harness.scenario.stack_rules import PATCHABLE, stack_findings
 
 
@@ -76,6 +77,33 @@ class StackFile:
         suffix = f" (with the guards {', '.join(there)})"
         placed = [self._placed(finding, there, suffix) for finding in together]
         return Guarded(built.model, self.sheet.at(placed))
+
+    def lines(self, names: Sequence[str]) -> tuple[StackLine, ...]:
+        """Where each service, principal and grant stands with guards on.
+
+        A grant stands in the last guard that writes any of it; the others where they are named first.
+        """
+        stack = self.guarded(names).stack
+        if stack is None:
+            return ()
+        named: list[KeyPath] = [("services", name) for name in stack.services]
+        named += [("principals", name) for name in stack.principals]
+        granted: list[KeyPath] = [
+            ("principals", name, "grants", service)
+            for name, principal in stack.principals.items()
+            for service in principal.grants
+        ]
+        file = in_repository(Path(self.sheet.document.file))
+        return (
+            *(self._line(path, (path, *written_places(path, names)), file) for path in named),
+            *(self._line(path, written_places(path, names), file) for path in granted),
+        )
+
+    def _line(self, path: KeyPath, places: Iterable[KeyPath], file: str) -> StackLine:
+        document = self.sheet.document
+        place = next((place for place in places if place in document.values), path)
+        mark = document.mark(place, of_key=True)
+        return StackLine(path=dotted(path), file=file, line=mark.line, column=mark.column)
 
     @property
     def _guards(self) -> Sequence[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import ScenarioError
 from harness.scenario.models import LoadedScenario
+from harness.scenario.patch import written_places
 from harness.scenario.positions import Document, KeyPath, parse
 from harness.scenario.source import read_text
 
@@ -39,8 +40,7 @@ def place_of(loaded: LoadedScenario, path: KeyPath, *, of_key: bool = False) -> 
     beside = [loaded.file, *([loaded.folder / scenario.like] if scenario.like else [])]
     stack = loaded.folder / scenario.stack
     candidates = [(file, path) for file in beside if path[0] == "objectives"]
-    candidates += [(stack, ("guards", guard, "patch", *path)) for guard in reversed(scenario.guards)]
-    candidates.append((stack, path))
+    candidates += [(stack, where) for where in written_places(path, scenario.guards)]
     for file, where in candidates:
         for document in _read(file):
             if where in document.values:

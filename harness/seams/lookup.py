@@ -93,6 +93,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "ctrf": "harness.render.ctrf:CtrfReporter",
         "csv": "harness.render.csv:CsvReporter",
         "prometheus": "harness.render.prometheus:PrometheusReporter",
+        "sarif": "harness.render.sarif:SarifReporter",
     },
 }
 

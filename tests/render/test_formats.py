@@ -1,4 +1,4 @@
-"""summary.md, ctrf.json, figures.csv and the Prometheus file: each is what its readers take it for."""
+"""Formats that a run can be told in: the same bytes each time, and each what its readers take it for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.render.prometheus import PrometheusReporter
 from harness.seams.drivers import Reporter
 from harness.seams.lookup import lookup
 
-FORMATS = ("markdown", "ctrf", "csv", "prometheus")
+FORMATS = ("markdown", "ctrf", "csv", "prometheus", "sarif")
 SCHEMA = json.loads((Path(__file__).parent / "ctrf.schema.json").read_text())
 """The issuer's own, from the npm package ctrf 0.3.0 (MIT)."""
 
