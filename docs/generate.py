@@ -17,6 +17,7 @@ from harness.cli import Verbs
 from harness.controls.catalogue import frameworks, observations
 from harness.facts import Destruction
 from harness.objectives import gates, losses
+from harness.render.oscal import FRAMEWORK
 from harness.replicas.aws.operations import operation_table as aws_table
 from harness.replicas.railway.reference import operation_table
 from harness.scenario.discover import find_scenarios
@@ -62,6 +63,15 @@ def known_frameworks() -> str:
         )
     notices = (one.notice for one in frameworks().values() if one.notice)
     return "\n".join((*rows, "", *notices))
+
+
+def determinations() -> str:
+    """What of the assessment procedures of NIST a drill decides."""
+    rows = ["| control | statement | by |", "|---|---|---|"]
+    for control in frameworks()[FRAMEWORK].controls:
+        for one in control.decides:
+            rows.append(f"| {control.id} | `{one.id}` | {' '.join(one.by)} |")
+    return "\n".join(rows)
 
 
 def verbs() -> str:
@@ -131,6 +141,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "verbs": verbs,
     "observations": observed,
     "frameworks": known_frameworks,
+    "determinations": determinations,
     "drivers": drivers,
     "destructions": destructions,
     "objectives": objectives,

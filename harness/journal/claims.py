@@ -58,10 +58,18 @@ class Claim(Fact):
 
 
 class Check(Fact):
-    """One observation in one run."""
+    """One observation in one run.
+
+    Attributes:
+        observation: its short name.
+        run: the run's folder.
+        objective: whose verdict decided it.
+        outcome: what was seen.
+    """
 
     observation: str
     run: str
+    objective: str
     outcome: Outcome
 
 
@@ -82,37 +90,53 @@ def claims(records: Iterable[RunRecord], named: Iterable[Framework] | None = Non
 
 def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...]) -> Claim:
     name = f"{framework.framework}{SEPARATOR}{control.id}"
-    about = tuple(record for record in records if _is_for(record, name))
-    checks = tuple(check for record in about for check in _checks(record, control.shown_by))
-    decided = {check.observation for check in checks if check.outcome in ("passed", "failed")}
-    runs = tuple(dict.fromkeys(check.run for check in checks))
+    about = tuple(record for record in records if is_evidence_for(record, name))
+    made = tuple(check for record in about for check in checks(record, control.shown_by))
+    decided = {check.observation for check in made if check.outcome in ("passed", "failed")}
+    runs = tuple(dict.fromkeys(check.run for check in made))
     return Claim(
         framework=framework.framework,
         id=control.id,
         asks=control.asks,
-        says=_says(checks),
+        says=_says(made),
         seen=tuple(one for one in control.shown_by if one in decided),
         unseen=tuple(one for one in control.shown_by if one not in decided),
-        population=_population(checks),
+        population=_population(made),
         runs=runs,
         hypothetical=tuple(r.run_id for r in about if r.run_id in runs and _is_hypothetical(r)),
     )
 
 
-def _is_for(record: RunRecord, control: str) -> bool:
-    """Whether a run is evidence for a control: for every one, unless its scenario lists shipped ones."""
+def is_evidence_for(record: RunRecord, control: str) -> bool:
+    """Whether a run is evidence for a control: for every one, unless its scenario lists shipped ones.
+
+    Args:
+        record: the run.
+        control: such as ``nist-800-53:CP-9(7)``.
+    """
     shipped = frameworks()
     listed = {one for one in record.scenario.scenario.controls if one.partition(SEPARATOR)[0] in shipped}
     return not listed or control in listed
 
 
-def _checks(record: RunRecord, wanted: tuple[str, ...]) -> Iterator[Check]:
+def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
+    """The checks that a run made, or was to make, of some observations.
+
+    Args:
+        record: the run, judged.
+        wanted: short names of observations.
+    """
     ended = record.history.last(RunEnded) is not None
     for name in wanted:
         for verdict in record.verdicts:
             outcome = _outcome(observations()[name], verdict)
             if outcome is not None:
-                yield Check(observation=name, run=record.run_id, outcome=outcome if ended else "aborted")
+                yield Check(
+                    observation=name,
+                    run=record.run_id,
+                    objective=verdict.objective,
+                    outcome=outcome if ended else "aborted",
+                )
 
 
 def _outcome(observation: Observation, verdict: Verdict) -> Outcome | None:

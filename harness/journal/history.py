@@ -61,6 +61,21 @@ class Entry(Generic[T_co]):
     body: T_co
 
 
+@dataclass(frozen=True)
+class NamedFile:
+    """A file beside the journal that an event names.
+
+    Attributes:
+        name: in the run folder.
+        sha256: in hex, as the event has it.
+        event: the event's kind.
+    """
+
+    name: str
+    sha256: str
+    event: str
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """Everything that was recorded of one run.
@@ -127,6 +142,18 @@ class History:
             JournalError: as for ``ledger``.
         """
         return self._load(file)
+
+    @cached_property
+    def named_files(self) -> tuple[NamedFile, ...]:
+        """The files beside the journal that its events name, in their order, each once."""
+        started = self.first(RunStarted)
+        resolved = started.body.resolved_sha256 if started else ""
+        named = {SCENARIO_FILE: NamedFile(SCENARIO_FILE, resolved, "run-started")} if resolved else {}
+        for entry in self.entries:
+            body = entry.body
+            if isinstance(body, _WITH_FILES) and body.file:
+                named[body.file] = NamedFile(body.file, body.sha256, body.event)
+        return tuple(named.values())
 
     @cached_property
     def _by_kind(self) -> Mapping[type[Fact], tuple[Entry[Fact], ...]]:

@@ -94,6 +94,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "csv": "harness.render.csv:CsvReporter",
         "prometheus": "harness.render.prometheus:PrometheusReporter",
         "sarif": "harness.render.sarif:SarifReporter",
+        "oscal": "harness.render.oscal:OscalReporter",
     },
 }
 

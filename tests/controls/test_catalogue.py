@@ -61,6 +61,13 @@ def test_an_identifier_that_is_withdrawn_unknown_or_doubled_is_refused(identifie
         Framework.model_validate({**FRAMEWORK, "controls": [*FRAMEWORK["controls"], more]})
 
 
+def test_a_statement_is_decided_by_what_shows_its_control_alone() -> None:
+    decides = [{"id": "x", "by": ["O1", "O2"]}]
+    control = {"id": "CP-7", "asks": "Sites.", "shown_by": ["O1"], "decides": decides}
+    with pytest.raises(ValidationError, match=r"x rests on \['O2'\], which do not show CP-7"):
+        Framework.model_validate({**FRAMEWORK, "controls": [control]})
+
+
 @pytest.mark.parametrize("withdrawn", ["CP-9(4)", "CP-10(1)", "CP-10(3)"])
 def test_what_nist_took_back_cannot_be_named(withdrawn: str) -> None:
     found = mistaken(f"nist-800-53:{withdrawn}")

@@ -20,7 +20,7 @@ from harness.render.prometheus import PrometheusReporter
 from harness.seams.drivers import Reporter
 from harness.seams.lookup import lookup
 
-FORMATS = ("markdown", "ctrf", "csv", "prometheus", "sarif")
+FORMATS = ("markdown", "ctrf", "csv", "prometheus", "sarif", "oscal")
 SCHEMA = json.loads((Path(__file__).parent / "ctrf.schema.json").read_text())
 """The issuer's own, from the npm package ctrf 0.3.0 (MIT)."""
 
