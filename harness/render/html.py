@@ -36,6 +36,7 @@ from harness.journal.writer import JOURNAL_FILE
 from harness.render import charts, narrative, wording
 from harness.render.advice import advise
 from harness.render.charts import Mark, Piece, Tally
+from harness.render.exhibits import exhibits
 from harness.render.fidelity import faithful
 from harness.render.narrative import Scene
 from harness.render.page import page_environment
@@ -51,6 +52,7 @@ MOST_COPIES = 25
 """Recovery points shown at once; the older ones stand behind a line that opens."""
 MOST_OLD_COPIES = 1000
 MOST_EVIDENCE = 300
+MOST_EXHIBITS = 200
 MOST_TOUCHED = 3
 LONGEST_ARGUMENTS = 400
 MOST_LINES = 12
@@ -71,6 +73,7 @@ LOSS_MEANINGS = {
 }
 
 CONTENTS = (
+    ("audit", "For an audit"),
     ("what-happened", "What happened"),
     ("timeline", "Timeline"),
     ("traffic", "Traffic"),
@@ -78,12 +81,14 @@ CONTENTS = (
     ("objectives-against", "RPO and RTO"),
     ("losses", "Losses"),
     ("verdicts", "Objectives"),
+    ("controls", "Controls"),
     ("guards", "Guards"),
     ("advice", "What to do"),
     ("conditions", "Conditions"),
     ("production", "Production"),
     ("method", "Method"),
     ("reproduce", "Reproduce"),
+    ("exhibits", "Files"),
     ("evidence", "Evidence"),
 )
 
@@ -100,7 +105,11 @@ class HtmlReporter:
 
 def page(record: RunRecord) -> str:
     """The page as text. The same record gives the same text, byte for byte."""
+    # The catalogue of controls, which nothing needs before there is a page.
+    from harness.render import audit
+
     story = Story(record)
+    files, matrix = exhibits(record.history), audit.chapters(record)
     return _template().render(
         story=story,
         said=lambda verdict: narrative.said(story, verdict),
@@ -123,6 +132,13 @@ def page(record: RunRecord) -> str:
         supplied=_supplied(record.scenario.fidelity),
         services=tuple(story.history.of(Provisioned)),
         provenance=_provenance(story),
+        answers=audit.answers(story, files, matrix),
+        matrix=matrix,
+        observed=audit.observed(),
+        never=audit.NEVER,
+        tones=audit.TONES,
+        exhibits=files[:MOST_EXHIBITS],
+        exhibits_omitted=max(0, len(files) - MOST_EXHIBITS),
         **_moments(story),
         **_traffic(story),
         **_copies(story),
