@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The number of the first run that has to be there, when several are verified.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
 @needs_evidence
-def command(bundles: tuple[Path, ...], key_files: tuple[Path, ...], since: int) -> Exit:
+def command(bundles: tuple[Path, ...], key_files: tuple[Path, ...], since: int, as_json: bool) -> Exit:
     """Verify signed runs, offline: signatures, every file, every verdict, and that none is left out.
 
     BUNDLES are signed run folders, or folders of them. Of a single run folder, only that run is verified.
@@ -57,16 +60,17 @@ def command(bundles: tuple[Path, ...], key_files: tuple[Path, ...], since: int) 
     checked = []
     for folder in folders:
         checked.append(verify_bundle(folder, keys, judge_run))
-        _show(checked[-1])
+        if not as_json:
+            _show(checked[-1])
     alone = folders == bundles and len(folders) == 1
     if not alone:
         wrong += tuple(gaps(checked, roll, since))
-    elif checked[0].manifest is not None:
-        click.echo("the runs before and after it were not looked at: name their folder to have that done")
-    for line in wrong:
-        click.echo(clean(f"MISMATCH {line}"))
-    broken = bool(wrong) or any(bundle.mismatches for bundle in checked)
-    return Exit.BREACHED if broken else Exit.AS_EXPECTED
+    matches = not wrong and not any(bundle.mismatches for bundle in checked)
+    if as_json:
+        click.echo(_document(checked, wrong, sequence_checked=not alone, matches=matches))
+    else:
+        _show_sequence(checked, wrong, alone=alone)
+    return Exit.AS_EXPECTED if matches else Exit.BREACHED
 
 
 def _folders(named: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Enrolled, ...], tuple[str, ...]]:
@@ -109,3 +113,42 @@ def _show(bundle: Checked) -> None:
         return
     for line in bundle.mismatches:
         click.echo(clean(f"MISMATCH {bundle.folder}: {line}"))
+
+
+def _show_sequence(checked: Sequence[Checked], wrong: tuple[str, ...], *, alone: bool) -> None:
+    if alone and checked[0].manifest is not None:
+        click.echo("the runs before and after it were not looked at: name their folder to have that done")
+    for line in wrong:
+        click.echo(clean(f"MISMATCH {line}"))
+
+
+def _document(
+    checked: Sequence[Checked], wrong: tuple[str, ...], *, sequence_checked: bool, matches: bool
+) -> str:
+    """The answer for programs. Texts are as they were found: whoever shows them must not trust them."""
+    document = {
+        "schema": 1,
+        "matches": matches,
+        "sequence_checked": sequence_checked,
+        "sequence_mismatches": wrong,
+        "bundles": [_entry(bundle) for bundle in checked],
+    }
+    return json.dumps(document, indent=1)
+
+
+def _entry(bundle: Checked) -> dict[str, object]:
+    manifest, record = bundle.manifest, bundle.record
+    sure = manifest is not None and not bundle.mismatches
+    return {
+        "folder": str(bundle.folder),
+        "matches": not bundle.mismatches,
+        "mismatches": bundle.mismatches,
+        "signed_by": bundle.signed_by or None,
+        "run": manifest.run.enrolled.run_id if manifest else None,
+        "number": manifest.run.number if manifest else None,
+        "scenario": manifest.scenario.id if manifest else None,
+        "operator": manifest.operator if manifest else None,
+        "files": len(manifest.files) if manifest else None,
+        # What was not signed as it lies there has no verdict.
+        "verdict": (record.value if record else "undecided") if sure else None,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -93,6 +94,31 @@ def test_a_folder_of_reports_must_have_every_run_signed(auditor: Path) -> None:
         "MISMATCH reports/second: manifest.json: is missing, so the run is not signed",
         "MISMATCH run 2 (second): is missing from the sequence",
     ]
+
+
+def test_programs_read_the_answer_as_one_document(auditor: Path) -> None:
+    done = call("verify", "reports/first", "--key", "team.pub", "--json", cwd=auditor, script=OFFLINE)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    (bundle,) = answer["bundles"]
+    assert (answer["schema"], answer["matches"], answer["sequence_checked"]) == (1, True, False)
+    assert answer["sequence_mismatches"] == bundle["mismatches"] == []
+    assert (bundle["matches"], bundle["number"], bundle["verdict"]) == (True, 1, "breached")
+    assert (bundle["scenario"], bundle["operator"]) == ("shop/drill", OPERATOR)
+    assert len(bundle["signed_by"]) == 64
+
+
+def test_programs_read_what_does_not_match(auditor: Path) -> None:
+    (auditor / "reports/first/summary.txt").write_text("changed")
+    done = call("verify", "reports", "--key", "team.pub", "--json", cwd=auditor)
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    changed, unsigned = answer["bundles"]
+    assert (answer["matches"], answer["sequence_checked"]) == (False, True)
+    assert answer["sequence_mismatches"] == ["run 2 (second): is missing from the sequence"]
+    assert changed["mismatches"][0].startswith("summary.txt: was changed: ")
+    assert (changed["matches"], changed["verdict"], changed["run"]) == (False, None, "first")
+    assert (unsigned["matches"], unsigned["run"]) == (False, None)
 
 
 def test_of_a_folder_of_reports_what_is_over_and_unsigned_is_signed(office: Path, auditor: Path) -> None:
