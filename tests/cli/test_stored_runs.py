@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.journal.roll import read_roll
+from harness.seams.lookup import BUILT_IN
 from tests.cli.conftest import Finished
 from tests.drills.command import Installation
 
@@ -97,6 +98,18 @@ def test_reports_come_out_byte_for_byte_as_the_run_wrote_them(stored: Path, tmp_
         first, second = ((out / name).read_bytes() for out in outs)
         assert first == second, name
         assert first == (stored / name).read_bytes(), name
+
+
+def test_every_format_is_made_from_the_folder_alone_and_the_same_twice(stored: Path, tmp_path: Path) -> None:
+    every = sorted(BUILT_IN["reporters"])
+    formats = [option for name in every for option in ("--format", name)]
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        done = offline("report", stored, *formats, "--out", out, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    first, second = map(digests, outs)
+    assert first == second
+    assert len(first) == len(every) + 1  # OSCAL is a plan and its results
 
 
 def test_one_format_writes_one_file(stored: Path, tmp_path: Path, installation: Installation) -> None:
