@@ -389,6 +389,19 @@ class Surface(Protocol):
         ...
 
 
+@runtime_checkable
+class Lingering(Surface, Protocol):
+    """A surface that can keep open what it has, for the many calls of a search."""
+
+    def linger(self) -> None:
+        """From now on, keep it from one call to the next, if it is in the way of no call."""
+        ...
+
+    def leave(self) -> None:
+        """Close it. Idempotent."""
+        ...
+
+
 class SurfaceFactory(Protocol):
     """Makes the surface of one principal on one endpoint."""
 
@@ -600,6 +613,7 @@ __all__ = [
     "EquippedVessel",
     "Following",
     "ItemStore",
+    "Lingering",
     "Logged",
     "Logging",
     "Memory",

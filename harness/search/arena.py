@@ -20,7 +20,7 @@ Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ from harness.run.plan import Plan, plan
 from harness.run.provision import provisioned
 from harness.run.restore import Stopwatch, vessel
 from harness.scenario.models import PASSING, LoadedScenario, PostgresService, parse_duration
-from harness.seams.drivers import Due, Memory, Resettable, Surface, SurfaceFactory
+from harness.seams.drivers import Due, Lingering, Memory, Resettable, Surface, SurfaceFactory
 from harness.seams.lookup import lookup, names, needs_engine
 from harness.search.remains import DOOM, CopyLeft, Remains, ServiceLeft, Standing, State
 
@@ -156,13 +156,13 @@ class Arena:
 
     def take_down(self) -> None:
         """Destroy all of it. Idempotent."""
-        self._surfaces.clear()
+        self._leave(lambda _: True)
         self._memories.clear()
         self._aimed.clear()
         self._up.close()
 
     def surface(self, name: str, principal: str, service: str) -> Surface:
-        """A surface of one principal, another one in each trial.
+        """A surface of one principal, another one after each reset of the service.
 
         Raises:
             HarnessError: there is no such surface, or no such service.
@@ -174,7 +174,9 @@ class Arena:
                 raise HarnessError(
                     f"there is no surface {name} of {service} here", hint="name a service of the stack"
                 )
-            self._surfaces[key] = factory(principal, endpoint, self._clock)
+            made = self._surfaces[key] = factory(principal, endpoint, self._clock)
+            if isinstance(made, Lingering):
+                made.linger()
         return self._surfaces[key]
 
     def perform(self, action: Action, arguments: Mapping[str, object], principal: str) -> Outcome:
@@ -254,12 +256,12 @@ class Arena:
             HarnessError: not even a new stack comes up.
         """
         began = self._clock.stamp()
-        # They remember how far they have read a log that is shorter again now.
-        self._surfaces.clear()
         changed = self._changed()
         dirty = [service for service in self._order if service in changed]
+        # They remember how far they have read a log that will be shorter again.
+        self._leave(lambda service: service in changed)
         try:
-            self._reset(frozenset(dirty))
+            self._reset(changed)
         except HarnessError:
             # For instance since somebody else has its port by now, or it is none that can be reset.
             self.take_down()
@@ -276,12 +278,22 @@ class Arena:
         """Each after what it requires; those that do not need each other side by side."""
         sorter = TopologicalSorter(self._plan.requires)
         sorter.prepare()
-        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="reset") as pool:
-            while sorter.is_active():
-                ready = sorter.get_ready()
-                for _ in pool.map(lambda name: self._memories[name].reset(), dirty.intersection(ready)):
-                    pass
-                sorter.done(*ready)
+        while sorter.is_active():
+            ready = sorter.get_ready()
+            memories = [self._memories[name] for name in dirty.intersection(ready)]
+            if len(memories) > 1:
+                with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="reset") as pool:
+                    tuple(pool.map(lambda memory: memory.reset(), memories))
+            for memory in memories if len(memories) == 1 else ():
+                memory.reset()
+            sorter.done(*ready)
+
+    def _leave(self, which: Callable[[str], bool]) -> None:
+        """Give up the surfaces of some services."""
+        for key in [key for key in self._surfaces if which(key[2])]:
+            surface = self._surfaces.pop(key)
+            if isinstance(surface, Lingering):
+                surface.leave()
 
     def _changed(self) -> frozenset[str]:
         """Services that may be different now: of those that were aimed at, and those that need them."""

@@ -22,7 +22,7 @@ from harness.facts import Action, Outcome
 from harness.journal.explored import Breach
 from harness.scenario.models import Objectives, Step
 from harness.search.arena import Arena
-from harness.search.knowledge import Knowledge
+from harness.search.knowledge import Knowledge, Repertoire
 from harness.search.minimiser import minimise
 from harness.search.moves import Move, MoveKind
 from harness.search.remains import Remains, breaches
@@ -111,16 +111,25 @@ class Trial:
         principal: who acts.
         objectives: that a trial can break.
         days: that may pass in it.
+        repertoire: of the principal, from earlier trials.
 
     Attributes:
         steps, moves, outcomes: so far.
         finding: what broke something, once it has.
     """
 
-    def __init__(self, arena: Arena, principal: str, objectives: Objectives, days: int = 0) -> None:
+    def __init__(
+        self,
+        arena: Arena,
+        principal: str,
+        objectives: Objectives,
+        days: int = 0,
+        repertoire: Repertoire | None = None,
+    ) -> None:
         self._arena = arena
         self._objectives = objectives
-        self.knowledge = Knowledge(arena.loaded.stack, principal, arena.ground.endpoints, days)
+        endpoints = arena.ground.endpoints
+        self.knowledge = Knowledge(arena.loaded.stack, principal, endpoints, days, repertoire)
         self.steps: list[Step] = []
         self.moves: list[Move] = []
         self.outcomes: list[Outcome] = []
@@ -181,6 +190,7 @@ class Exploration:
         self._objectives = _triable(arena.loaded.objectives, principal)
         self._began = clock.stamp()
         self._budget = Budget()
+        self._repertoire = Repertoire()
         self.statistics = Statistics()
         self.finding: Finding | None = None
         self.spent = False
@@ -223,8 +233,7 @@ class Exploration:
         Raises:
             OutOfBudget: it was not played.
         """
-        self._check_budget()
-        trial = Trial(self._arena, self._principal, self._objectives, self._budget.days)
+        trial = self.begin()
         try:
             for name in names:
                 every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
@@ -261,7 +270,7 @@ class Exploration:
 
     def _endings(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """What could be done after some moves."""
-        trial = Trial(self._arena, self._principal, self._objectives, self._budget.days)
+        trial = self._trial()
         for name in names:
             every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
             trial.make(next(move for move in every if move.name == name))
@@ -276,7 +285,7 @@ class Exploration:
             OutOfBudget: there is none.
         """
         self._check_budget()
-        return Trial(self._arena, self._principal, self._objectives, self._budget.days)
+        return self._trial()
 
     def make(self, trial: Trial, move: Move) -> None:
         """One move of a sequence.
@@ -304,6 +313,10 @@ class Exploration:
         self.statistics.deepest = max(self.statistics.deepest, len(trial.steps))
         self._arena.reset()
         self._progress(self.statistics)
+
+    def _trial(self) -> Trial:
+        days = self._budget.days
+        return Trial(self._arena, self._principal, self._objectives, days, self._repertoire)
 
     def _count(self, trial: Trial, move: Move, outcome: Outcome) -> None:
         del trial

@@ -26,6 +26,31 @@ SECRETS = (r"[^\s\"'@]+", r"[A-Za-z0-9_-]+")
 """What a secret in a text may consist of, the longest first."""
 
 
+class Repertoire:
+    """Every call that a credential could make, given what it was shown; the same in each trial.
+
+    Of one principal: its own credentials are shown in another way than those it finds.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Key, tuple[Thing, ...]], tuple[Move, ...]] = {}
+
+    def moves(self, key: Key, things: tuple[Thing, ...], endpoint: Endpoint) -> tuple[Move, ...]:
+        """All of them; there are none where nobody knows what calls look like.
+
+        Args:
+            key: what they are made with.
+            things: that it was shown.
+            endpoint: where it opens something.
+        """
+        known = self._known.get((key, things))
+        if known is None:
+            kind = kind_of(endpoint.kind)
+            known = tuple(kind.moves(key, things, endpoint.name)) if kind is not None else ()
+            self._known[key, things] = known
+        return known
+
+
 class Knowledge:
     """What an agent knows in one trial.
 
@@ -34,10 +59,16 @@ class Knowledge:
         principal: who acts.
         endpoints: what can be planted in files; a secret counts from when it was read.
         days: that may pass before anybody notices anything.
+        repertoire: of that principal, from earlier trials.
     """
 
     def __init__(
-        self, stack: Stack, principal: str, endpoints: Mapping[str, Endpoint], days: int = 0
+        self,
+        stack: Stack,
+        principal: str,
+        endpoints: Mapping[str, Endpoint],
+        days: int = 0,
+        repertoire: Repertoire | None = None,
     ) -> None:
         model = stack.principals[principal]
         self.principal = principal
@@ -48,6 +79,7 @@ class Knowledge:
         self.days = days
         self.things: dict[Key, list[Thing]] = {}
         self._endpoints = endpoints
+        self._repertoire = repertoire or Repertoire()
         self.keys = [
             Key(name, principal, endpoint.credentials[principal].kind)
             for name, endpoint in endpoints.items()
@@ -65,7 +97,7 @@ class Knowledge:
             For each credential, the newest first, and for the workspace, whatever there is to do with it.
         """
         waiting = (DAY,) if self.days else ()
-        with_keys = (tuple(self._with(key)) for key in reversed(self.keys))
+        with_keys = (self._with(key) for key in reversed(self.keys))
         every = (*with_keys, tuple(self._in_workspace()), waiting)
         left = (
             tuple(move for move in moves if move.kind in kinds and move.name not in self.made)
@@ -123,10 +155,9 @@ class Knowledge:
                 f"read {file}", "look", Step.model_validate({"do": "files.read", "with": {"path": file}})
             )
 
-    def _with(self, key: Key) -> Iterator[Move]:
-        kind = kind_of(self._endpoints[key.service].kind)
-        if kind is not None:
-            yield from kind.moves(key, tuple(self.things.get(key, ())), self._endpoints[key.service].name)
+    def _with(self, key: Key) -> tuple[Move, ...]:
+        things = tuple(self.things.get(key, ()))
+        return self._repertoire.moves(key, things, self._endpoints[key.service])
 
     def _secrets_in(self, text: str) -> dict[str, str]:
         """Patterns for each planted credential that a text holds; the agent has their keys from now on."""

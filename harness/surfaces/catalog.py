@@ -122,7 +122,7 @@ class Catalog:
 
     def __init__(self, connection: Connection) -> None:
         with connection.cursor(row_factory=args_row(_entry)) as cursor:
-            self._entries: Mapping[Identity, Entry] = dict(cursor.execute(OBJECTS).fetchall())
+            self._entries: Mapping[Identity, Entry] = dict(cursor.execute(OBJECTS, prepare=True).fetchall())
 
     def changes_since(self, before: Catalog, tags: frozenset[str]) -> tuple[Change, ...]:
         """What was created, altered, emptied or dropped since, by kind and name.

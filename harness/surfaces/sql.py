@@ -25,7 +25,7 @@ import select
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Timer
 from typing import Annotated
@@ -70,6 +70,16 @@ FROM pg_catalog.pg_stat_xact_user_tables
 WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_temp' ORDER BY 1
 """
 """Rows that the transaction has written so far, by table; those of cascades and triggers too."""
+
+HAS_WRITTEN = b"SELECT pg_catalog.txid_current_if_assigned() IS NOT NULL"
+"""A transaction that writes has a number (PostgreSQL 18, "Transactions and Identifiers")."""
+
+PULSE = b"""
+SELECT pg_current_wal_insert_lsn()::text,
+       (SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_get_replication_slots()),
+       md5(pg_read_file('postgresql.auto.conf', 0, 1048576, true))
+"""
+"""Another one as soon as anything of the catalog is different: all but slots and settings is in the log."""
 
 OPENING, CLOSING = ("BEGIN", "START TRANSACTION"), ("COMMIT", "ROLLBACK", "PREPARE TRANSACTION")
 UNDOING = ("ROLLBACK", "PREPARE TRANSACTION")
@@ -116,6 +126,18 @@ class SqlSurface:
         self._endpoint = endpoint
         self._clock = clock
         self._credential = endpoint.credentials.get(principal)
+        self._watch: Watch | None = None
+        self._lingers = False
+
+    def linger(self) -> None:
+        """Keep the operator's connection from one call to the next, as long as they go to one database."""
+        self._lingers = True
+
+    def leave(self) -> None:
+        """Close it. Idempotent."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def perform(self, action: Action, arguments: Mapping[str, object]) -> Outcome:
         """Run the statement. Raises nothing: what cannot be run is ``failed``."""
@@ -142,7 +164,7 @@ class SqlSurface:
         self, call: Call, wanted: StatementArguments, credential: Credential, *, rows_wanted: bool
     ) -> Outcome:
         database = wanted.database or self._endpoint.name
-        with closing(Watch(self._endpoint, database)) as watch:
+        with self._watched(database) as watch:
             call.begin()
             try:
                 with self._session(credential, database, wanted.statement_timeout) as connection:
@@ -170,6 +192,20 @@ class SqlSurface:
         return call.refused(detail) if is_refusal(error) else call.failed(detail)
 
     @contextmanager
+    def _watched(self, database: str) -> Iterator[Watch]:
+        """The operator's eyes during one call, which begins after this."""
+        if self._watch is not None and self._watch.database != database:
+            # It would be in the way of whoever drops the other one.
+            self.leave()
+        self._watch = self._watch or Watch(self._endpoint, database)
+        try:
+            self._watch.look()
+            yield self._watch
+        finally:
+            if not self._lingers:
+                self.leave()
+
+    @contextmanager
     def _session(self, credential: Credential, database: str, timeout: float) -> Iterator[Connection]:
         settings = {"statement_timeout": f"{round(timeout * 1000)}ms"}
         connection = connect(
@@ -193,42 +229,67 @@ class SqlSurface:
 
 
 class Watch:
-    """The operator's eyes on a server during one call, which begins after this.
+    """The operator's eyes on a server.
 
-    The connection stays open meanwhile, since the call may take the operator's log-in away. A server that
+    The connection stays open during a call, since that may take the operator's log-in away. A server that
     does not answer the operator shows nothing.
 
     Args:
         endpoint: of the server.
-        database: the one that the call goes to.
+        database: the one that calls go to.
+
+    Attributes:
+        database: as above.
     """
 
     def __init__(self, endpoint: Endpoint, database: str) -> None:
-        operator = endpoint.credentials[OPERATOR]
+        self.database = database
+        self._endpoint = endpoint
         self._connection: Connection | None = None
-        with suppress(psycopg.Error, ValueError):
-            self._connection = connect(endpoint.port, operator.name, operator.secret, database)
+        self._before: Catalog | None = None
+        self._pulse: object = None
+
+    def look(self) -> None:
+        """See what is there, before a call; on a new connection if there is none that answers."""
         self._before = self._catalog()
+        if self._before is None:
+            self.close()
+            operator = self._endpoint.credentials[OPERATOR]
+            with suppress(psycopg.Error, ValueError):
+                self._connection = connect(self._endpoint.port, operator.name, operator.secret, self.database)
+            self._before = self._catalog()
+        self._pulse = self._feel()
 
     def changes(self, tags: frozenset[str]) -> tuple[Change, ...]:
-        """What has changed since.
+        """What has changed since ``look``.
 
         Args:
             tags: command tags of the statements that were run.
         """
+        if self._before is None or (self._pulse is not None and self._feel() == self._pulse):
+            return ()
         after = self._catalog()
-        return after.changes_since(self._before, tags) if after and self._before else ()
+        return after.changes_since(self._before, tags) if after else ()
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
     def _catalog(self) -> Catalog | None:
         if self._connection is None:
             return None
         with suppress(psycopg.Error), gives_up(self._connection, PATIENCE):
             return Catalog(self._connection)
+        return None
+
+    def _feel(self) -> object:
+        """None when the server does not say, as a standby."""
+        if self._connection is None:
+            return None
+        with suppress(psycopg.Error), gives_up(self._connection, PATIENCE):
+            return self._connection.execute(PULSE).fetchone()
         return None
 
 
@@ -286,13 +347,15 @@ def run(connection: Connection, statement: str, *, rows_wanted: bool = True) -> 
         connection.execute(b"ROLLBACK")
         tags = (*tags, "ROLLBACK")
         return Answer(tags, rows, _counted(tags))
-    written = _count_in(connection)
+    written = _count_in(connection, tags)
     connection.execute(b"COMMIT")
     # What was taken back is in the server's counts too.
     return Answer(tags, rows, written if not {*tags} & {*UNDOING} else _counted(tags, open_at_the_end=True))
 
 
-def _count_in(connection: Connection) -> Mapping[str, int]:
+def _count_in(connection: Connection, tags: Sequence[str]) -> Mapping[str, int]:
+    if not {*tags} & {*CLOSING} and connection.execute(HAS_WRITTEN).fetchone() == (False,):
+        return {}
     with connection.cursor(row_factory=args_row(_count)) as cursor:
         return dict(cursor.execute(COUNTS).fetchall())
 

@@ -121,6 +121,30 @@ class TestPostgresServer(PostgresReset):
                 connection.execute(statement)
 
 
+class TestPostgresSlot(PostgresReset):
+    """It stands in no log, and keeps files that would be removed."""
+
+    stack = {"services": {"shop": POSTGRES_THINGS}, "principals": {"owner": {"grants": {"shop": "owner"}}}}
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        with operator(endpoint, "postgres") as connection:
+            connection.execute("SELECT pg_create_physical_replication_slot('theirs')")
+
+
+class TestPostgresSettingsFile(PostgresReset):
+    """It stands in no log either."""
+
+    stack = {"services": {"shop": POSTGRES_THINGS}, "principals": {"owner": {"grants": {"shop": "owner"}}}}
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        with operator(endpoint) as connection:
+            return connection.execute("SELECT name, setting FROM pg_file_settings ORDER BY name").fetchall()
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        with operator(endpoint, "postgres") as connection:
+            connection.execute("ALTER SYSTEM SET work_mem = '12345kB'")
+
+
 class TestPostgresThatDied(PostgresReset):
     """Its processes ended and half of its files gone."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Thread
 
@@ -444,3 +444,62 @@ def test_no_detail_holds_a_credential(shop: Endpoint, owner: Perform) -> None:
 
 def test_an_override_that_is_wrong_is_not_repeated(owner: Perform) -> None:
     assert "hunter2" not in owner("SELECT 1", password="hunter2").detail
+
+
+# --- what is kept from one call to the next -----------------------------------------------------------
+
+WATCHING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE usename = 'operator' AND pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+@pytest.fixture
+def lingering(shop: Endpoint) -> Iterator[SqlSurface]:
+    surface = SqlSurface("owner", shop, SystemClock())
+    surface.linger()
+    yield surface
+    surface.leave()
+
+
+def call(surface: SqlSurface, statement: str, **arguments: object) -> Outcome:
+    action = Action(number=1, surface="sql", verb="execute", service="shop")
+    return surface.perform(action, {"statement": statement, **arguments})
+
+
+def watching(shop: Endpoint, count: int) -> list[int]:
+    """The operator's other sessions, when there are so many: one ends a moment after it was closed."""
+    clock = SystemClock()
+    began = clock.stamp()
+    while len(found := operate(shop, WATCHING)) != count:
+        assert clock.stamp().since(began) < 60, found
+        clock.sleep(0.01)
+    return [int(str(pid)) for (pid,) in found]
+
+
+def test_whoever_lingers_watches_by_one_connection_and_sees_each_call(
+    shop: Endpoint, lingering: SqlSurface
+) -> None:
+    assert ("table", "public.extra") in named(call(lingering, "DROP TABLE extra"))
+    watch = watching(shop, 1)
+    assert named(call(lingering, "DELETE FROM orders WHERE id = 3")) == [("rows", "public.orders: 1")]
+    assert watching(shop, 1) == watch
+    lingering.leave()
+    assert watching(shop, 0) == []
+
+
+def test_it_is_in_the_way_of_no_call_to_another_database(shop: Endpoint, lingering: SqlSurface) -> None:
+    assert call(lingering, "SELECT 1").status == "done"
+    assert call(lingering, "SELECT 1", database="postgres").status == "done"
+    assert watching(shop, 0) == []
+
+
+def test_a_watch_that_was_cut_is_kept_again(shop: Endpoint, lingering: SqlSurface) -> None:
+    assert call(lingering, "SELECT 1").status == "done"
+    operate(shop, f"SELECT pg_terminate_backend(pid, 5000) FROM ({WATCHING}) AS watching")
+    assert ("table", "public.extra") in named(call(lingering, "DROP TABLE extra"))
+
+
+def test_rows_of_a_transaction_that_another_follows_are_counted(owner: Perform) -> None:
+    outcome = owner("INSERT INTO extra VALUES (1); COMMIT AND CHAIN; SELECT 1")
+    assert named(outcome) == [("rows", "public.extra: 1")]

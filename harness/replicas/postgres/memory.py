@@ -6,7 +6,8 @@ is only taken while roles, settings, slots and the other databases are as they w
 and when the server or its files are gone, the data directory comes back from a copy and the server starts
 again at its port.
 
-Whether anything was written is told by the position in the log: everything that changes data moves it.
+Whether anything was written is told by the position in the log: everything that changes data moves it. The
+little that no log has, slots and settings in a file, is asked for in the same breath.
 """
 
 from __future__ import annotations
@@ -37,7 +38,14 @@ QUIT_SECONDS = 10.0
 QUIET = {"autovacuum": "off", "checkpoint_timeout": "1h", "max_wal_size": "1GB"}
 """Settings under which nothing is written but what somebody asks for."""
 
-POSITION = "SELECT pg_current_wal_insert_lsn()::text"
+PULSE = """
+    SELECT concat_ws('|', pg_current_wal_insert_lsn(),
+      (SELECT md5(coalesce(string_agg(slot_name, ' ' ORDER BY slot_name), ''))
+       FROM pg_get_replication_slots()),
+      md5(pg_read_file('postgresql.auto.conf', true)))
+"""
+"""Another one after every change: roles, databases and prepared transactions are in the log too."""
+
 WHOLE_SERVER = """
     SELECT md5(concat_ws('|',
       (SELECT string_agg(t::text, ' ' ORDER BY oid) FROM pg_authid AS t),
@@ -71,6 +79,10 @@ OWNER = """
     SELECT r.rolname FROM pg_database AS d JOIN pg_authid AS r ON r.oid = d.datdba
     WHERE d.datname = %(database)s
 """
+READ_ONCE = "SELECT count(*) FROM pg_database, pg_shdepend"
+"""Whoever reads a new entry first marks it as committed, which is logged."""
+
+LET_IN = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
 END_SESSIONS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %(database)s"
 TEMPLATE_OPTIONS = "IS_TEMPLATE true ALLOW_CONNECTIONS false"
 
@@ -103,7 +115,7 @@ class PostgresMemory:
         self._file = self._identity()
         self._files_only = self._ask(UNSAFE) == "True"
         self._whole = self._ask(WHOLE_SERVER)
-        self._position = self._ask(POSITION)
+        self._pulse = self._ask(PULSE)
 
     def changed(self) -> bool:
         """Whether the log has moved, or what is not logged is different; also when nobody answers."""
@@ -111,7 +123,7 @@ class PostgresMemory:
             # A server does not notice at once that its files are gone.
             return True
         try:
-            return self._ask(POSITION) != self._position or self._ask(WHOLE_SERVER) != self._whole
+            return self._ask(PULSE) != self._pulse
         except psycopg.Error:
             return True
 
@@ -124,7 +136,7 @@ class PostgresMemory:
         if self._files_only or not self._reset_database():
             self._reset_files()
             self._file = self._identity()
-        self._position = self._ask(POSITION)
+        self._pulse = self._ask(PULSE)
 
     def _make_template(self) -> str:
         """Make it; returns who owns the database that it is made of."""
@@ -163,8 +175,7 @@ class PostgresMemory:
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
             connection.execute(_create(name, TEMPLATE, self._owner))
-            # Whoever reads it first marks the new entry as committed, which is logged.
-            connection.execute("SELECT count(*) FROM pg_database, pg_shdepend")
+            connection.execute(READ_ONCE)
         except psycopg.Error:
             return False
         return True
@@ -228,6 +239,27 @@ class PostgresMemory:
                 hint=f"the server's own log is {self._server.log}",
             ) from error
         self._processes[lease] = serving.process
+        try:
+            self._prime_template()
+        except psycopg.Error as error:
+            raise ProvisionError(
+                f"the template of {self._endpoint.service} cannot be read: {error}",
+                hint=f"the server's own log is {self._server.log}",
+            ) from error
+
+    def _prime_template(self) -> None:
+        """Have it hold what the first session in a database writes down for those that follow.
+
+        Else the first one in every copy would read the whole catalog for it. A server that starts removes
+        those files, and a copy of one is as good (relcache.c, ``pg_internal.init``).
+        """
+        operator, look = self._endpoint.credentials[OPERATOR], self._look()
+        look.execute(sql.SQL(LET_IN).format(sql.Identifier(TEMPLATE), sql.SQL("true")))
+        try:
+            connect(self._endpoint.port, operator.name, operator.secret, TEMPLATE).close()
+        finally:
+            look.execute(sql.SQL(LET_IN).format(sql.Identifier(TEMPLATE), sql.SQL("false")))
+        look.execute(READ_ONCE)
 
     def _look(self) -> Connection:
         if self._eyes is None:
