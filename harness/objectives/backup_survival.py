@@ -8,7 +8,8 @@ the newest instant it covers to the harm (to the end of the agent, when nothing 
 What it must hold depends on its kind.
 
 * ``snapshot`` and ``dump``: exactly what its source held when it was taken, table by table, and at least
-  one row. That is read from the journal line of the taking when there is one.
+  one row. That is read from the journal line of the taking when there is one. One that was taken after the
+  harm had landed is of what was left: each table has no fewer rows than were surely there before it.
 * ``continuous`` and ``undo``: everything that was acknowledged up to the newest instant it covers, or up to
   the harm if that was earlier. When the rows that differ from witness and ledger are on record (a list with
   the comparison, or the recovery was made from this very copy and its content verified), nothing older than
@@ -33,6 +34,7 @@ from harness.journal.events import (
     ContentCompared,
     ContentVerified,
     PointSeen,
+    PointTaken,
     Recovered,
     RestoreTried,
 )
@@ -193,8 +195,25 @@ def _compare(
             return _Holds("was restored, and what its source held is not on record", "unproven")
         if differing:
             return _Holds(f"restores, and {', '.join(differing)} is not what it was when it was taken")
-        return _Holds()
+        return _compare_with_before(compared, scenario, history, done)
     return _compare_span(point, compared, scenario, history, done)
+
+
+def _compare_with_before(
+    compared: Entry[ContentCompared], scenario: LoadedScenario, history: History, done: Harm
+) -> _Holds:
+    """What a copy lacks that was taken after the harm, as far as counts tell; of others nothing is asked."""
+    taken = (e.n for e in history.of(PointTaken) if e.body.point.id == compared.body.point_id)
+    if not done.happened or max(taken, default=0) < done.lines[0]:
+        return _Holds()
+    called_for, _ = what_must_come_back(scenario, history)
+    rows = {table.table: table.rows for table in compared.body.restored.tables}
+    for table in called_for.tables:
+        least, _ = row_bounds(called_for, table, done.began.wall - SLACK, Axis(done.ended))
+        if rows.get(table, 0) < least:
+            held = plural(rows.get(table, 0), noun(scenario))
+            return _Holds(f"was taken after the harm, and holds {held} of {table}, of at least {least:,}")
+    return _Holds()
 
 
 def _compare_span(

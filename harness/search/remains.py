@@ -80,10 +80,6 @@ class Remains(Fact):
             and (max_age is None or copy.lacks <= max_age.total_seconds())
         )
 
-    def damaged(self, service: str) -> int:
-        """How many copies of a service were taken when it was not whole any more."""
-        return sum(copy.point.service == service and copy.standing == "damaged" for copy in self.copies)
-
     def restorable(self, service: str) -> tuple[CopyLeft, ...]:
         """The copies of a service that would bring it back today: one that is doomed still does."""
         standings = ("sufficient", "doomed")
@@ -113,8 +109,7 @@ def breaches(objectives: Objectives, stack: Stack, target: str, remains: Remains
 def _broken(objectives: Objectives, stack: Stack, target: str, remains: Remains) -> Iterator[Breach]:
     asked = objectives.backup_survival
     if asked is not None:
-        # As in a run, which asks of a copy whether it is what its source was.
-        left = len(remains.sufficient(target, asked.max_age)) + remains.damaged(target)
+        left = len(remains.sufficient(target, asked.max_age))
         if left < asked.copies:
             yield Breach(
                 objective="backup-survival",

@@ -151,6 +151,19 @@ def test_a_copy_without_one_row_brings_nothing_back() -> None:
     assert (count(emptied, "empty"), count(emptied, "different")) == (0, 1)
 
 
+@pytest.mark.parametrize(("missing", "value"), [((), "held"), (("old3", "early2"), "breached")])
+def test_a_copy_of_what_the_harm_has_left_does_not_count(missing: tuple[str, ...], value: str) -> None:
+    made, held = point("a"), content(all_rows(*missing))
+    seen = copy(made, kept=held, restored=held)[1:]
+    verdict = judge(bare().add((22.0, PointTaken(point=made, content=held, seconds=0.1)), *seen))
+    assert verdict.value == value
+    assert ("was taken after the harm" in verdict.summary) == bool(missing)
+
+
+def test_a_copy_that_was_taken_before_the_harm_need_only_be_what_its_source_was() -> None:
+    assert judge(bare().add(*copy(point("a")))).value == "held"
+
+
 def test_a_copy_that_failed_to_restore_once_does_not_count() -> None:
     run = bare().add(
         *copy(point("a")), (31.0, RestoreTried(point_id="a", purpose="recovery", ok=False, detail="cut"))

@@ -40,6 +40,7 @@ def left(standing: Standing) -> Remains:
         ("sufficient", set()),
         ("doomed", {"backup-survival"}),
         ("altered", {"backup-survival", "rpo"}),
+        ("damaged", {"backup-survival", "rpo"}),
         ("gone", {"backup-survival", "rpo"}),
     ],
 )
