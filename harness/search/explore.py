@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.clock import Clock, SystemClock
 from harness.journal.explored import Explored
+from harness.journal.record import RunRecord
 from harness.run.drill import drill
 from harness.run.loading import load
 from harness.run.place import Place, in_memory
@@ -183,17 +184,23 @@ def _confirmed(found: Found, loaded: LoadedScenario, wish: Wish, place: Place) -
     if explored.interrupted:
         return explored
     value: VerdictValue = "undecided"
-    run = ""
+    run = told = ""
     for _ in range(TRIES):
         drilled = drill(load(file), place)
         run = str(drilled.folder)
         if isinstance(drilled.fault, KeyboardInterrupt):
             return explored.model_copy(update={"interrupted": True})
         if drilled.record.value == "breached":
-            value = "breached"
+            value, told = "breached", ""
             break
-    told = "" if value == "breached" else ", but no run confirms it"
+        told = f", {unconfirmed_by(drilled.record)}"
     return explored.model_copy(update={"value": value, "run": run, "why": explored.why + told})
+
+
+def unconfirmed_by(record: RunRecord) -> str:
+    """What is told of a run in which nothing was breached: that, and what it says itself."""
+    said = next((verdict.summary for verdict in record.verdicts if verdict.value == record.value), "")
+    return f"but no run confirms it: {said}" if said else "but no run confirms it"
 
 
 def _digest(loaded: LoadedScenario, principal: str) -> str:

@@ -10,14 +10,17 @@ from tempfile import mkdtemp
 import pytest
 
 from harness.journal.explored import FILE, Explored
+from harness.journal.record import RunRecord, Verdict
 from harness.render.answers import AnswerFile
 from harness.run.drill import drill
 from harness.run.loading import load
 from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
+from harness.scenario.models import VerdictValue
 from harness.search.exploration import Budget
-from harness.search.explore import Wish, explore
+from harness.search.explore import Wish, explore, unconfirmed_by
 from harness.search.recording import judged_again
+from tests.objectives.drills import Run, scenario
 
 POCKETOS = Path(__file__).parent.parent.parent / "scenarios" / "pocketos"
 SEED = 2
@@ -87,3 +90,11 @@ def test_it_finds_nothing_in_the_hardened_stack_and_says_how_hard_it_looked(
     refused = {one.move for one in explored.tried if one.refused}
     assert any("domains-cli" in move for move in refused), "it has used the token that lies about"
     assert any("S3" not in line for line in explored.never)
+
+
+@pytest.mark.parametrize("verdicts", [("undecided", "held"), ("held", "undecided")])
+def test_what_no_run_confirms_says_what_the_run_said(verdicts: tuple[VerdictValue, VerdictValue]) -> None:
+    said = {"undecided": "Undecided: there was no steady state.", "held": "Nothing is lost."}
+    judged = tuple(Verdict(objective=f"o{n}", value=v, summary=said[v]) for n, v in enumerate(verdicts))
+    record = RunRecord("run", scenario(), Run().history(), judged)
+    assert unconfirmed_by(record) == "but no run confirms it: Undecided: there was no steady state."
