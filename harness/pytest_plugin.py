@@ -262,8 +262,8 @@ def ninelives_blast_radius(ninelives_place: Place) -> Callable[..., Searched[Bla
 
 @pytest.fixture
 def ninelives_explore(ninelives_place: Place) -> Callable[..., Searched[Explored]]:
-    """``ninelives_explore(stack, principal, sequences=200, seconds=None, depth=10, seed=0, guards=None)``
-    looks for what a principal can break.
+    """``ninelives_explore(stack, principal, sequences=200, seconds=None, depth=10, days=0, seed=0,
+    guards=None)`` looks for what a principal can break.
 
     Raises (when called):
         ScenarioError: the file cannot be used.
@@ -279,12 +279,12 @@ def ninelives_explore(ninelives_place: Place) -> Callable[..., Searched[Explored
         sequences: int | None = 200,
         seconds: float | None = None,
         depth: int = 10,
+        days: int = 0,
         seed: int = 0,
         guards: tuple[str, ...] | None = None,
     ) -> Searched[Explored]:
-        wish = Wish(
-            Path(stack), principal, guards, Budget(sequences=sequences, seconds=seconds, depth=depth), seed
-        )
+        budget = Budget(sequences=sequences, seconds=seconds, depth=depth, days=days)
+        wish = Wish(Path(stack), principal, guards, budget, seed)
         return _ended(lambda: explore(wish, ninelives_place, lambda _: None))
 
     return search

@@ -67,9 +67,10 @@ def test_a_radius_against_a_baseline(ninelives_blast_radius):
 
 def test_exploring(ninelives_explore):
     guards = ("least-privilege",)
-    found = ninelives_explore("drills/expected.yaml", "clerk", sequences=20, guards=guards)
+    found = ninelives_explore("drills/expected.yaml", "clerk", sequences=20, days=1, guards=guards)
     assert found.value == "held"
     assert found.result.sequences == 20
+    assert any(one.move == "a day passes" and one.done for one in found.result.tried)
 """
 ENDED = """
 import signal
