@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
@@ -15,6 +13,8 @@ from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
 from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
+
+from .stages import folder_for_servers, laid_out
 
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
 ARCHIVE = Path(__file__).parent / "archive"
@@ -27,28 +27,26 @@ ENOUGH = Budget(sequences=8)
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    with folder_for_servers() as made:
+        yield made
+
+
+@pytest.fixture
 def place(folder: Path, sandbox: Sandbox) -> Place:
     cache = folder / "cache"
     cache.symlink_to(sandbox.cache)
     return usual_place(folder / "reports", cache=cache)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(mkdtemp(prefix="ninelives-archive-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
-
-
-def explored(folder: Path, place: Place, guards: tuple[str, ...], budget: Budget) -> Explored:
+def found_by_the_janitor(folder: Path, place: Place, guards: tuple[str, ...], budget: Budget) -> Explored:
     """What the janitor can do, on a copy of the stack that a scenario may be written into."""
-    file = Path(shutil.copytree(ARCHIVE, folder / "archive")) / "tidy.yaml"
+    file = laid_out(ARCHIVE, folder / "archive") / "tidy.yaml"
     return explore(Wish(file, "janitor", guards, budget, SEED), place, lambda _: None).result
 
 
 def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place: Place) -> None:
-    found = explored(folder, place, (), BUDGET)
+    found = found_by_the_janitor(folder, place, (), BUDGET)
     assert found.value == "breached", found.why
     assert {breach.objective for breach in found.breaches} == {"rpo"}
     assert "lacks 1 day" in found.breaches[0].why, "the locked dump is what is left"
@@ -59,7 +57,7 @@ def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place:
 
 
 def test_it_finds_nothing_where_the_log_is_locked_too(folder: Path, place: Place) -> None:
-    found = explored(folder, place, ("locked-archive",), ENOUGH)
+    found = found_by_the_janitor(folder, place, ("locked-archive",), ENOUGH)
     assert (found.value, found.moves) == ("held", ()), found.why
     tried = {one.move for one in found.tried if one.refused}
     assert any("delete every version" in move for move in tried), "what was found there is refused here"

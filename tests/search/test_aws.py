@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 from botocore.loaders import Loader
@@ -16,21 +14,18 @@ from botocore.validate import ParamValidator
 
 from harness.clock import SystemClock
 from harness.facts import Destruction
-from harness.journal.explored import Explored
-from harness.journal.writer import Journal
 from harness.replicas.aws.operations import OPERATIONS
-from harness.run.loading import load
-from harness.run.place import in_memory, usual_place
 from harness.sandbox import Sandbox
 from harness.scenario.json_path import JsonPath
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.calls.aws import ACTS, LOOKS, learn, moves
 from harness.search.exploration import Budget, Exploration
-from harness.search.explore import Wish, search
 from harness.search.moves import Key, Thing, covers
 from harness.search.radius import blast_radius
 from harness.surfaces.aws import operation_of
 from harness.surfaces.aws_destruction import AWS_DESTRUCTION
+
+from .stages import brought_up, explored
 
 ACCOUNT = Path(__file__).parent / "holes" / "account.yaml"
 KEY = Key("aws", "agent", "access-key")
@@ -39,7 +34,6 @@ EVERY_THING = tuple(
     for kind in dict.fromkeys(look.kind for look in LOOKS)
 )
 CALLS = {move.name: move for move in moves(KEY, EVERY_THING, "eu-west-1")}
-SEED = 5
 BUDGET = Budget(sequences=120, depth=6)
 """Shortening included."""
 
@@ -131,37 +125,18 @@ def test_what_people_have_named_keeps_its_name_and_the_rest_is_found_by_its_plac
 # --- on real replicas -----------------------------------------------------------------------------------
 
 
-def brought_up(guards: tuple[str, ...], sandbox: Sandbox) -> Iterator[Arena]:
-    """The account, with these guards."""
-    folder = Path(mkdtemp(prefix="ninelives-account-"))
-    folder.chmod(0o711)
-    place = in_memory(usual_place(folder / "reports", cache=sandbox.cache))
-    clock = SystemClock()
-    try:
-        with (
-            Journal(place.reports / "run", clock) as journal,
-            arena(load(ACCOUNT, guards=guards), place, folder.name, journal, clock) as stack,
-        ):
-            yield stack
-    finally:
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(scope="module")
 def bare(sandbox: Sandbox) -> Iterator[Arena]:
     """Automated snapshots, and deletion protection."""
-    yield from brought_up((), sandbox)
+    with brought_up(ACCOUNT, sandbox, ()) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
 def copied(sandbox: Sandbox) -> Iterator[Arena]:
     """And a copy in a locked vault."""
-    yield from brought_up(("locked-copy",), sandbox)
-
-
-def explored(stack: Arena, principal: str, budget: Budget, database: Path) -> Explored:
-    wish = Wish(ACCOUNT, principal, None, budget, SEED)
-    return search(stack, wish, database, SystemClock(), lambda _: None).explored
+    with brought_up(ACCOUNT, sandbox, ("locked-copy",)) as stack:
+        yield stack
 
 
 def named(principal: str) -> tuple[str, ...]:

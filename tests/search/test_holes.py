@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGINT
-from tempfile import gettempdir, mkdtemp
+from tempfile import gettempdir
 
 import pytest
 
 from harness.clock import Stamp, SystemClock
 from harness.facts import Action
 from harness.journal.explored import FILE, Explored
-from harness.journal.writer import Journal
-from harness.run.loading import load
-from harness.run.place import MEMORY, WORK, Place, in_memory, usual_place
+from harness.run.place import MEMORY, WORK
 from harness.sandbox import Sandbox
 from harness.search import exploration
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.exploration import Budget, Exploration, Statistics
 from harness.search.explore import Wish, search
 from tests.conftest import CACHE
 from tests.drills.command import Installation, fresh_installation
 
+from .stages import SEED, brought_up, explored
+
 pytestmark = pytest.mark.drill
 HOLES = Path(__file__).parent / "holes" / "holes.yaml"
-SEED = 5
 BUDGET = Budget(sequences=200)
 """Shortening included."""
 
@@ -44,38 +42,15 @@ PLANTED = {
 
 
 @pytest.fixture(scope="module")
-def place(sandbox: Sandbox) -> Iterator[Place]:
-    folder = Path(mkdtemp(prefix="ninelives-holes-"))
-    folder.chmod(0o711)
-    yield in_memory(usual_place(folder / "reports", cache=sandbox.cache))
-    shutil.rmtree(folder)
-
-
-def brought_up(guards: tuple[str, ...], place: Place) -> Iterator[Arena]:
-    """The stack, with these guards."""
-    clock = SystemClock()
-    run_id = "-".join((place.reports.parent.name, *guards))
-    with (
-        Journal(place.reports / run_id, clock) as journal,
-        arena(load(HOLES, guards=guards), place, run_id, journal, clock) as stack,
-    ):
+def bare(sandbox: Sandbox) -> Iterator[Arena]:
+    with brought_up(HOLES, sandbox, ()) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def bare(place: Place) -> Iterator[Arena]:
-    yield from brought_up((), place)
-
-
-@pytest.fixture(scope="module")
-def closed(place: Place) -> Iterator[Arena]:
-    yield from brought_up(("read-only",), place)
-
-
-def explored(stack: Arena, principal: str, budget: Budget, database: Path) -> Explored:
-    """What a search comes to that knows nothing of earlier ones."""
-    wish = Wish(HOLES, principal, None, budget, SEED)
-    return search(stack, wish, database, SystemClock(), lambda _: None).explored
+def closed(sandbox: Sandbox) -> Iterator[Arena]:
+    with brought_up(HOLES, sandbox, ("read-only",)) as stack:
+        yield stack
 
 
 @pytest.mark.parametrize("principal", PLANTED)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from harness.clock import SystemClock
 from harness.facts import Aim, Destruction, Listing
 from harness.journal.explored import Explored
-from harness.journal.writer import Journal
-from harness.run.loading import load
-from harness.run.place import Place, in_memory, usual_place
 from harness.sandbox import Sandbox
 from harness.scenario.scenario_rules import VERBS
 from harness.seams.lookup import BUILT_IN, lookup
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.calls import listed
 from harness.search.exploration import Budget, Exploration
-from harness.search.explore import Wish, search
 from harness.search.kinds import KINDS, kind_of
 from harness.search.moves import Key, Thing
 from harness.search.radius import blast_radius
 
+from .stages import brought_up, explored
+
 ROOT = Path(__file__).parent.parent.parent
-SEED = 5
 BUDGET = Budget(sequences=100)
 LISTING_THEMSELVES = ("mariadb", "valkey", "git")
 AIMS = [
@@ -150,28 +144,6 @@ def test_a_credential_is_only_shown_where_there_are_arguments_for_it(monkeypatch
 
 
 # --- planted holes, on real replicas ------------------------------------------------------------------
-
-
-@contextmanager
-def brought_up(file: Path, sandbox: Sandbox, guards: tuple[str, ...] | None = None) -> Iterator[Arena]:
-    """The stack of a scenario."""
-    folder = Path(mkdtemp(prefix="ninelives-kinds-"))
-    folder.chmod(0o711)
-    place: Place = in_memory(usual_place(folder / "reports", cache=sandbox.cache))
-    clock = SystemClock()
-    try:
-        with (
-            Journal(place.reports / "run", clock) as journal,
-            arena(load(file, guards=guards), place, folder.name, journal, clock) as stack,
-        ):
-            yield stack
-    finally:
-        shutil.rmtree(folder)
-
-
-def explored(stack: Arena, principal: str, budget: Budget, database: Path) -> Explored:
-    wish = Wish(ROOT, principal, None, budget, SEED)
-    return search(stack, wish, database, SystemClock(), lambda _: None).explored
 
 
 def names_of(found: Explored) -> tuple[str, ...]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from harness.clock import SystemClock
 from harness.facts import Action, Outcome
-from harness.journal.writer import Journal
 from harness.run.judge import judge_run
-from harness.run.loading import load
-from harness.run.place import Place, in_memory, usual_place
+from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.exploration import Budget, Exploration
 from harness.search.explore import Wish, explore
+
+from .stages import brought_up, folder_for_servers, laid_out
 
 pytestmark = pytest.mark.drill
 ROTATION = Path(__file__).parent / "rotation"
@@ -30,10 +28,14 @@ DAY = "a day passes"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(mkdtemp(prefix="ninelives-rotation-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
+    with folder_for_servers() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tidy(folder: Path) -> Path:
+    """The scenario, in a folder that another may be written into."""
+    return laid_out(ROTATION, folder / "rotation") / "tidy.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -43,26 +45,16 @@ def place(folder: Path, sandbox: Sandbox) -> Place:
     return usual_place(folder / "reports", cache=cache)
 
 
-def brought_up(guards: tuple[str, ...], place: Place) -> Iterator[Arena]:
-    """The stack, with these guards."""
-    clock = SystemClock()
-    run_id = "-".join((place.reports.parent.name, *guards))
-    loaded = load(ROTATION / "tidy.yaml", guards=guards)
-    with (
-        Journal(place.reports / run_id, clock) as journal,
-        arena(loaded, in_memory(place), run_id, journal, clock) as stack,
-    ):
+@pytest.fixture(scope="module")
+def open_stack(tidy: Path, sandbox: Sandbox) -> Iterator[Arena]:
+    with brought_up(tidy, sandbox, ()) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def open_stack(place: Place) -> Iterator[Arena]:
-    yield from brought_up((), place)
-
-
-@pytest.fixture(scope="module")
-def locked(place: Place) -> Iterator[Arena]:
-    yield from brought_up(("locked",), place)
+def locked(tidy: Path, sandbox: Sandbox) -> Iterator[Arena]:
+    with brought_up(tidy, sandbox, ("locked",)) as stack:
+        yield stack
 
 
 def days(stack: Arena, count: int) -> Outcome:
@@ -121,9 +113,8 @@ def test_retention_takes_nothing_away_that_is_locked(locked: Arena) -> None:
     assert played(locked, LOOK, EMPTY, DAY, DAY) == set()
 
 
-def test_it_finds_the_patient_way_and_a_run_confirms_it(folder: Path, place: Place) -> None:
-    file = Path(shutil.copytree(ROTATION, folder / "found")) / "tidy.yaml"
-    wish = Wish(file, "janitor", (), Budget(sequences=60, days=3), SEED)
+def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place) -> None:
+    wish = Wish(tidy, "janitor", (), Budget(sequences=60, days=3), SEED)
     found = explore(wish, place, lambda _: None).result
     assert found.value == "breached", found.why
     assert found.moves == (LOOK, EMPTY, DAY, DAY)
