@@ -79,5 +79,8 @@ class MariadbBinlogs(MariadbDump):
         logs = sorted(path for path in self.source.path.glob("binlog.*[0-9]") if path.name >= moment.log)
         options = [f"--start-position={moment.offset}", "--skip-gtid-strict-mode"]
         line = [str(binary("mariadb-binlog")), "--no-defaults", *options, f"--database={self.source.name}"]
-        piped = f"{shlex.join([*line, *map(str, logs)])} | {self._client(endpoint)}"
+        # What one statement changed comes back as one packet, which may be larger than a server takes.
+        most = f"--execute=SET GLOBAL max_allowed_packet = {1 << 30}"
+        self.run(["sh", "-c", f"{self._client(endpoint)} {shlex.quote(most)}"], self._password(endpoint))
+        piped = f"{shlex.join([*line, *map(str, logs)])} | {self._client(endpoint)} --max-allowed-packet=1G"
         self.run(["sh", "-c", piped], self._password(endpoint))

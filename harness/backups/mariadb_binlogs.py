@@ -15,6 +15,7 @@ from harness.backups.mariadb_dump import (
     OFFSET,
     MariadbDumpTool,
     Moment,
+    call,
     program,
 )
 from harness.backups.object_store import Doom, StoredVersion
@@ -30,6 +31,10 @@ MAGIC = b"\xfebin"
 
 INDEX = "binlog.index"
 LOGS = "binlog.*"
+
+LIMIT = "max_allowed_packet"
+MOST = 1 << 30
+"""Bytes of the largest packet that a server can be told to take."""
 
 
 class MariadbBinlogsTool(MariadbDumpTool):
@@ -105,11 +110,27 @@ class MariadbBinlogsTool(MariadbDumpTool):
             # The second that the harm is in is left out as a whole: the logs know no smaller unit.
             options.append(f"--stop-datetime={until.replace(microsecond=0):%Y-%m-%d %H:%M:%S}")
         decoder = End([binary("mariadb-binlog"), *options, *logs], {})
-        client = program("mariadb", server, (*LOADING, server.name))
-        sandbox, clock = self._setting.sandbox, self._setting.clock
-        piped = pipe(sandbox, clock, decoder, client, RestoreError, HINT)
+        client = program("mariadb", server, (*LOADING, f"--{LIMIT}={MOST}", server.name))
+        with self._taking_any_statement(server):
+            piped = pipe(self._setting.sandbox, self._setting.clock, decoder, client, RestoreError, HINT)
         if piped.complaint:
             raise RestoreError(piped.complaint, hint=HINT)
+
+    @contextmanager
+    def _taking_any_statement(self, server: Endpoint) -> Iterator[None]:
+        """For the length of the block a server takes the largest packet; then its limit is as it was.
+
+        A statement that changed many rows comes back as one, in base64: larger than a packet may be by
+        default (16 MiB), although it never was one when it was first executed.
+        """
+        usual = self._asked(server, f"SELECT @@GLOBAL.{LIMIT}")
+        self._asked(server, f"SET GLOBAL {LIMIT} = {MOST}")
+        yield
+        self._asked(server, f"SET GLOBAL {LIMIT} = {usual}")
+
+    def _asked(self, server: Endpoint, statement: str) -> str:
+        options = ("--batch", "--skip-column-names", f"--execute={statement}")
+        return call(self._setting.sandbox, "mariadb", server, options, RestoreError).strip()
 
 
 def _following(taken: Moment | None, disk: Path) -> tuple[Path, ...]:

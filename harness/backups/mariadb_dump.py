@@ -138,8 +138,11 @@ def call(
     options: Sequence[str],
     failure: Failure,
     stdin: Path | str = "",
-) -> None:
+) -> str:
     """Run one of MariaDB's programs against a server to its end, as its operator.
+
+    Returns:
+        What it printed.
 
     Raises:
         BackupError, RestoreError: it failed, or took too long; with the end of what it said.
@@ -156,3 +159,4 @@ def call(
     if ran.returncode != 0:
         tail = "\n".join(ran.stderr.strip().splitlines()[-6:])
         raise failure(f"{name} failed with exit code {ran.returncode}: {tail}", hint=HINT)
+    return ran.stdout
