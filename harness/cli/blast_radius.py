@@ -14,6 +14,7 @@ from harness.cli.places import with_place
 from harness.errors import HarnessError
 from harness.journal.radius import Deed
 from harness.render.radius import by_whom, growth_markdown, growth_text
+from harness.render.wording import clean
 from harness.run.place import Place, in_memory
 from harness.run.sweep import sweep
 from harness.search.radius import RadiusWish, measure_radius, read_baseline
@@ -59,7 +60,8 @@ def command(
 
     def tell(deed: Deed) -> None:
         if not as_json:
-            click.echo(f"{deed.extent:<22}{by_whom(deed)}: {deed.name} on {deed.service}", err=True)
+            told = clean(f"{by_whom(deed)}: {deed.name} on {deed.service}")
+            click.echo(f"{deed.extent:<22}{told}", err=True)
 
     searched = measure_radius(wish, place, tell)
     radius = searched.result

@@ -14,7 +14,7 @@ from harness.journal.answer import Answer
 from harness.journal.radius import RANK, BlastRadius, Deed, Extent, Growth
 from harness.journal.record import Figure, Verdict
 from harness.render.page import page_environment
-from harness.render.wording import clean, listing, plain, quantity
+from harness.render.wording import clean, inert, listing, plain, quantity
 
 TONES = {
     "refused": "held",
@@ -144,7 +144,7 @@ def growth_markdown(growth: Sequence[Growth], before: BlastRadius, now: BlastRad
                 one.before or "not possible",
                 deed.extent,
             )
-            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+            lines.append(f"| {' | '.join(inert(cell) for cell in cells)} |")
     return plain("\n".join(lines)) + "\n"
 
 
@@ -162,10 +162,6 @@ def _grown(one: Growth) -> str:
     deed = one.deed
     was = one.before or "not possible"
     return f"{by_whom(deed)}: {deed.name} on {deed.service}: {deed.extent}, it was {was}"
-
-
-def _cell(text: str) -> str:
-    return clean(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
 def _counts(radius: BlastRadius) -> str:

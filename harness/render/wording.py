@@ -20,6 +20,9 @@ LONGEST = 600
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@$&:])")
 """Characters that Markdown, HTML and job summaries take for more than themselves."""
 
+_FOUND_LATER = re.compile(r"(?<=\\[@#])(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
+"""Where an escaped text would be a mention, an issue or an address all the same."""
+
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 
@@ -54,8 +57,12 @@ def _seen(character: str) -> str:
 
 
 def inert(text: str, longest: int = LONGEST) -> str:
-    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link."""
-    return _ACTIVE.sub(r"\\\1", line(text, longest))
+    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link.
+
+    GitHub looks for addresses, mentions and numbers of issues in what Markdown comes to, where a backslash is
+    no more: an unseen space of no width keeps those apart.
+    """
+    return _FOUND_LATER.sub("&#8203;", _ACTIVE.sub(r"\\\1", line(text, longest)))
 
 
 def line(text: str, longest: int = LONGEST) -> str:

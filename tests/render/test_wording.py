@@ -104,3 +104,18 @@ def test_a_character_that_is_hidden_leaves_a_trace() -> None:
 )
 def test_a_listing_names_what_fits_and_counts_the_rest(names: list[str], text: str) -> None:
     assert wording.listing(names) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("![x](https://t.example)", "\\!\\[x\\]\\(https\\://t.example\\)"),
+        ("a `b` | <c>", "a \\`b\\` \\| \\<c\\>"),
+        ("@name, a@b.example, 3 @ 4", "\\@&#8203;name, a\\@&#8203;b.example, 3 \\@ 4"),
+        ("#12 # 12", "\\#&#8203;12 \\# 12"),
+        ("www.x.example _WWW.x.example", "www&#8203;.x.example \\_WWW&#8203;.x.example"),
+        ("two\nlines\\", "two lines\\\\"),
+    ],
+)
+def test_nothing_of_a_stranger_is_markdown_a_mention_or_a_link(text: str, kept: str) -> None:
+    assert wording.inert(text) == kept, "as cmark-gfm was seen to leave alone"
