@@ -50,8 +50,8 @@ def command(
     STACK is a stack file with a scenario beside it, or a scenario, whose past the stack is given.
 
     Exit code: with --baseline 0 when nothing reaches further than before and 1 when something does; without
-    it 0 when no single call makes anything unrecoverable and 1 when one does. 2 when no call came through and
-    none was refused, 3 and 4 as for `ninelives run`, 130 interrupted.
+    it 0 when no single call makes a service unrecoverable and 1 when one does. 2 when no call did anything
+    and none was refused, 3 and 4 as for `ninelives run`, 130 interrupted.
     """
     before = None if baseline is None else read_baseline(baseline)
     wish = RadiusWish(stack, principals, named_guards(guards), before)

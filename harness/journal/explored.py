@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.facts import Fact
+from harness.journal.record import Verdict
 from harness.scenario.models import VerdictValue
 
 FILE = "explored.json"
@@ -45,8 +46,8 @@ class Explored(Fact):
         principal: who acted.
         seed: of the choices.
         objectives: that a trial of this principal could break.
-        value: breached when a run confirmed what was found; held when nothing was found although calls landed
-            or were refused, and nobody stopped it; undecided otherwise.
+        value: breached when a run confirmed anything of what was found; held when nothing was found although
+            calls landed or were refused, and nobody stopped it; undecided otherwise.
         why: one sentence for people.
         seconds: that it took, without bringing the stack up.
         sequences, actions, deepest, states: how hard it looked; states are different remains.
@@ -56,7 +57,8 @@ class Explored(Fact):
         moves: names of the calls that were found; empty when none were.
         breaches: what they break.
         file: the scenario that plays them; empty when none was written.
-        run: folder of the run that confirmed it; empty when none did.
+        run: folder of the run that played it last; empty when none did.
+        confirmed: objectives that it was found to break, and that this run broke too.
         tried: every move that was made.
         never: operations that surfaces of the stack list, and that no move tried.
         interrupted: somebody stopped it.
@@ -81,6 +83,7 @@ class Explored(Fact):
     breaches: tuple[Breach, ...]
     file: str
     run: str
+    confirmed: tuple[str, ...] = ()
     tried: tuple[Tried, ...]
     never: tuple[str, ...]
     interrupted: bool
@@ -90,15 +93,18 @@ class Explored(Fact):
         """Sequences a minute; 0 when none was played."""
         return self.sequences / self.seconds * 60 if self.seconds else 0.0
 
-    def judged(self, confirmed: VerdictValue | None) -> Explored:
+    def judged(self, run: Sequence[Verdict]) -> Explored:
         """The same with its value as it follows from what is recorded.
 
         Args:
-            confirmed: what the run of the saved scenario came to; None when there was none.
+            run: verdicts of the run of the saved scenario; empty when there was none. What it breaks besides
+                is another matter: a trial has not shown that these calls are what breaks it.
         """
-        return self.model_copy(update={"value": self._value(confirmed)})
+        broken = {verdict.objective for verdict in run if verdict.value == "breached"}
+        confirmed = tuple(one.objective for one in self.breaches if one.objective in broken)
+        return self.model_copy(update={"confirmed": confirmed, "value": self._value(confirmed)})
 
-    def _value(self, confirmed: VerdictValue | None) -> VerdictValue:
+    def _value(self, confirmed: tuple[str, ...]) -> VerdictValue:
         if self.moves:
-            return "breached" if confirmed == "breached" else "undecided"
+            return "breached" if confirmed else "undecided"
         return "held" if self.landed and not self.interrupted else "undecided"

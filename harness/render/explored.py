@@ -15,6 +15,7 @@ from harness.journal.record import Figure, Verdict
 from harness.render import charts
 from harness.render.page import page_environment
 from harness.render.wording import clean, number, plain, quantity
+from harness.scenario.models import VerdictValue
 
 LONGEST = 1_000_000
 SHOWN_AT_ONCE = 20
@@ -50,13 +51,18 @@ def answer(explored: Explored) -> Answer:
 
 def _verdict(explored: Explored, name: str, broken: dict[str, str]) -> Verdict:
     if name in broken:
-        confirmed = "" if explored.value == "breached" else "; no run confirms it"
-        value, told = explored.value, f"{broken[name]}{confirmed}."
+        value: VerdictValue = "breached" if name in explored.confirmed else "undecided"
+        told = f"{broken[name]}{_doubt(explored, name)}."
     elif broken:
         value, told = "undecided", "The search ended when it had found what breaks something else."
     else:
         value, told = explored.value, headline(explored)
     return Verdict(objective=name, value=value, summary=told)
+
+
+def _doubt(explored: Explored, objective: str) -> str:
+    """What has to be said of an objective that a trial broke and no run did."""
+    return "" if objective in explored.confirmed else "; no run confirms it"
 
 
 def headline(explored: Explored) -> str:
@@ -95,7 +101,7 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
     for n, move in enumerate(explored.moves, start=1):
         yield "  ", "     ", f"{n}. {move}"
     for breach in explored.breaches:
-        yield "  ", "    ", f"{breach.objective}: {breach.why}"
+        yield "  ", "    ", f"{breach.objective}: {breach.why}{_doubt(explored, breach.objective)}"
     confirmed = "confirmed by" if explored.value == "breached" else "played by"
     if explored.file:
         yield (
@@ -148,6 +154,7 @@ def explored_page(explored: Explored) -> str:
         time=charts.parts("time", "Where the time went", pieces) if any(explored.split.values()) else None,
         run=PurePath(explored.run).name,
         file=PurePath(explored.file).name,
+        doubt=lambda objective: _doubt(explored, objective),
     )
 
 

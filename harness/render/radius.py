@@ -11,7 +11,7 @@ from typing import get_args
 from jinja2 import Template
 
 from harness.journal.answer import Answer
-from harness.journal.radius import RANK, BlastRadius, Deed, Extent, Growth
+from harness.journal.radius import LOST, RANK, BlastRadius, Deed, Extent, Growth
 from harness.journal.record import Figure, Verdict
 from harness.render.page import page_environment
 from harness.render.wording import clean, inert, listing, plain, quantity
@@ -39,8 +39,8 @@ MOST_NAMED = 6
 
 
 def answer(radius: BlastRadius) -> Answer:
-    """In the words of a run: of each credential no call may come too far. One of which every call failed
-    shows nothing, and is not judged."""
+    """In the words of a run: of each credential no call may come too far. One of which every call failed or
+    did nothing shows nothing, and is not judged."""
     judged = {who: radius.judged(deeds) for who, deeds in _by_credential(radius.deeds)}
     shown = {deed_by for deed_by in judged if radius.interrupted or judged[deed_by] != "undecided"}
     counts = ((extent, sum(deed.extent == extent for deed in radius.deeds)) for extent in RANK)
@@ -70,9 +70,9 @@ def _condemned(radius: BlastRadius, deeds: Sequence[Deed]) -> str:
     tried = f"{quantity(len(deeds), 'call')} made"
     further = radius.growth is not None
     if bad:
-        told = "reach further than in the baseline" if further else "make something unrecoverable"
+        told = "reach further than in the baseline" if further else "make a service unrecoverable"
         return f"{tried}; {quantity(len(bad), 'of them', 'of them')} {told}: {listing(bad, MOST_NAMED)}."
-    none = "none reaches further than in the baseline" if further else "none makes anything unrecoverable"
+    none = "none reaches further than in the baseline" if further else "none makes a service unrecoverable"
     ended = "; it was interrupted before everything was tried" if radius.interrupted else ""
     return f"{tried}, {none}{ended}."
 
@@ -89,10 +89,13 @@ def _fewest(radius: BlastRadius) -> str:
     worst = radius.kill_set
     if not worst and radius.interrupted:
         return "Interrupted before any call was seen to make anything unrecoverable."
-    if not worst and not radius.decided:
-        return "Undecided: no call came through, and none was refused by a guard."
+    if not worst and radius.value == "undecided":
+        return "Undecided: no call did anything, and none was refused by a guard."
     if not worst:
-        return "No single call makes anything unrecoverable."
+        lost = sum(deed.extent in LOST for deed in radius.deeds)
+        more = quantity(lost, "call loses", "calls lose")
+        told = f"No single call makes {'a service' if lost else 'anything'} unrecoverable"
+        return f"{told}; {more} something else, with no way back seen." if lost else f"{told}."
     found = sorted(worst, key=lambda deed: deed.owner == deed.principal)[0]
     return f"Fewest calls to unrecoverable: 1, {by_whom(found)}: {found.name} on {found.service}."
 

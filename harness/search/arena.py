@@ -213,9 +213,13 @@ class Arena:
         source = self._plan.loaded.stack.protections[protection].of
         self._aimed |= {source, *self._places(protection)}
         point = self.ground.tools[protection].take(due)
+        then = self.known.content.get(source)
+        if then is None:
+            # It has nothing that is tracked, so nobody could tell whether the copy holds what it should.
+            self._taken[point.id] = "unproven"
+            return
         held = content(self.ground, source)
-        whole = held == self.known.content[source]
-        self._taken[point.id] = "sufficient" if whole else "damaged" if held.rows else "altered"
+        self._taken[point.id] = "sufficient" if held == then else "damaged" if held.rows else "altered"
 
     def look(self, outcomes: Sequence[Outcome]) -> Remains:
         """What is left now: services and copies.

@@ -79,6 +79,7 @@ class Statistics:
         deepest: calls of the longest sequence.
         tried: how often each move ended how, by its name and status.
         operations: how often each listed operation was tried, by service and word.
+        landed: calls that were meant to change something and did, or that a guard refused.
         states: digests of what sequences left.
     """
 
@@ -87,12 +88,8 @@ class Statistics:
     deepest: int = 0
     tried: Counter[tuple[str, str]] = field(default_factory=Counter)
     operations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    landed: int = 0
     states: set[str] = field(default_factory=set)
-
-    @property
-    def landed(self) -> int:
-        """Calls that were meant to change something and did, or that a guard refused."""
-        return self.operations.total()
 
 
 class OutOfBudget(BaseException):
@@ -269,14 +266,22 @@ class Exploration:
         return best[minimise(found.names, breaks)]
 
     def _endings(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """What could be done after some moves."""
-        trial = self._trial()
-        for name in names:
-            every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
-            trial.make(next(move for move in every if move.name == name))
-        acts = tuple(move.name for moves in trial.knowledge.choices(*ACTING) for move in moves)
-        self._arena.reset()
-        return acts
+        """What could be done after some moves; nothing is known when one of them cannot be made any more.
+
+        Raises:
+            OutOfBudget: they were not played.
+        """
+        trial = self.begin()
+        try:
+            for name in names:
+                every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
+                move = next((move for move in every if move.name == name), None)
+                if move is None:
+                    return ()
+                trial.make(move)
+            return tuple(move.name for moves in trial.knowledge.choices(*ACTING) for move in moves)
+        finally:
+            self._arena.reset()
 
     def begin(self) -> Trial:
         """The next sequence.
@@ -324,6 +329,7 @@ class Exploration:
         self.statistics.tried[move.name, outcome.status] += 1
         if move.kind in ACTING and outcome.status != "failed":
             self.statistics.operations[move.step.on or "", move.operation or move.name] += 1
+            self.statistics.landed += outcome.status == "refused" or bool(outcome.touched)
 
     def _check_budget(self) -> None:
         budget, done = self._budget, self.statistics

@@ -14,7 +14,7 @@ from harness.journal.record import RunRecord
 from harness.run.drill import drill
 from harness.run.loading import load
 from harness.run.place import Place, in_memory
-from harness.scenario.models import LoadedScenario, VerdictValue
+from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena, arena
 from harness.search.chosen import chosen, refuse_stranger
@@ -70,7 +70,20 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
             arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
         ):
             found = search(stack, wish, database, clock, progress)
-        return record.keep(_confirmed(found, loaded, wish, place))
+        explored = found.explored
+        try:
+            if found.finding is not None:
+                file = save_scenario(found.finding, loaded, wish.principal, loaded.folder)
+                explored = explored.model_copy(update={"file": str(file)})
+                explored = explored if explored.interrupted else _confirmed(explored, file, place)
+        except KeyboardInterrupt:
+            explored = explored.model_copy(update={"interrupted": True})
+        except Exception:
+            # It may have been an hour's search; only the run of what it found is missing.
+            told = f"{explored.why}, but no run could be made of it"
+            record.keep(explored.model_copy(update={"why": told}))
+            raise
+        return record.keep(explored)
 
 
 def _nothing(loaded: LoadedScenario, wish: Wish) -> Explored:
@@ -175,30 +188,24 @@ def _why(finding: Finding | None, told: Statistics, *, landed: bool, spent: bool
     return f"nothing was found in {told.sequences:,} sequences"
 
 
-def _confirmed(found: Found, loaded: LoadedScenario, wish: Wish, place: Place) -> Explored:
-    """Save what was found, and play it in a run of its own, from nothing."""
-    if found.finding is None:
-        return found.explored
-    file = save_scenario(found.finding, loaded, wish.principal, loaded.folder)
-    explored: Explored = found.explored.model_copy(update={"file": str(file)})
-    if explored.interrupted:
-        return explored
-    value: VerdictValue = "undecided"
-    run = told = ""
+def _confirmed(explored: Explored, file: Path, place: Place) -> Explored:
+    """Play what was found in a run of its own, from nothing: what that run breaks too is confirmed."""
+    played, told = explored, ""
     for _ in range(TRIES):
         drilled = drill(load(file), place)
-        run = str(drilled.folder)
         if isinstance(drilled.fault, KeyboardInterrupt):
             return explored.model_copy(update={"interrupted": True})
-        if drilled.record.value == "breached":
-            value, told = "breached", ""
-            break
+        played = explored.model_copy(update={"run": str(drilled.folder)}).judged(drilled.record.verdicts)
         told = f", {unconfirmed_by(drilled.record)}"
-    return explored.model_copy(update={"value": value, "run": run, "why": explored.why + told})
+        if played.confirmed:
+            partly = len(played.confirmed) < len(played.breaches)
+            told = f", of which a run confirms {', '.join(played.confirmed)}" if partly else ""
+            break
+    return played.model_copy(update={"why": played.why + told})
 
 
 def unconfirmed_by(record: RunRecord) -> str:
-    """What is told of a run in which nothing was breached: that, and what it says itself."""
+    """What is told of a run that broke nothing of what was found: that, and what it says itself."""
     said = next((verdict.summary for verdict in record.verdicts if verdict.value == record.value), "")
     return f"but no run confirms it: {said}" if said else "but no run confirms it"
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.clock import SystemClock
 from harness.errors import RequestError
 from harness.facts import Outcome, Resource
-from harness.journal.radius import FILE, BlastRadius, Deed, Extent, grown
+from harness.journal.radius import FILE, LOST, BlastRadius, Deed, Extent, grown
 from harness.run.place import Place, in_memory
 from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
@@ -30,6 +30,9 @@ from harness.search.recording import Recording, Searched
 from harness.search.remains import CopyLeft, Remains, strayed
 
 Listener = Callable[[Deed], None]
+
+CONTENT = frozenset({"rows", "key", "file", "branch", "tag", "ref"})
+"""Kinds of what can be touched and nobody could set again. Not all of it is listed in inventories."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,14 @@ def _tried(arena: Arena, principal: str) -> Iterator[Deed]:
     """Every call of one principal, each from the beginning."""
     scout, whole = _scout(arena, principal), arena.look([])
     built = arena.rebuilt
-    for name in [move.name for moves in scout.knowledge.choices(*ACTING) for move in moves]:
+    for then in [move for moves in scout.knowledge.choices(*ACTING) for move in moves]:
         if arena.rebuilt != built:
             # Another stack has other identifiers and secrets.
             scout, whole, built = _scout(arena, principal), arena.look([]), arena.rebuilt
         every = (move for moves in scout.knowledge.choices(*ACTING) for move in moves)
-        move = next((move for move in every if move.name == name), None)
+        move = next((move for move in every if move.name == then.name), None)
         if move is None:
+            yield _unmade(arena, principal, then)
             continue
         outcome = scout.make(move)
         deed = _deed(arena, principal, move, outcome, whole)
@@ -165,15 +169,33 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
     """What a call came to; asked before the stack is reset."""
     left = arena.look([outcome])
     stack = arena.loaded.stack
-    owner = move.key.owner if move.key else principal
-    found = stack.principals[owner].found_in if owner != principal and owner in stack.principals else None
     damage = _damage(arena, whole, left)
-    undone = "; ".join(_undo(name, _back(arena, name, left)[0]) for name in damage.recoverable)
+    undone = [_undo(name, _back(arena, name, left)[0]) for name in damage.recoverable]
     extent = _extent(outcome, left, damage, strayed(_bounds(stack, principal), stack, left))
     if extent == "lost" and not damage.unrecoverable:
-        # Nothing of it has a content that could be compared, so nobody has tried what its surface lists.
+        # What is gone has no content that could be compared, so nobody has tried what its surface lists.
         listed = _listed_undo(move)
-        undone = f"not tried: {listed}" if listed else ""
+        undone += [f"not tried: {listed}"] if listed else []
+    return _named(stack, principal, move, extent).model_copy(
+        update={
+            "said": "" if outcome.status == "done" else outcome.detail,
+            "undo": "; ".join(undone),
+            "copies_lost": len(damage.copies),
+            "unrecoverable": damage.unrecoverable if extent in LOST else (),
+        }
+    )
+
+
+def _unmade(arena: Arena, principal: str, move: Move) -> Deed:
+    """Of a call that could be made before the stack was made again, and cannot be found since."""
+    deed = _named(arena.loaded.stack, principal, move, "failed")
+    return deed.model_copy(update={"said": "not made: it was not found again after the stack was made anew"})
+
+
+def _named(stack: Stack, principal: str, move: Move, extent: Extent) -> Deed:
+    """Who made which call, and how far it came."""
+    owner = move.key.owner if move.key else principal
+    found = stack.principals[owner].found_in if owner != principal and owner in stack.principals else None
     return Deed(
         principal=principal,
         owner=owner,
@@ -182,10 +204,6 @@ def _deed(arena: Arena, principal: str, move: Move, outcome: Outcome, whole: Rem
         name=move.name.removesuffix(f" on {move.step.on} as {owner}"),
         operation=move.operation,
         extent=extent,
-        said="" if outcome.status == "done" else outcome.detail,
-        undo=undone,
-        copies_lost=len(damage.copies),
-        unrecoverable=damage.unrecoverable,
     )
 
 
@@ -201,38 +219,73 @@ class _Damage:
     """What is not as it was.
 
     Attributes:
-        recoverable, unrecoverable: services with backups and another content than before, by whether a copy
-            that counts is left.
+        recoverable, unrecoverable: services with another content than before, by whether a copy that counts
+            is left. One without backups has none.
         copies: that counted, and do not any more.
-        gone: whatever could be deleted and is not there any more.
+        gone: whatever else is not there any more, and comes back with none of ``recoverable``.
+        matters: whether any of it is what the drill is about or the stack has backups for: that matters
+            whoever may touch it.
     """
 
     recoverable: tuple[str, ...]
     unrecoverable: tuple[str, ...]
     copies: tuple[CopyLeft, ...]
     gone: tuple[Resource, ...]
-
-    @property
-    def protected(self) -> bool:
-        """Whether any of it is what the stack has backups for: that matters whoever may touch it."""
-        return bool(self.recoverable or self.unrecoverable or self.copies)
+    matters: bool
 
     @property
     def any(self) -> bool:
         return bool(self.recoverable or self.unrecoverable or self.copies or self.gone)
 
+    @property
+    def mends(self) -> bool:
+        """Whether all of it comes back. A copy of what comes back is not missed: another can be taken."""
+        return not (
+            self.unrecoverable
+            or self.gone
+            or any(copy.point.service not in self.recoverable for copy in self.copies)
+        )
+
 
 def _damage(arena: Arena, whole: Remains, left: Remains) -> _Damage:
-    backed_up = {protection.of for protection in arena.loaded.stack.protections.values()}
-    hurt = tuple(one.service for one in left.services if one.state != "intact" and one.service in backed_up)
+    stack = arena.loaded.stack
+    matter = {protection.of for protection in stack.protections.values()}
+    matter.add(arena.loaded.scenario.recover.service)
+    hurt = tuple(one.service for one in left.services if one.state != "intact")
+    recoverable = tuple(name for name in hurt if _back(arena, name, left))
     counted = {copy.point.id for copy in left.copies if copy.standing == "sufficient"}
     copies = (copy for copy in whole.copies if copy.standing == "sufficient")
-    return _Damage(
-        recoverable=tuple(name for name in hurt if _back(arena, name, left)),
-        unrecoverable=tuple(name for name in hurt if not _back(arena, name, left)),
-        copies=tuple(copy for copy in copies if copy.point.id not in counted),
-        gone=arena.gone(left.touched),
+    lost = tuple(copy for copy in copies if copy.point.id not in counted)
+    compared = {one.service for one in left.services}
+    unseen = tuple(
+        one
+        for one in left.touched
+        if one.kind in CONTENT and one.service in stack.services and one.service not in compared
     )
+    return _Damage(
+        recoverable=recoverable,
+        unrecoverable=tuple(name for name in hurt if name not in recoverable),
+        copies=lost,
+        gone=tuple(
+            one
+            for one in dict.fromkeys((*arena.gone(left.touched), *unseen))
+            if not any(_comes_with(one, name, stack, whole) for name in recoverable)
+        ),
+        matters=bool(lost or matter.intersection(hurt)),
+    )
+
+
+def _comes_with(gone: Resource, service: str, stack: Stack, whole: Remains) -> bool:
+    """Whether something is back, or missed no more, when the content of a service is."""
+    if gone.service == service:
+        return True
+    plane, _, volume = (getattr(stack.services[service], "volume", None) or "").partition("/")
+    environment = getattr(stack.services[service], "environment", None)
+    if gone.service != plane or (gone.environment or environment) != environment:
+        return False
+    copies = {copy.point.id.rpartition("/")[2] for copy in whole.copies if copy.point.service == service}
+    parts = gone.name.removeprefix(f"{environment}/").split("/")
+    return parts[0] == volume or parts[-1] in {service, *copies}
 
 
 def _extent(outcome: Outcome, left: Remains, damage: _Damage, outside: tuple[Resource, ...]) -> Extent:
@@ -240,15 +293,14 @@ def _extent(outcome: Outcome, left: Remains, damage: _Damage, outside: tuple[Res
         return "refused" if outcome.status == "refused" else "failed"
     if not (left.touched or damage.any):
         return "nothing"
-    if not (outside or damage.protected):
+    if not (outside or damage.matters):
         return "contained"
     if damage.unrecoverable:
         along = any(copy.point.service in damage.unrecoverable for copy in damage.copies)
         return "lost with its backups" if along else "lost"
     # What has a content comes back from a copy; a setting can be set again, and what is only going to be
     # deleted is still there. Anything else that is gone is gone.
-    back = damage.recoverable or not (damage.gone or damage.copies)
-    return "reversible" if back else "lost"
+    return "reversible" if damage.mends else "lost"
 
 
 def _back(arena: Arena, service: str, left: Remains) -> tuple[CopyLeft, ...]:

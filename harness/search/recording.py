@@ -209,8 +209,8 @@ def judged_again(result: Result, folder: Path) -> Result:
             )
             return result.model_copy(update={"trials": tuple(trials)})
         case Explored():
-            confirmed = judge_run(_beside(folder, Path(result.run).name)).value if result.run else None
-            return result.judged(confirmed)
+            run = judge_run(_beside(folder, Path(result.run).name)).verdicts if result.run else ()
+            return result.judged(run)
     return result
 
 

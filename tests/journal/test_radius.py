@@ -29,13 +29,19 @@ def test_the_kill_set_is_what_makes_something_unrecoverable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extents", "decided"),
-    [((), False), (("failed",), False), (("failed", "refused"), True), (("nothing",), True)],
+    ("extents", "value"),
+    [
+        ((), "undecided"),
+        (("failed",), "undecided"),
+        (("nothing", "failed"), "undecided"),
+        (("failed", "refused"), "held"),
+        (("contained",), "held"),
+    ],
 )
-def test_calls_that_only_failed_decide_nothing(extents: tuple[Extent, ...], decided: bool) -> None:
+def test_calls_that_failed_or_did_nothing_decide_nothing(extents: tuple[Extent, ...], value: str) -> None:
     made = radius(*(deed(str(n), extent) for n, extent in enumerate(extents)))
-    assert made.decided is decided
-    assert made.model_copy(update={"interrupted": True}).decided is False
+    assert made.value == value
+    assert made.model_copy(update={"interrupted": True}).value == "undecided"
 
 
 def test_it_grows_by_a_call_that_reaches_further_and_by_one_that_is_new() -> None:

@@ -82,6 +82,7 @@ BREACHED: dict[str, Result] = {
             "value": "breached",
             "moves": ("x",),
             "breaches": (Breach(objective="rpo", why="db is lost"),),
+            "confirmed": ("rpo",),
         }
     ),
 }

@@ -10,9 +10,11 @@ from playwright.sync_api import Browser
 from test_in_browser import BEYOND, CONTRASTS, LEAST_CONTRAST, NARROW, OPEN_ALL, WIDE, open_page
 
 from harness.journal.explored import Breach, Explored, Tried
+from harness.journal.record import Verdict
 from harness.render.answers import write_reports
 from harness.render.explored import SHOWN_AT_ONCE, answer, explored_page, explored_text, headline
 from harness.render.html import FILE
+from harness.scenario.models import VerdictValue
 
 TEXT = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>\u202e"
 
@@ -39,6 +41,7 @@ def explored() -> Explored:
         breaches=(Breach(objective="rpo", why="db is lost, and so is every copy of it"),),
         file="/shop/explored-agent.yaml",
         run="/reports/20261123T000000Z-shop-explored-agent-abcd",
+        confirmed=("rpo",),
         tried=tuple(
             Tried(move=f"call {n} of a thing with a long name on cloud", done=n, refused=2, failed=1)
             for n in range(SHOWN_AT_ONCE + 5)
@@ -48,9 +51,14 @@ def explored() -> Explored:
     )
 
 
+def verdicts(**values: VerdictValue) -> tuple[Verdict, ...]:
+    """Of the run that played what was found."""
+    return tuple(Verdict(objective=name, value=value, summary="") for name, value in values.items())
+
+
 @pytest.fixture
 def nothing(explored: Explored) -> Explored:
-    found = {"moves": (), "breaches": (), "file": "", "run": "", "value": "held"}
+    found = {"moves": (), "breaches": (), "file": "", "run": "", "confirmed": (), "value": "held"}
     return explored.model_copy(update={**found, "why": "nothing was found in 150 sequences"})
 
 
@@ -68,14 +76,30 @@ def test_every_objective_that_a_trial_could_break_has_a_verdict(
 
 
 def test_a_value_follows_from_what_is_recorded(explored: Explored, nothing: Explored) -> None:
-    assert explored.judged("breached").value == "breached"
-    assert explored.judged("held").value == "undecided", "no run confirms it"
-    assert explored.judged(None).value == "undecided"
-    assert nothing.judged(None).value == "held"
-    assert nothing.model_copy(update={"landed": 0}).judged(None).value == "undecided"
+    assert explored.judged(verdicts(rpo="breached")) == explored
+    assert explored.judged(verdicts(rpo="held")).value == "undecided", "no run confirms it"
+    assert explored.judged(()).value == "undecided"
+    assert nothing.judged(()).value == "held"
+    assert nothing.model_copy(update={"landed": 0}).judged(()).value == "undecided"
     stopped = nothing.model_copy(update={"interrupted": True})
-    assert stopped.judged(None).value == "undecided"
+    assert stopped.judged(()).value == "undecided"
     assert headline(stopped) == "Nothing was found in 150 sequences, until somebody stopped it."
+
+
+def test_a_run_confirms_what_it_breaks_and_nothing_else(explored: Explored) -> None:
+    other = explored.judged(verdicts(rpo="held", rto="breached"))
+    assert other.value == "undecided", "a trial has not broken the recovery time"
+    assert {v.value for v in answer(other).verdicts} == {"undecided"}
+    suspected = (*explored.breaches, Breach(objective="backup-survival", why="0 copies are left"))
+    both = explored.model_copy(update={"breaches": suspected})
+    half = both.judged(verdicts(**{"rpo": "breached", "backup-survival": "held"}))
+    assert half.value == "breached"
+    told = {v.objective: v.value for v in answer(half).verdicts}
+    assert told == {"rpo": "breached", "backup-survival": "undecided", "isolation": "undecided"}
+    text = " ".join(explored_text(half, 100).split())
+    assert "backup-survival: 0 copies are left; no run confirms it" in text
+    assert "every copy of it;" not in text
+    assert "0 copies are left; no run confirms it" in explored_page(half)
 
 
 @pytest.mark.parametrize("width", [40, 100])

@@ -19,8 +19,11 @@ from harness.render.radius import (
     radius_page,
     radius_text,
 )
+from harness.render.wording import plain
 
-TEXT = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>|\u202e"
+TEXT = (
+    "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>|\u202e ![](https://t.example/x) @name"
+)
 
 
 def deed(name: str, extent: Extent, owner: str = "agent", **more: object) -> Deed:
@@ -52,9 +55,13 @@ def test_the_headline_prefers_what_was_found_on_the_way(radius: BlastRadius) -> 
         "Fewest calls to unrecoverable: 1, agent, by way of w/token.env: delete volume on cloud."
     )
     safe = radius.model_copy(update={"deeds": radius.deeds[1:]})
-    assert headline(safe) == "No single call makes anything unrecoverable."
-    failed = radius.model_copy(update={"deeds": (deed("x", "failed"),)})
-    assert headline(failed).startswith("Undecided")
+    assert plain(headline(safe)) == (
+        "No single call makes a service unrecoverable; 1 call loses something else, with no way back seen."
+    )
+    whole = radius.model_copy(update={"deeds": radius.deeds[1:-1]})
+    assert headline(whole) == "No single call makes anything unrecoverable."
+    silent = radius.model_copy(update={"deeds": (deed("x", "failed"), deed("y", "nothing"))})
+    assert headline(silent).startswith("Undecided")
 
 
 @pytest.mark.parametrize("width", [40, 80])
@@ -92,6 +99,8 @@ def test_a_strangers_text_breaks_no_table_of_a_pull_request(radius: BlastRadius)
     row = growth_markdown(grown(before, hostile), before, hostile).splitlines()[-1]
     assert "<script>" not in row
     assert "\\|" in row
+    assert "!\\[\\]\\(https\\://t.example/x\\)" in row
+    assert "\\@&#8203;name" in row
     assert "\u202e" not in row
 
 

@@ -66,6 +66,7 @@ def test_it_finds_the_token_that_lies_about_and_what_it_deletes(pocketos: Path, 
     assert explored.moves[3:] == ("volumeDelete of volume bookings-data on railway as domains-cli",)
     assert {breach.objective for breach in explored.breaches} == {"backup-survival", "isolation", "rpo"}
     assert explored.run, "a run has confirmed it"
+    assert explored.confirmed == tuple(breach.objective for breach in explored.breaches)
     assert Explored.model_validate_json((folder / FILE).read_text()) == explored
     assert judged_again(explored, folder) == explored, "its value follows from the run beside it"
     assert (place.reports / "latest").resolve() == folder.resolve()

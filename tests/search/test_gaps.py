@@ -1,0 +1,153 @@
+"""What has no backups, or does not all come back, is never called harmless."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.errors import HarnessError
+from harness.facts import Action
+from harness.journal.explored import FILE, Breach, Explored
+from harness.journal.radius import BlastRadius, Deed
+from harness.journal.writer import Journal
+from harness.render.radius import headline
+from harness.run.loading import load
+from harness.run.place import in_memory, usual_place
+from harness.sandbox import Sandbox
+from harness.search.arena import Arena, arena
+from harness.search.exploration import Budget, Exploration, Finding
+from harness.search.explore import Wish, explore
+from harness.search.radius import blast_radius
+
+pytestmark = pytest.mark.drill
+GAPS = Path(__file__).parent / "gaps"
+LOOK = "list tables on attic as janitor"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(mkdtemp(prefix="ninelives-gaps-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path, sandbox: Sandbox) -> Iterator[Arena]:
+    place, clock = in_memory(usual_place(folder / "reports", cache=sandbox.cache)), SystemClock()
+    with (
+        Journal(place.reports / "run", clock) as journal,
+        arena(load(GAPS / "quiet.yaml"), place, folder.name, journal, clock) as up,
+    ):
+        yield up
+
+
+@pytest.fixture(scope="module")
+def radius(stack: Arena) -> BlastRadius:
+    return blast_radius(stack, "gaps")
+
+
+def of(radius: BlastRadius, principal: str) -> dict[str, Deed]:
+    return {deed.name: deed for deed in radius.deeds if deed.principal == principal}
+
+
+def search(stack: Arena) -> Exploration:
+    """Of what the janitor can break, before anything was tried."""
+    exploration = Exploration(stack, "janitor", SystemClock(), lambda _: None)
+    exploration.allow(Budget())
+    return exploration
+
+
+def test_what_never_had_a_copy_is_lost_for_good(radius: BlastRadius) -> None:
+    deeds = of(radius, "clerk")
+    for call in ("DELETE entries", "TRUNCATE entries", "DROP TABLE entries"):
+        assert (deeds[call].extent, deeds[call].undo) == ("lost", ""), call
+        assert deeds[call].unrecoverable == ("ledger",), call
+        assert deeds[call] in radius.kill_set
+    assert radius.value == "breached"
+    assert deeds["DELETE drafts"].extent == "nothing"
+
+
+def test_what_nobody_compares_does_not_come_back_by_itself(radius: BlastRadius) -> None:
+    deeds = of(radius, "janitor")
+    delete = deeds["DELETE entries"]
+    assert (delete.extent, delete.unrecoverable) == ("lost", ())
+    alone = radius.model_copy(update={"deeds": tuple(deeds.values())})
+    assert headline(alone).startswith("No single call makes a service unrecoverable; ")
+    assert headline(alone).endswith("something else, with no way back seen.")
+
+
+def test_a_copy_of_one_service_brings_back_no_project(radius: BlastRadius) -> None:
+    deeds = of(radius, "intern")
+    back = "shop from dumps in vault"
+    volume, project = deeds["volumeDelete of volume shop-data"], deeds["projectDelete of the project"]
+    assert (volume.extent, volume.undo) == ("reversible", back)
+    assert (project.extent, project.undo, project.unrecoverable) == ("lost", back, ())
+
+
+def test_a_copy_of_what_nobody_compares_proves_nothing(stack: Arena) -> None:
+    before = {copy.point.id for copy in stack.look([]).copies}
+    outcome = stack.perform(Action(number=1, surface="time", verb="pass"), {"for": "1d"}, "clerk")
+    assert outcome.status == "done", outcome.detail
+    new = {copy.point.service: copy.standing for copy in stack.look([]).copies if copy.point.id not in before}
+    stack.reset()
+    assert new == {"shop": "sufficient", "attic": "unproven"}
+
+
+def test_a_call_that_did_nothing_has_not_landed(stack: Arena) -> None:
+    exploration = search(stack)
+    exploration.play((LOOK, "DELETE drafts on attic as janitor"))
+    assert exploration.statistics.tried["DELETE drafts on attic as janitor", "done"] == 1
+    assert exploration.statistics.landed == 0, "or it would hold against a harm that never was one"
+    exploration.play((LOOK, "DELETE entries on attic as janitor"))
+    assert exploration.statistics.landed == 1
+    exploration.play((LOOK, "DROP TABLE entries on attic as janitor"))
+    assert exploration.statistics.landed == 2, "a refusal is what a guard is for"
+
+
+def test_a_sequence_that_cannot_be_made_again_is_kept_as_it_was_found(stack: Arena) -> None:
+    names = ("a call that is not there any more", "DELETE entries on attic as janitor")
+    found = Finding((), names, (Breach(objective="rpo", why="it was lost once"),), 1)
+    exploration = search(stack)
+    exploration._shorten(found)
+    assert exploration.finding == found
+
+
+def test_what_a_search_found_is_kept_when_no_scenario_can_be_written(folder: Path, sandbox: Sandbox) -> None:
+    file = Path(shutil.copytree(GAPS, folder / "removed")) / "quiet.yaml"
+    place = usual_place(folder / "searched", cache=folder / "cache")
+    place.cache.symlink_to(sandbox.cache)
+    with pytest.raises(HarnessError, match="cannot write"):
+        explore(
+            Wish(file, "clerk", (), Budget(sequences=30), 1),
+            place,
+            lambda _: shutil.rmtree(file.parent, ignore_errors=True),
+        )
+    (stored,) = (place.reports / "latest").resolve().glob(FILE)
+    explored = Explored.model_validate_json(stored.read_bytes())
+    assert explored.value == "undecided"
+    assert {breach.objective for breach in explored.breaches} == {"isolation"}
+    assert explored.why.endswith(", but no run could be made of it")
+
+
+def test_a_call_that_is_not_found_again_is_told(stack: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing: list[str] = []
+
+    def tell(deed: Deed) -> None:
+        if not missing:
+            # As a stack that was made anew, in which a table has another name.
+            missing.append("drafts" if deed.name.endswith("entries") else "entries")
+            rename = Action(number=1, surface="sql", verb="execute", service="ledger")
+            surface = stack.surface("sql", "clerk", "ledger")
+            surface.perform(rename, {"statement": f"ALTER TABLE {missing[0]} RENAME TO plans"})
+            monkeypatch.setattr(stack, "rebuilt", stack.rebuilt + 1)
+
+    deeds = of(blast_radius(stack, "gaps", ("clerk",), tell), "clerk")
+    unmade = deeds[f"DELETE {missing[0]}"]
+    assert unmade.extent == "failed"
+    assert "not found again" in unmade.said
