@@ -7,7 +7,8 @@ from typing import Literal
 
 from harness.controls.catalogue import SEPARATOR, Control, Framework, Observation, frameworks, observations
 from harness.facts import Fact
-from harness.journal.events import RunEnded
+from harness.journal.events import FaultSeen, Interrupted, RunEnded
+from harness.journal.history import History
 from harness.journal.record import RunRecord, Verdict
 
 Says = Literal["supports", "contradicts", "not tested"]
@@ -81,11 +82,17 @@ def claims(records: Iterable[RunRecord], named: Iterable[Framework] | None = Non
         named: the frameworks to tell of; all that are shipped without it.
 
     Returns:
-        In the order of the catalogue. A run whose scenario lists shipped controls is evidence for those only.
+        In the order of the catalogue. A run whose scenario lists shipped controls is evidence for those only,
+        and one that ``is_supposed`` is evidence for none.
     """
     runs = tuple(records)
     listed = tuple(frameworks().values()) if named is None else tuple(named)
     return tuple(_claim(one, control, runs) for one in listed for control in one.controls)
+
+
+def is_supposed(record: RunRecord) -> bool:
+    """Whether a run only shows what would have been: nobody deleted, or other guards were on than are."""
+    return bool(record.scenario.replaced) or record.scenario.scenario.agent.kind == "idle"
 
 
 def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...]) -> Claim:
@@ -110,13 +117,15 @@ def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...
 def is_evidence_for(record: RunRecord, control: str) -> bool:
     """Whether a run is evidence for a control: for every one, unless its scenario lists shipped ones.
 
+    A run that ``is_supposed`` is evidence for none.
+
     Args:
         record: the run.
         control: such as ``nist-800-53:CP-9(7)``.
     """
     shipped = frameworks()
     listed = {one for one in record.scenario.scenario.controls if one.partition(SEPARATOR)[0] in shipped}
-    return not listed or control in listed
+    return not is_supposed(record) and (not listed or control in listed)
 
 
 def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
@@ -126,7 +135,7 @@ def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
         record: the run, judged.
         wanted: short names of observations.
     """
-    ended = record.history.last(RunEnded) is not None
+    ended = not _was_cut_short(record.history)
     for name in wanted:
         for verdict in record.verdicts:
             outcome = _outcome(observations()[name], verdict)
@@ -137,6 +146,11 @@ def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
                     objective=verdict.objective,
                     outcome=outcome if ended else "aborted",
                 )
+
+
+def _was_cut_short(history: History) -> bool:
+    """By a kill, a fault or Ctrl-C; after the last two a run still writes that it ended."""
+    return history.last(RunEnded) is None or any(history.first(kind) for kind in (FaultSeen, Interrupted))
 
 
 def _outcome(observation: Observation, verdict: Verdict) -> Outcome | None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
@@ -69,7 +70,7 @@ def load_scenario(
         problems += drill.problems(wanted)
     if problems:
         raise _refusal(problems)
-    return drill.loaded(wanted)
+    return drill.loaded(wanted).model_copy(update={"replaced": _unlike(written, wanted)})
 
 
 def _refusal(problems: Iterable[Problem]) -> ScenarioError:
@@ -111,6 +112,12 @@ def _replaced(scenario: Scenario, guards: tuple[str, ...] | None, agent: Agent |
     changes = {"guards": guards, "agent": agent}
     changes = {key: value for key, value in changes.items() if value is not None}
     return scenario.model_copy(update=changes) if changes else scenario
+
+
+def _unlike(written: Scenario, wanted: Scenario) -> tuple[Literal["agent", "guards"], ...]:
+    agent: tuple[Literal["agent"], ...] = () if wanted.agent == written.agent else ("agent",)
+    guards: tuple[Literal["guards"], ...] = () if wanted.guards == written.guards else ("guards",)
+    return (*agent, *guards)
 
 
 def _stack_beside(

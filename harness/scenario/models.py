@@ -1257,6 +1257,8 @@ class LoadedScenario(BaseModel):
         files: the text of every SQL file that they name, by its path as written.
         fidelity: the stack against what was exported from production; None when nothing was.
         lines: where services, principals and grants stand in the stack file, with the guards.
+        replaced: what of the scenario as written something else stands in for; such a run is no evidence of
+            what the scenario describes.
 
     Two are equal only when their folders are: compare ``model_dump()`` to leave those aside.
     """
@@ -1271,6 +1273,7 @@ class LoadedScenario(BaseModel):
     files: dict[str, str] = Field(default_factory=dict)
     fidelity: Fidelity | None = None
     lines: tuple[StackLine, ...] = ()
+    replaced: tuple[Literal["agent", "guards"], ...] = ()
     _folder: Path = PrivateAttr(default=Path())
     _file: Path = PrivateAttr(default=Path())
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.controls.catalogue import frameworks
+from harness.facts import Fact
 from harness.journal.claims import Claim, Population, claims
-from harness.journal.events import RunEnded
+from harness.journal.events import FaultSeen, Interrupted, RunEnded
 from harness.journal.history import History
 from harness.journal.record import Figure, RunRecord, Verdict
-from harness.scenario.load import load_scenario
+from harness.run.loading import load_idle
+from harness.scenario.load import load_scenario, restore_scenario
+from harness.scenario.models import LoadedScenario
 
 POCKETOS = Path(__file__).parents[2] / "scenarios" / "pocketos"
 ENDED = RunEnded(seconds=1.0, harness_cpu=0.1)
@@ -36,6 +40,10 @@ def run(
     )
     history = History.of_events((ENDED,) if ended else ())
     return RunRecord(name, loaded.model_copy(update={"scenario": written}), history, verdicts)
+
+
+def stored(loaded: LoadedScenario) -> str:
+    return loaded.model_dump_json(by_alias=True)
 
 
 def claim(control: str, *records: RunRecord) -> Claim:
@@ -97,6 +105,40 @@ def test_a_run_that_was_cut_short_supports_nothing_and_is_counted() -> None:
     found = claim("soc2:A1.2", run("a", ended=False, backup_survival="held", rpo="undecided"))
     assert found.says == "not tested"
     assert found.population == Population(planned=2, run=0, passed=0, failed=0, not_tested=0, aborted=2)
+
+
+@pytest.mark.parametrize(
+    "stopped", [Interrupted(phase="act"), FaultSeen(phase="recover", kind="RestoreError", detail="")]
+)
+def test_a_run_that_wrote_its_end_after_something_stopped_it_was_cut_short(stopped: Fact) -> None:
+    whole = run("a", backup_survival="undecided", rpo="undecided")
+    record = replace(whole, history=History.of_events((stopped, ENDED)))
+    population = claim("soc2:A1.2", record).population
+    assert (population.aborted, population.run, population.not_tested) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        load_scenario(POCKETOS / "locked-copy.yaml", guards=()),
+        load_idle(POCKETOS / "locked-copy.yaml"),
+        load_idle(POCKETOS / "locked-copy.yaml").model_copy(update={"replaced": ()}),
+    ],
+    ids=["other guards", "an idle agent instead", "an idle agent of its own"],
+)
+@pytest.mark.parametrize("value", ["held", "breached"])
+def test_what_would_have_been_is_evidence_for_nothing(loaded: LoadedScenario, value: str) -> None:
+    supposed = replace(run("a", isolation=value, rpo=value), scenario=restore_scenario(stored(loaded)))
+    assert {one.says for one in claims((supposed,))} == {"not tested"}
+    assert {one.population.planned for one in claims((supposed,))} == {0}
+
+
+def test_a_run_with_the_guards_that_its_scenario_has_is_evidence_however_they_were_given() -> None:
+    guards = load_scenario(POCKETOS / "locked-copy.yaml").scenario.guards
+    loaded = load_scenario(POCKETOS / "locked-copy.yaml", guards=guards)
+    record = replace(run("a", isolation="held"), scenario=restore_scenario(stored(loaded)))
+    assert guards
+    assert claim("nist-800-53:AC-6", record).says == "supports"
 
 
 def test_undecided_is_not_tested_and_not_seen() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import WorkloadError
 from harness.facts import OPERATOR, Credential, Endpoint, Lease, Secret
+from harness.journal.claims import claims
 from harness.journal.events import (
     ActionEnded,
     AgentStarted,
@@ -343,6 +344,12 @@ def test_an_interrupted_run_is_handed_back_torn_down_and_undecided(
     assert history.last(RunEnded) is not None
     assert played_by(interrupted.record.run_id) == []
     assert not (stage.work / interrupted.record.run_id).exists()
+
+
+def test_an_interrupted_run_is_counted_as_aborted(interrupted: Drilled) -> None:
+    counted = [one.population for one in claims([interrupted.record]) if one.population.planned]
+    assert counted
+    assert all(population.aborted == population.planned for population in counted)
 
 
 def test_an_interrupted_run_leaves_every_report_says_so_and_is_not_the_latest(
