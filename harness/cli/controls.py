@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -9,9 +10,11 @@ import click
 from harness.cli.exits import Exit
 from harness.cli.places import find_run, with_reports
 from harness.controls.catalogue import Framework, frameworks
-from harness.journal.claims import claims
+from harness.journal.claims import claims, is_supposed
+from harness.journal.record import RunRecord
 from harness.render.controls import claims_json, claims_markdown, claims_text
-from harness.run.judge import judge_run
+from harness.run.judge import judge_begun
+from harness.search.recording import stored_result
 
 
 @click.command("controls")
@@ -36,10 +39,11 @@ def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: 
     """Tell what RUNS say of controls: supports, contradicts, or not tested.
 
     RUNS are folders of runs, or their names in the folder of reports, such as `latest`. Without any, the
-    catalogue is told. Every run that is named counts, the failed and the interrupted ones too.
+    catalogue is told. Every run that is named counts, the failed and the interrupted ones too; searches, and
+    runs of what a scenario does not say (`--idle`, `--guards`), are left out.
     """
     listed: tuple[Framework, ...] = tuple(frameworks()[name] for name in named or frameworks())
-    said = claims((judge_run(find_run(run, reports)) for run in runs), listed)
+    said = claims(_records(find_run(run, reports) for run in runs), listed)
     match form:
         case "json":
             click.echo(claims_json(said))
@@ -48,3 +52,16 @@ def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: 
         case _:
             click.echo("\n".join(claims_text(said, listed)))
     return Exit.AS_EXPECTED
+
+
+def _records(folders: Iterable[Path]) -> Iterator[RunRecord]:
+    """The runs that are evidence; of each other folder it is said that it is none."""
+    for folder in folders:
+        if stored_result(folder) is not None:
+            click.echo(f"left out {folder}: it is of a search", err=True)
+            continue
+        record = judge_begun(folder)
+        if is_supposed(record):
+            click.echo(f"left out {folder}: it shows what would be, not what is", err=True)
+            continue
+        yield record

@@ -8,6 +8,8 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.places import find_run, with_reports
+from harness.errors import RequestError
+from harness.journal.roll import MANIFEST_FILE
 from harness.run.drill import REPORTS, render
 from harness.run.judge import judge_run
 from harness.seams.lookup import names
@@ -31,6 +33,11 @@ def command(run: Path, formats: tuple[str, ...], out: Path | None, reports: Path
     RUN is its folder, or its name in the folder of reports, such as `latest`.
     """
     folder = find_run(run, reports)
+    if out is None and (folder / MANIFEST_FILE).exists():
+        raise RequestError(
+            f"{folder} is signed, and whatever is written into it breaks that",
+            hint="have the reports written elsewhere with --out",
+        )
     stored = stored_result(folder)
     written = (
         render(judge_run(folder), out or folder, formats or REPORTS)

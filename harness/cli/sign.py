@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from harness.cli.evidence import needs_evidence
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, exit_of_error, explain, worst
 from harness.cli.places import find_run, with_reports
-from harness.errors import RequestError
+from harness.errors import HarnessError, RequestError
 
 
 @click.command("sign")
@@ -48,10 +48,17 @@ def command(run: Path, key: Path, operator: str, url: str | None, reports: Path)
     if key.resolve().is_relative_to(folder.resolve()):
         raise RequestError(f"{key} lies in {folder}", hint="keep keys apart from what is handed out")
     signer = read_signer(key)
+    codes = [Exit.AS_EXPECTED]
     for path in runs:
-        manifest = sign_run(path, signer, operator, judge_run, url)
+        try:
+            manifest = sign_run(path, signer, operator, judge_run, url)
+        except HarnessError as error:
+            # One that cannot be signed must not keep the others from it.
+            click.echo(f"error: {explain(error)}", err=True)
+            codes.append(exit_of_error(error))
+            continue
         click.echo(
             f"signed {path}: run {manifest.run.number}, {len(manifest.files)} files, "
             f"key {signer.public_key.keyid[:16]}"
         )
-    return Exit.AS_EXPECTED
+    return worst(codes)

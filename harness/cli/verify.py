@@ -75,10 +75,9 @@ def command(bundles: tuple[Path, ...], key_files: tuple[Path, ...], since: int, 
 
 def _folders(named: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Enrolled, ...], tuple[str, ...]]:
     """Run folders, the lines of the rolls beside them, and what is wrong with those."""
-    from harness.evidence.manifest import MANIFEST_FILE
     from harness.evidence.sequence import bundles_in
     from harness.journal.history import SCENARIO_FILE
-    from harness.journal.roll import read_roll
+    from harness.journal.roll import MANIFEST_FILE, read_roll
 
     folders: list[Path] = []
     roll: list[Enrolled] = []

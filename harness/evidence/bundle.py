@@ -15,7 +15,6 @@ from harness.evidence.canonical import canonical
 from harness.evidence.envelopes import seal
 from harness.evidence.manifest import (
     FIGURES_FILE,
-    MANIFEST_FILE,
     RESULT_FILE,
     Manifest,
     RunPart,
@@ -39,7 +38,7 @@ from harness.evidence.statements import (
 )
 from harness.journal.history import SCENARIO_FILE
 from harness.journal.record import RunRecord
-from harness.journal.roll import read_roll
+from harness.journal.roll import MANIFEST_FILE, read_roll
 from harness.journal.writer import JOURNAL_FILE, is_written
 from harness.scenario.load import restore_scenario
 from harness.scenario.models import LoadedScenario

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError, VerificationEr
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from harness.evidence.canonical import canonical
+from harness.evidence.manifest import is_plain
 from harness.evidence.statements import PAYLOAD_TYPE
 
 M = TypeVar("M", bound=BaseModel)
@@ -72,6 +74,8 @@ def _parse(path: Path) -> Envelope:
     Base64 and JSON have several ways to write one value, and a reader that takes all of them would let a
     changed byte pass.
     """
+    if os.path.lexists(path) and not is_plain(path):
+        raise MismatchError(f"{path.name}: is no ordinary file")
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -16,12 +16,11 @@ from harness.evidence.canonical import canonical
 from harness.journal.events import Provisioned, RunStarted
 from harness.journal.history import SCENARIO_FILE, History
 from harness.journal.record import RunRecord
-from harness.journal.roll import Enrolled, read_roll
+from harness.journal.roll import MANIFEST_FILE, Enrolled, read_roll
 from harness.journal.witness import digest_file
 from harness.journal.writer import JOURNAL_FILE
 from harness.scenario.models import LoadedScenario
 
-MANIFEST_FILE = "manifest.json"
 RESULT_FILE = "test-result.dsse.json"
 FIGURES_FILE = "figures.dsse.json"
 SIGNED_FILES = frozenset({MANIFEST_FILE, RESULT_FILE, FIGURES_FILE})
@@ -106,8 +105,18 @@ def list_files(folder: Path) -> tuple[FilePart, ...]:
 
 
 def names_in(folder: Path) -> tuple[str, ...]:
-    """The paths of everything in a folder that is no folder itself, links among them."""
-    return tuple(sorted(_names(folder, folder)))
+    """The paths of everything in a folder that is no folder itself, links among them.
+
+    Raises:
+        RequestError: a folder in it cannot be read.
+    """
+    try:
+        return tuple(sorted(_names(folder, folder)))
+    except OSError as error:
+        raise RequestError(
+            f"cannot look into {error.filename}: {error.strerror}",
+            hint="check the permissions of the run folder",
+        ) from error
 
 
 def is_plain(path: Path) -> bool:

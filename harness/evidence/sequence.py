@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from harness.evidence.manifest import MANIFEST_FILE
 from harness.evidence.verification import Checked
-from harness.journal.roll import FIRST_PREV, Enrolled, read_roll
+from harness.journal.roll import FIRST_PREV, MANIFEST_FILE, Enrolled, read_roll
 from harness.journal.writer import is_written
 
 
@@ -44,14 +43,14 @@ def gaps(checked: Iterable[Checked], roll: tuple[Enrolled, ...] = (), since: int
     """What tells that runs were left out, or that the roll was written anew.
 
     Args:
-        checked: every bundle that is shown. One that cannot be read counts as not shown.
+        checked: every bundle that is shown. Of one with a mismatch not even the number is believed.
         roll: the roll itself, where it is shown too; else it ends with the newest run that a bundle knows of.
         since: the first number that is asked for.
     """
     shown: dict[str, dict[int, list[Checked]]] = {}
     known: dict[str, int] = {}
     for bundle in checked:
-        if bundle.manifest is not None:
+        if bundle.manifest is not None and not bundle.mismatches:
             run = bundle.manifest.run
             numbers = shown.setdefault(run.enrolled.roll, {})
             numbers.setdefault(run.enrolled.number, []).append(bundle)
@@ -60,21 +59,32 @@ def gaps(checked: Iterable[Checked], roll: tuple[Enrolled, ...] = (), since: int
     for line in roll:
         shown.setdefault(line.roll, {})
         known[line.roll] = max(known.get(line.roll, 0), line.number)
+    last = max(known.values(), default=0)
+    if known and last < since:
+        yield f"run {since}: is missing from the sequence, which ends with run {last}"
     for name, numbers in shown.items():
-        yield from _missing(
-            numbers, range(since, known[name] + 1), {n: at for (r, n), at in lines.items() if r == name}
-        )
+        yield from _missing(numbers, since, known[name], {n: at for (r, n), at in lines.items() if r == name})
         yield from _broken(numbers, {n: at for (r, n), at in lines.items() if r == name})
 
 
 def _missing(
-    shown: Mapping[int, list[Checked]], wanted: Iterable[int], lines: Mapping[int, Enrolled]
+    shown: Mapping[int, list[Checked]], since: int, known: int, lines: Mapping[int, Enrolled]
 ) -> Iterator[str]:
-    for number in wanted:
+    """A line for each run of the roll that is missing, and one for all between two that are known."""
+    first = since
+    for number in sorted(number for number in {*shown, *lines} if since <= number <= known):
+        yield from _absent(first, number - 1)
         if number not in shown:
-            line = lines.get(number)
-            what = f" ({line.run_id})" if line else ""
-            yield f"run {number}{what}: is missing from the sequence"
+            yield f"run {number} ({lines[number].run_id}): is missing from the sequence"
+        first = number + 1
+    yield from _absent(first, known)
+
+
+def _absent(first: int, last: int) -> Iterator[str]:
+    if first == last:
+        yield f"run {first}: is missing from the sequence"
+    elif first < last:
+        yield f"runs {first} to {last}: are missing from the sequence"
 
 
 def _broken(shown: Mapping[int, list[Checked]], lines: Mapping[int, Enrolled]) -> Iterator[str]:

@@ -20,7 +20,6 @@ from harness.evidence.bundle import Judge, read_run, unlike_verdicts
 from harness.evidence.envelopes import MismatchError, open_sealed
 from harness.evidence.manifest import (
     FIGURES_FILE,
-    MANIFEST_FILE,
     RESULT_FILE,
     SIGNED_FILES,
     FilePart,
@@ -45,6 +44,7 @@ from harness.evidence.statements import (
 from harness.journal.events import RunStarted
 from harness.journal.history import problem_of, read_lines
 from harness.journal.record import RunRecord
+from harness.journal.roll import MANIFEST_FILE
 from harness.journal.witness import digest_file
 from harness.journal.writer import JOURNAL_FILE
 
@@ -144,7 +144,12 @@ def _unlike_files(folder: Path, manifest: Manifest) -> Iterator[str]:
         if wrong:
             yield f"{part.path}: {wrong}"
     listed = SIGNED_FILES | {part.path for part in manifest.files}
-    for name in names_in(folder):
+    try:
+        names = names_in(folder)
+    except HarnessError as error:
+        yield error.message
+        return
+    for name in names:
         if name not in listed:
             yield f"{name}: is in the folder, but not in the manifest: it was added"
 

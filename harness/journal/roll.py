@@ -22,6 +22,8 @@ from harness.facts import Fact
 from harness.interrupts import deferred_interrupts
 
 ROLL_FILE = "runs.jsonl"
+MANIFEST_FILE = "manifest.json"
+"""What a run folder has when it is signed."""
 FIRST_PREV = "0" * 64
 
 

@@ -85,11 +85,12 @@ def drill(
     clock = SystemClock()
     resolved = loaded.model_dump_json(by_alias=True)
     folder = run_folder(place, name_run(loaded.id, clock.stamp().wall), resolved)
-    with gentle_interrupts():
+    # Whoever signs what is over goes by the journal's lock: it is held from before the run has its number
+    # until after its reports are written.
+    with gentle_interrupts(), Journal(folder, clock, listeners) as journal:
         enrolled = enroll(place.reports, folder.name, loaded.id, clock.stamp().wall)
-        with Journal(folder, clock, listeners) as journal:
-            journal.write(run_started(folder.name, loaded, resolved, provider, enrolled))
-            fault = _play(planned, place, journal, clock)
+        journal.write(run_started(folder.name, loaded, resolved, provider, enrolled))
+        fault = _play(planned, place, journal, clock)
         record = judge_run(folder)
         try:
             with deferred_interrupts():

@@ -8,6 +8,7 @@ from harness.errors import RequestError
 from harness.journal.events import Answered
 from harness.journal.history import History, read_history
 from harness.journal.record import RunRecord, Verdict
+from harness.journal.writer import JOURNAL_FILE
 from harness.scenario.load import restore_scenario
 from harness.scenario.models import LoadedScenario
 from harness.scenario.tightening import names_in_force
@@ -43,6 +44,19 @@ def judge_run(folder: Path) -> RunRecord:
         history=history,
         verdicts=judge(scenario, history),
     )
+
+
+def judge_begun(folder: Path) -> RunRecord:
+    """The same of a run that died before it had a journal too: everything of it is undecided.
+
+    Raises:
+        RequestError: it is no run folder, or its scenario cannot be read.
+    """
+    if (folder / JOURNAL_FILE).exists() or not (folder / SCENARIO).exists():
+        return judge_run(folder)
+    scenario = restore_scenario((folder / SCENARIO).read_text(encoding="utf-8"))
+    history = History.of_events(())
+    return RunRecord(folder.resolve().name, scenario, history, judge(scenario, history))
 
 
 def judge(scenario: LoadedScenario, history: History) -> tuple[Verdict, ...]:

@@ -115,7 +115,11 @@ def test_programs_read_what_does_not_match(auditor: Path) -> None:
     answer = json.loads(done.stdout)
     changed, unsigned = answer["bundles"]
     assert (answer["matches"], answer["sequence_checked"]) == (False, True)
-    assert answer["sequence_mismatches"] == ["run 2 (second): is missing from the sequence"]
+    # Of a bundle that was changed nothing is believed, its number neither.
+    assert answer["sequence_mismatches"] == [
+        f"run {number} ({name}): is missing from the sequence"
+        for number, name in ((1, "first"), (2, "second"))
+    ]
     assert changed["mismatches"][0].startswith("summary.txt: was changed: ")
     assert (changed["matches"], changed["verdict"], changed["run"]) == (False, None, "first")
     assert (unsigned["matches"], unsigned["run"]) == (False, None)
@@ -153,6 +157,23 @@ def test_what_cannot_be_done_gives_3_with_a_hint(office: Path, auditor: Path, tm
         assert (done.returncode, done.stdout) == (3, ""), arguments
         assert done.stderr.startswith(said)
         assert "\n  hint: " in done.stderr
+
+
+def test_one_run_that_cannot_be_signed_keeps_no_other_from_it(office: Path, auditor: Path) -> None:
+    play(auditor / "reports", "third")
+    (auditor / "reports/second/stray").symlink_to("/nowhere")
+    done = call("sign", "reports", "--key", office / "team.key", "--operator", "x", cwd=auditor)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: reports/second/stray is no ordinary file")
+    assert done.stdout.startswith("signed reports/third: run 3, ")
+
+
+def test_nothing_is_written_into_a_signed_run(auditor: Path) -> None:
+    done = call("report", "first", "--format", "csv", cwd=auditor)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: reports/first is signed")
+    assert call("report", "first", "--format", "csv", "--out", "elsewhere", cwd=auditor).returncode == 0
+    assert call("verify", "reports/first", "--key", "team.pub", cwd=auditor).returncode == 0
 
 
 def test_a_key_in_the_run_folder_is_not_signed_with(auditor: Path, office: Path) -> None:

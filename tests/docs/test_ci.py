@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.journal.radius import BlastRadius
 from tests.conftest import CACHE
 from tests.drills.command import SHOP, Installation, fresh_installation
+from tests.evidence.conftest import play
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "ci"
@@ -109,7 +112,7 @@ def test_the_workflow_gives_the_action_what_it_takes() -> None:
         name
         for job in read(FOLDER / "github.yml")["jobs"].values()
         for step in job["steps"]
-        if step["uses"] == "./ninelives"
+        if step.get("uses") == "./ninelives"
         for name in step["with"]
     }
     assert given == inputs - {"extras"}
@@ -159,6 +162,34 @@ def test_the_action_says_that_a_stack_has_no_baseline_to_be_compared_with(desk: 
     assert runs(desk) == []
 
 
+def test_lines_of_paths_and_of_frameworks_are_all_taken(desk: Installation) -> None:
+    """As `paths: |` gives them: one on the second line is looked for too, and there is none."""
+    ran = github("Drill", desk, {"paths": f"scenarios/{PLAYED}\nnone.yaml\n"})
+    assert ran.returncode == 3, ran.stderr
+    assert "none.yaml" in ran.stderr
+    (desk.root / "reports").mkdir()
+    play(desk.root / "reports", "2026-run")
+    assert github("Tell of controls", desk, {"frameworks": "soc2\ndora\n"}).returncode == 0
+    told = (desk.root / "reports" / "controls.md").read_text()
+    assert all(title in told for title in ("SOC 2", "DORA"))
+
+
+def test_controls_are_told_of_beside_a_search_and_a_run_that_died_at_once(desk: Installation) -> None:
+    """In what the other steps leave, and what is kept from earlier jobs."""
+    reports = desk.root / "reports"
+    search = play(reports, "2026-blast-radius")
+    (search / "radius.json").write_text(BlastRadius(stack="x", guards=()).model_dump_json())
+    dead = play(reports, "2026-dead")
+    (dead / "journal.jsonl").unlink()
+    play(reports, "2026-run")
+    ran = github("Tell of controls", desk, {"frameworks": "soc2"})
+    assert (ran.returncode, ran.stderr) == (0, "left out reports/2026-blast-radius: it is of a search\n")
+    told = run("ninelives controls reports/2*/ --format json", desk, BASH)
+    populations = [one["population"] for one in json.loads(told.stdout)]
+    assert max(one["aborted"] for one in populations) > 0
+    assert all(one["aborted"] == one["run"] for one in populations)
+
+
 @pytest.mark.drill
 @pytest.mark.slow
 def test_the_action_installs_itself(desk: Installation) -> None:
@@ -180,6 +211,46 @@ def test_the_action_installs_itself(desk: Installation) -> None:
     said = subprocess.run([program, "controls", "--framework", "caf"], capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
     assert "B5.a" in said.stdout
+
+
+def origin(desk: Installation) -> None:
+    """The desk as a shallow clone of a repository whose `main` has a baseline; the change brings another."""
+    there = desk.root / "origin"
+    git = "git -c user.name=x -c user.email=x@example.org -c init.defaultBranch=main"
+    made = run(
+        f"""
+        {git} init --quiet {there} && mkdir -p {there}/scenarios/mine
+        echo theirs > {there}/scenarios/mine/radius.json
+        {git} -C {there} add --all && {git} -C {there} commit --quiet --message baseline
+        {git} init --quiet . && {git} remote add origin file://{there}
+        echo mine > scenarios/mine/radius.json
+        """,
+        desk,
+        BASH,
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_the_gate_of_github_takes_the_baseline_of_the_branch_that_is_merged_into(desk: Installation) -> None:
+    origin(desk)
+    steps_of_gate = read(FOLDER / "github.yml")["jobs"]["gate"]["steps"]
+    (getting,) = (step for step in steps_of_gate if "run" in step)
+    (action,) = (step for step in steps_of_gate if step.get("uses") == "./ninelives")
+    assert action["with"]["baseline"] == getting["env"]["BASELINE"]
+    baseline = desk.root / "radius.json"
+    assert not EXPRESSION.search(getting["run"])
+    ran = run(getting["run"], desk, BASH, BASE="main", BASELINE=str(baseline))
+    assert ran.returncode == 0, ran.stderr
+    assert baseline.read_text() == "theirs\n"
+
+
+def test_the_gate_of_gitlab_takes_the_baseline_of_the_branch_that_is_merged_into(desk: Installation) -> None:
+    origin(desk)
+    script = read(FOLDER / "gitlab.yml")["gate"]["script"]
+    fetching = "\n".join([*script[:3], 'cat "$baseline"; rm "$baseline"'])
+    ran = run(fetching, desk, SH, CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main")
+    assert (ran.returncode, ran.stdout) == (0, "theirs\n"), ran.stderr
+    assert '--baseline "$baseline"' in script[-1]
 
 
 # --- GitLab ---------------------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from harness.evidence.bundle import sign_run
+from harness.evidence.manifest import MANIFEST_FILE
 from harness.evidence.sequence import bundles_in, gaps
 from harness.evidence.verification import verify_bundle
 from harness.journal.roll import ROLL_FILE, read_roll
@@ -88,3 +91,31 @@ def test_a_run_that_was_played_again_under_its_number_does_not_follow(
     assert missing(reports, key) == ["run 3: is missing from the sequence"]
     last.rename(reports / "run-c")
     assert missing(reports, key) == ["run 3: does not follow run 2: the roll was written anew between them"]
+
+
+def test_a_period_that_begins_after_the_last_run_is_not_complete(reports: Path, key: SSlibKey) -> None:
+    assert missing(reports, key, since=3) == []
+    said = ["run 4: is missing from the sequence, which ends with run 3"]
+    assert missing(reports, key, since=4) == said
+    assert missing(reports, key, with_roll=False, since=4) == said
+
+
+def test_what_a_forged_bundle_says_of_the_sequence_is_not_believed(reports: Path, key: SSlibKey) -> None:
+    shutil.rmtree(reports / "run-b")
+    forged = json.loads((reports / "run-a" / MANIFEST_FILE).read_text())
+    forged["run"]["known"] = 10**12
+    forged["run"]["enrolled"]["number"] = 2
+    (reports / "run-f").mkdir()
+    (reports / "run-f" / MANIFEST_FILE).write_text(json.dumps(forged))
+    assert verify_bundle(reports / "run-f", (key,), judge_run).mismatches
+    assert missing(reports, key) == ["run 2 (run-b): is missing from the sequence"]
+    assert missing(reports, key, with_roll=False) == ["run 2: is missing from the sequence"]
+
+
+def test_many_that_are_missing_are_one_line(reports: Path, key: SSlibKey) -> None:
+    """However many: whoever has the key may have signed any number."""
+    checked = verify_bundle(reports / "run-a", (key,), judge_run)
+    assert checked.manifest is not None
+    run = checked.manifest.run.model_copy(update={"known": 10**12})
+    many = replace(checked, manifest=checked.manifest.model_copy(update={"run": run}))
+    assert list(gaps([many])) == ["runs 2 to 1000000000000: are missing from the sequence"]

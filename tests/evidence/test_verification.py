@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import subprocess
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -28,6 +31,7 @@ from harness.journal.record import RunRecord
 from harness.journal.roll import enroll
 from harness.journal.writer import Journal
 from harness.run.judge import judge_run
+from tests.drills.command import PATIENCE
 from tests.evidence.conftest import OPERATOR, URL, play
 from tests.objectives.drills import EPOCH, scenario
 
@@ -390,3 +394,41 @@ def test_a_link_is_not_signed(tmp_path: Path, signer: CryptoSigner) -> None:
     (folder / "more").symlink_to(tmp_path)
     with pytest.raises(RequestError, match="is no ordinary file"):
         sign_run(folder, signer, OPERATOR, judge_run)
+
+
+@pytest.mark.parametrize("name", [RESULT_FILE, FIGURES_FILE])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_an_envelope_that_is_no_ordinary_file_is_not_opened(
+    bundle: Path, key: SSlibKey, name: str, kind: str
+) -> None:
+    """Of a pipe one could read for ever."""
+    kept = (bundle / name).rename(bundle.parent / name)
+    if kind == "pipe":
+        os.mkfifo(bundle / name)
+    else:
+        (bundle / name).symlink_to(kept)
+    told: list[Checked] = []
+    thread = Thread(target=lambda: told.append(verify_bundle(bundle, (key,), judge_run)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    (checked,) = told
+    assert f"{name}: is no ordinary file" in checked.mismatches
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_mismatch_and_cannot_be_signed(
+    bundle: Path, unsigned: Path, signer: CryptoSigner, key: SSlibKey
+) -> None:
+    """Whoever the tests run as may look into everything, so the system's refusal is made up."""
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path).name == "logs":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    with patch("harness.evidence.manifest.os.scandir", refuse):
+        assert verify_bundle(bundle, (key,), judge_run).mismatches == (
+            f"cannot look into {bundle / 'logs'}: Permission denied",
+        )
+        with pytest.raises(RequestError, match="cannot look into"):
+            sign_run(unsigned, signer, OPERATOR, judge_run)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
 
+import harness.run.drill
 from harness.errors import WorkloadError
 from harness.facts import OPERATOR, Credential, Endpoint, Lease, Secret
 from harness.journal.claims import claims
@@ -31,6 +36,7 @@ from harness.journal.events import (
 )
 from harness.journal.history import Entry, History
 from harness.journal.record import RunRecord
+from harness.journal.writer import is_written
 from harness.run.drill import Drilled, drill
 from harness.run.ground import Ground
 from harness.run.place import LEASES_FILE, Place
@@ -344,6 +350,36 @@ def test_an_interrupted_run_is_handed_back_torn_down_and_undecided(
     assert history.last(RunEnded) is not None
     assert played_by(interrupted.record.run_id) == []
     assert not (stage.work / interrupted.record.run_id).exists()
+
+
+def test_a_run_is_being_written_from_its_number_to_its_reports(stage: Place) -> None:
+    """Whoever signs what is over must not meet one half of it."""
+    seen: dict[str, list[bool]] = {}
+
+    def watch(name: str, folder_of: Callable[..., Path]) -> Any:
+        function = getattr(harness.run.drill, name)
+
+        def watched(*arguments: Any) -> Any:
+            folder = folder_of(*arguments)
+            seen[name] = [is_written(folder)]
+            done = function(*arguments)
+            seen[name].append(is_written(folder))
+            return done
+
+        return patch(f"harness.run.drill.{name}", watched)
+
+    def stop(line: Line) -> None:
+        if isinstance(line.body, PhaseStarted):
+            raise KeyboardInterrupt
+
+    with (
+        watch("enroll", lambda reports, run_id, *_: reports / run_id),
+        watch("judge_run", lambda folder: folder),
+        watch("render", lambda _, folder: folder),
+    ):
+        over = drill(load_scenario(UNPROTECTED), stage, [stop])
+    assert seen == {name: [True, True] for name in ("enroll", "judge_run", "render")}
+    assert not is_written(over.folder)
 
 
 def test_an_interrupted_run_is_counted_as_aborted(interrupted: Drilled) -> None:
