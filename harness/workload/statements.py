@@ -9,7 +9,7 @@ from functools import cache
 
 from psycopg import sql
 
-ANSWER = sql.SQL("RETURNING t.{key}::text, hashtextextended(t::text, 0)")
+ANSWER = sql.SQL("RETURNING t.{key}::text, hashtextextended((t.*)::text, 0)")
 
 
 @cache

@@ -225,6 +225,24 @@ class TestRows:
         hashes = {row.key: row.hash for row in REPLICA.rows(pair[0], *TRACKED)}
         assert returned == (hashes["9"],)
 
+    def test_a_column_of_any_name_does_not_stand_for_the_row(self, pair):
+        REPLICA.execute(pair[0], "CREATE TABLE readings (id int PRIMARY KEY, t int, note text)", {})
+        try:
+            REPLICA.execute(pair[0], "INSERT INTO readings VALUES (1, NULL, 'a')", {})
+            ((before,), whole) = self._readings(pair[0])
+            REPLICA.execute(pair[0], "UPDATE readings SET note = 'b'", {})
+            ((after,), other) = self._readings(pair[0])
+        finally:
+            REPLICA.execute(pair[0], "DROP TABLE readings", {})
+        assert before.hash is not None
+        assert before.hash != after.hash
+        assert whole != other
+
+    def _readings(self, endpoint):
+        return list(REPLICA.rows(endpoint, "readings", "id", None)), REPLICA.fingerprint(
+            endpoint, ["readings"]
+        )
+
     def test_writes_made_while_they_are_read_are_not_seen(self, pair):
         rows = REPLICA.rows(pair[0], *TRACKED)
         next(rows)

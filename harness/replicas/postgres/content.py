@@ -1,6 +1,6 @@
 """What a database holds, and where two databases differ; computed inside the servers.
 
-The hash of a row is ``hashtextextended(t::text, 0)`` of the whole row. Text depends on settings of the
+The hash of a row is ``hashtextextended((t.*)::text, 0)`` of the whole row. Text depends on settings of the
 session, so they are pinned. The sum of the hashes modulo 2**64 does not depend on the order of the rows,
 which lets several processes of the server share the work.
 
@@ -33,7 +33,7 @@ BUCKETS = 4096
 BATCH = 10_000
 
 NO_TIME = sql.SQL("NULL::timestamptz")
-ROW_HASH = sql.SQL("hashtextextended(t::text, 0)")
+ROW_HASH = sql.SQL("hashtextextended((t.*)::text, 0)")
 
 VALUE_HASHES: Mapping[str, str] = {
     "boolean": "hashboolextended",
