@@ -25,6 +25,7 @@ MOMENTS = [
     ("recover", "leased", "emptied-dump"),
     ("verify", "", "emptied-dump"),
     ("prove", "leased", "dropped-table"),
+    ("teardown", "", "emptied-dump"),
     ("teardown", "released", "emptied-dump"),
 ]
 
@@ -69,12 +70,16 @@ def kill_in(installation: Installation, phase: str, event: str, scenario: Path) 
 
 
 def _stop_and_kill(run: Running, phase: str, event: str) -> Traces:
-    """Kill a run in a phase, when it has processes. Stopped, it cannot leave the phase meanwhile."""
+    """Kill a run in a phase, when it has processes; in teardown, where those go first, when it has files.
+
+    Stopped, it cannot leave the phase meanwhile.
+    """
     run.wait_for(phase, event)
     run.send(SIGSTOP)
     run.must_be_in(phase)
     held = traces(run.folder.name, run.installation.work)
-    if not held.processes:
+    there = held.left(run.folder.name, run.installation.work) if phase == "teardown" else held.processes
+    if not there:
         run.send(SIGCONT)
         return _stop_and_kill(run, phase, event)
     run.kill()
