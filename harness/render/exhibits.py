@@ -13,10 +13,10 @@ from harness.journal.writer import JOURNAL_FILE
 JOURNAL = "everything that was observed, a line an event, each with the hash of the line before"
 HOLDS = {
     "run-started": "scenario and stack as they were played",
-    "witness-taken": "keys, hashes and times of every tracked row, just before the agent acted",
+    "witness-taken": "keys, hashes and times of all that is tracked, just before the agent acted",
     "workload-stopped": "every write of the workload, with the answer it got",
-    "content-verified": "the rows that differ after the recovery",
-    "content-compared": "the rows that differ in a restored copy",
+    "content-verified": "what differs after the recovery",
+    "content-compared": "what differs in a restored copy",
     "answered": "the result of a search",
 }
 
