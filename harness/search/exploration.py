@@ -233,8 +233,7 @@ class Exploration:
         trial = self.begin()
         try:
             for name in names:
-                every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
-                move = next((move for move in every if move.name == name), None)
+                move = _named(trial, name)
                 if move is None:
                     return None
                 self.make(trial, move)
@@ -274,8 +273,7 @@ class Exploration:
         trial = self.begin()
         try:
             for name in names:
-                every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
-                move = next((move for move in every if move.name == name), None)
+                move = _named(trial, name)
                 if move is None:
                     return ()
                 trial.make(move)
@@ -439,3 +437,9 @@ def triable_names(objectives: Objectives, principal: str) -> tuple[str, ...]:
 
 def _digest(left: Remains) -> str:
     return sha256(left.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _named(trial: Trial, name: str) -> Move | None:
+    """What can be done in a trial under that name; None when it cannot be done any more."""
+    every = (move for moves in trial.knowledge.choices(*EVERY_KIND) for move in moves)
+    return next((move for move in every if move.name == name), None)
