@@ -233,7 +233,7 @@ def _compare_span(
             change.at
             for difference in differences(called_for, listed, axis)
             for change in difference.undone
-            if change.at is None or change.at <= whole_until
+            if change.sure and (change.at is None or change.at <= whole_until)
         ]
         if gone:
             return _Holds(f"covers until {covered:%H:%M:%S}, and lacks {plural(len(gone), 'earlier write')}")

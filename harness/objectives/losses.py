@@ -46,10 +46,15 @@ class Change(NamedTuple):
     Attributes:
         state: the hash from then on; None for a deletion.
         at: when it was acknowledged; None when a row without a time was seen by the witness only.
+        sent: when it was sent; None when it surely followed all that was acknowledged before it, since the
+            witness saw it after them.
+        sure: False when it may have been overwritten by what was found, since their calls overlapped.
     """
 
     state: int | None
     at: datetime | None
+    sent: datetime | None = None
+    sure: bool = True
 
 
 class Difference(NamedTuple):
@@ -253,7 +258,15 @@ def changes(expected: Expected, table: str, key: str, axis: Axis) -> tuple[Chang
     """
     acked = expected.claims.get(table, {}).get(key, NO_CLAIM).acked
     seen = expected.witness.get(table, {}).get(key)
-    listed = [Change(change.state, axis.wall(change.at)) for change in acked]
+    standing = expected.witnessed(table, key)
+    listed = [
+        Change(
+            change.state,
+            axis.wall(change.at),
+            None if change.state == standing and change.at <= expected.before else axis.wall(change.sent),
+        )
+        for change in acked
+    ]
     if seen is not None and all(change.state != seen.hash for change in acked):
         place = sum(change.at <= expected.before for change in acked)
         listed.insert(place, Change(seen.hash, seen.time))
@@ -261,11 +274,16 @@ def changes(expected: Expected, table: str, key: str, axis: Axis) -> tuple[Chang
 
 
 def _after(past: tuple[Change, ...], state: int | None) -> tuple[Change, ...]:
-    """The changes since a row last had a state; all of them if it never had."""
+    """The changes acknowledged since a row last had a state; all of them if it never had."""
     for place in range(len(past), 0, -1):
-        if past[place - 1].state == state:
-            return past[place:]
+        had = past[place - 1]
+        if had.state == state:
+            return tuple(change._replace(sure=_follows(change, had)) for change in past[place:])
     return past
+
+
+def _follows(change: Change, other: Change) -> bool:
+    return change.sent is None or other.sent is None or other.at is None or change.sent >= other.at
 
 
 def _can_be_unsure(claim: Claim, state: int | None, right: frozenset[int | None], once: bool) -> bool:
