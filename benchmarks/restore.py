@@ -9,6 +9,7 @@ same settings, and logical ones begin at an empty server that is not counted. Th
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from statistics import median
 
@@ -104,7 +105,8 @@ def _compare(tool: str, case: Case, rounds: int) -> None:
     hand, ours = [], []
     cpu_by_hand, cpu = [], []
     for number in range(rounds * 2):
-        # Each way is first in every other round: what comes second meets what the first leaves to be written.
+        # Each way is first in every other round, and what the one before has left to be written is written.
+        os.sync()
         began = clock.cpu()
         if number % 4 in (0, 3):
             hand.append(case.by_person())
