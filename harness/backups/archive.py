@@ -21,8 +21,11 @@ class ArchiveTool(DumpTool):
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Have ``tar`` unpack the archive, as it arrives, where the volume is mounted, and mount it."""
         mark("restore")
-        options = ("--extract", "--gzip", "--preserve-permissions", "--file=-")
-        complaint = self._pour(point, End(["tar", *options, f"--directory={into.directory}"], {}))
+        options = ("--extract", "--preserve-permissions", "--file=-", f"--directory={into.directory}")
+        # `tar --gzip` cuts what comes through a pipe into pieces of 10 KiB before it is decompressed.
+        complaint = self._pour(
+            point, End(["gzip", "--decompress", "--stdout"], {}), End(["tar", *options], {})
+        )
         if complaint:
             raise RestoreError(
                 f"the archive {point.location} cannot be unpacked: {complaint}",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from harness.backups.object_store import (
+    READ_BYTES,
     DigestingReader,
     Doom,
     Retention,
@@ -137,24 +140,41 @@ class DumpTool:
 
     @contextmanager
     def _fetched(self, point: RecoveryPoint, into: Vessel) -> Iterator[Path]:
-        """A dump, beside the vessel's own files for the length of the block."""
+        """A dump, beside the vessel's own files for the length of the block.
+
+        Raises:
+            RestoreError: it is not, byte for byte, what was written when it was taken.
+        """
         dump = into.lease.directory / f"restore.{self.suffix}"
-        self._fetch(point, dump)
+        version = self._find(point)
+        self._refuse_altered(point, version, self._store.fetch(version, dump))
         try:
             yield dump
         finally:
             dump.unlink()
 
-    def _fetch(self, point: RecoveryPoint, dump: Path) -> None:
-        """Raises RestoreError unless the file is, byte for byte, what was written when it was taken."""
-        version = self._find(point)
-        self._refuse_altered(point, version, self._store.fetch(version, dump))
+    @contextmanager
+    def _fetched_to(self, point: RecoveryPoint, dump: Path) -> Iterator[None]:
+        """Fetch a dump, and see whether it is what was written while the block has it read by a program.
 
-    def _pour(self, point: RecoveryPoint, sink: End) -> str:
-        """Have a program read a dump as it arrives.
+        Raises:
+            RestoreError: it is not, byte for byte, what was written, whatever the block says of it.
+        """
+        version = self._find(point)
+        with self._store.open(version) as body, dump.open("wb") as file:
+            copyfileobj(body, file, READ_BYTES)
+        with ThreadPoolExecutor(1, thread_name_prefix="digest") as digester:
+            digest = digester.submit(digest_of, dump)
+            try:
+                yield
+            finally:
+                self._refuse_altered(point, version, digest.result())
+
+    def _pour(self, point: RecoveryPoint, *sinks: End) -> str:
+        """Have programs, each reading from the one before, read a dump as it arrives.
 
         Returns:
-            Why the program failed, with the end of what it said; empty when it ended well.
+            Why one failed, with the end of what it said; empty when all ended well.
 
         Raises:
             RestoreError: what arrived is not, byte for byte, what was written.
@@ -162,7 +182,7 @@ class DumpTool:
         version = self._find(point)
         with self._store.open(version) as body:
             reader = DigestingReader(body)
-            complaint = feed(self._setting.sandbox, reader, sink)
+            complaint = feed(self._setting.sandbox, reader, *sinks)
         self._refuse_altered(point, version, reader.hexdigest())
         return complaint
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -111,46 +113,68 @@ def pipe(
         return Piped(printed.read_text(encoding="utf-8", errors="replace"), _first_to_fail(complaints))
 
 
-def feed(sandbox: Sandbox, source: DigestingReader, sink: End, *, timeout: float = TOOL_SECONDS) -> str:
-    """Have a program read what comes from somewhere else, and read all of that whatever the program does.
+def feed(sandbox: Sandbox, source: DigestingReader, *sinks: End, timeout: float = TOOL_SECONDS) -> str:
+    """Have programs, each reading from the one before, read what comes from somewhere else.
+
+    All of that is read whatever the programs do.
 
     Args:
         sandbox: of the run.
-        source: what is read.
-        sink: reads it.
-        timeout: seconds after which the program is killed.
+        source: what the first one reads.
+        sinks: at least one.
+        timeout: seconds after which they are killed.
 
     Returns:
-        Why it failed, with the end of what it said; empty when it ended well.
+        Why one failed, with the end of what it said; empty when all ended well.
 
     Raises:
-        ProvisionError: it cannot be started.
+        ProvisionError: one cannot be started.
     """
     with TemporaryDirectory(prefix="pipe-", dir=sandbox.root) as name:
-        log = Path(name) / "sink"
-        process = _start(sandbox, sink, log, stdin=subprocess.PIPE)
+        logs = [Path(name) / str(number) for number in range(len(sinks))]
+        processes: list[subprocess.Popen[bytes]] = []
         late = Event()
-        patience = Timer(timeout, _give_up, (process, late))
+        patience = Timer(timeout, _give_up, (processes, late))
         patience.daemon = True
-        patience.start()
         try:
-            with suppress(BrokenPipeError), process.stdin or nullcontext() as entrance:
+            _chain(sandbox, sinks, logs, processes)
+            patience.start()
+            with suppress(BrokenPipeError), processes[0].stdin or nullcontext() as entrance:
                 _widen(entrance)
                 while entrance is not None and (chunk := source.read()):
                     entrance.write(chunk)
             source.drain()
-            process.wait()
+            for process in processes:
+                process.wait()
         finally:
             patience.cancel()
-            end_session(process)
-        if late.is_set() and process.returncode != 0:
-            return f"{sink.name} took longer than {timeout:g} s"
-        return _complaint(sink, process.returncode, _said(log))
+            for process in processes:
+                end_session(process)
+        if late.is_set() and any(process.returncode != 0 for process in processes):
+            return f"{' and '.join(sink.name for sink in sinks)} took longer than {timeout:g} s"
+        ends = zip(sinks, processes, logs, strict=True)
+        return _first_to_fail([_complaint(end, process.returncode, _said(log)) for end, process, log in ends])
 
 
-def _give_up(process: subprocess.Popen[bytes], late: Event) -> None:
+def _chain(
+    sandbox: Sandbox, sinks: Sequence[End], logs: Sequence[Path], processes: list[subprocess.Popen[bytes]]
+) -> None:
+    """Start each program on the output of the one before; the last one's goes into its log."""
+    for sink, log in zip(sinks, logs, strict=True):
+        before = processes[-1].stdout if processes else subprocess.PIPE
+        onwards = {} if sink is sinks[-1] else {"stdout": subprocess.PIPE}
+        processes.append(_start(sandbox, sink, log, stdin=before, **onwards))
+        if len(processes) > 1 and (passed_on := processes[-2].stdout) is not None:
+            _widen(passed_on)
+            passed_on.close()  # so that it notices when the next one ends early
+
+
+def _give_up(processes: Sequence[subprocess.Popen[bytes]], late: Event) -> None:
     late.set()
-    process.kill()
+    for process in processes:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _widen(pipe: IO[bytes] | None) -> None:

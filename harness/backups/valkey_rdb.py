@@ -27,9 +27,9 @@ class ValkeyRdbTool(DumpTool):
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
         """Fetch the dump to where a server looks for it, and start one."""
         mark("restore")
-        self._fetch(point, into.directory / DUMP_FILE)
-        mark("replay")
-        return into.start()
+        with self._fetched_to(point, into.directory / DUMP_FILE):
+            mark("replay")
+            return into.start()
 
     def _write(self, dump: Path) -> None:
         """Have the server save, and copy what it has saved."""

@@ -1,12 +1,15 @@
-"""Two programs, of which the second reads what the first writes."""
+"""Programs, of which each reads what the one before writes."""
 
 from __future__ import annotations
 
+from gzip import compress
+from hashlib import sha256
 from io import BytesIO
+from random import Random
 
 import pytest
 
-from harness.backups.object_store import DigestingReader
+from harness.backups.object_store import READ_BYTES, DigestingReader
 from harness.backups.piping import End, feed
 from harness.sandbox import Sandbox
 
@@ -29,4 +32,30 @@ def test_a_program_that_ends_by_itself_is_told_as_it_ended(
 ) -> None:
     source = DigestingReader(BytesIO(b"x" * 1_000_000))
     assert feed(sandbox, source, End(["sh", "-c", script], {})) == complaint
+    assert source.read() == b""
+
+
+def test_what_passes_several_programs_arrives_as_a_whole(sandbox: Sandbox) -> None:
+    content = Random(1).randbytes(5 * READ_BYTES + 17)
+    source = DigestingReader(BytesIO(compress(content, 1)))
+    arrived = sandbox.root / "arrived"
+    last = End(["sh", "-c", f"cat > {arrived}"], {})
+    assert feed(sandbox, source, End(["gzip", "-dc"], {}), End(["cat"], {}), last) == ""
+    assert arrived.read_bytes() == content
+    assert source.hexdigest() == sha256(compress(content, 1)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("scripts", "complaint"),
+    [
+        (("cat", "echo no room >&2; exit 2", "cat"), "sh failed with exit code 2: no room"),
+        (("echo torn >&2; exit 1", "cat; echo incomplete >&2; exit 2"), "sh failed with exit code 1: torn"),
+        (("cat", "sleep 600"), "sh and sh took longer than 1 s"),
+    ],
+)
+def test_of_several_programs_the_one_that_failed_is_told(
+    sandbox: Sandbox, scripts: tuple[str, ...], complaint: str
+) -> None:
+    source = DigestingReader(BytesIO(b"x" * 3 * READ_BYTES))
+    assert feed(sandbox, source, *(End(["sh", "-c", each], {}) for each in scripts), timeout=1) == complaint
     assert source.read() == b""
