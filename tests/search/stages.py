@@ -60,7 +60,7 @@ def explored(stack: Arena, principal: str, budget: Budget, database: Path) -> Ex
 
 
 def laid_out(stack: Path, to: Path) -> Path:
-    """A copy of a stack's folder, with what it takes over from the shop of the drills.
+    """A copy of a stack's folder, with what it lacks taken over from the shop of the drills.
 
     Args:
         stack: the folder.
@@ -68,5 +68,6 @@ def laid_out(stack: Path, to: Path) -> Path:
     """
     shutil.copytree(stack, to)
     for name in OF_THE_SHOP:
-        shutil.copy(SHOP / name, to)
+        if not (to / name).exists():
+            shutil.copy(SHOP / name, to)
     return to

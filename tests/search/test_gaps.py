@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
@@ -14,15 +13,15 @@ from harness.errors import HarnessError
 from harness.facts import Action
 from harness.journal.explored import FILE, Breach, Explored
 from harness.journal.radius import BlastRadius, Deed
-from harness.journal.writer import Journal
 from harness.render.radius import headline
-from harness.run.loading import load
-from harness.run.place import in_memory, usual_place
+from harness.run.place import usual_place
 from harness.sandbox import Sandbox
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.exploration import Budget, Exploration, Finding
 from harness.search.explore import Wish, explore
 from harness.search.radius import blast_radius
+
+from .stages import brought_up, folder_for_servers, laid_out
 
 pytestmark = pytest.mark.drill
 GAPS = Path(__file__).parent / "gaps"
@@ -31,19 +30,13 @@ LOOK = "list tables on attic as janitor"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(mkdtemp(prefix="ninelives-gaps-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
+    with folder_for_servers() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def stack(folder: Path, sandbox: Sandbox) -> Iterator[Arena]:
-    place, clock = in_memory(usual_place(folder / "reports", cache=sandbox.cache)), SystemClock()
-    with (
-        Journal(place.reports / "run", clock) as journal,
-        arena(load(GAPS / "quiet.yaml"), place, folder.name, journal, clock) as up,
-    ):
+    with brought_up(laid_out(GAPS, folder / "gaps") / "quiet.yaml", sandbox) as up:
         yield up
 
 
@@ -119,7 +112,7 @@ def test_a_sequence_that_cannot_be_made_again_is_kept_as_it_was_found(stack: Are
 
 
 def test_what_a_search_found_is_kept_when_no_scenario_can_be_written(folder: Path, sandbox: Sandbox) -> None:
-    file = Path(shutil.copytree(GAPS, folder / "removed")) / "quiet.yaml"
+    file = laid_out(GAPS, folder / "removed") / "quiet.yaml"
     place = usual_place(folder / "searched", cache=folder / "cache")
     place.cache.symlink_to(sandbox.cache)
     with pytest.raises(HarnessError, match="cannot write"):
