@@ -54,6 +54,7 @@ class TreeMemory:
             ProvisionError: that cannot be done.
         """
         try:
+            _open_up(self._root)
             for entry in self._entries(self._root):
                 _remove(Path(entry.path))
             _copy(self._shelf, self._root, self._without)
@@ -83,8 +84,11 @@ def looks_of(root: Path, without: frozenset[str] = frozenset()) -> tuple[Look, .
 
 
 def _each(folder: Path, prefix: str, without: frozenset[str]) -> Iterator[Look]:
-    """What cannot be seen, because it is gone, is no part of it."""
-    with suppress(FileNotFoundError, NotADirectoryError):
+    """What cannot be seen, because it is gone, is no part of it.
+
+    Nor is what lies in a folder that was closed to us; that folder has another mode.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         yield _looked(f"{prefix}.", folder.lstat(), changes=False)
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -136,7 +140,14 @@ def _remove(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink()
         return
-    for folder, _, _ in os.walk(path):
-        with suppress(OSError):  # somebody else's; that it stays is said by what comes next
-            os.chmod(folder, 0o700)  # noqa: PTH101 - one of very many
-    shutil.rmtree(path)
+    _open_up(path)
+    with os.scandir(path) as entries:
+        for entry in entries:
+            _remove(Path(entry.path))
+    path.rmdir()
+
+
+def _open_up(folder: Path) -> None:
+    """Let us into a folder of ours, whatever its mode says; others, as servers beside it, as before."""
+    with suppress(OSError):  # gone, or somebody else's; that it stays is said by what comes next
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXU)

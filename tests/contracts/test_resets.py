@@ -321,12 +321,14 @@ def furnish(root: Path) -> None:
 
 
 def wreck(root: Path) -> None:
-    """Files gone, changed and added."""
+    """Files gone, changed and added, and folders closed to whoever is not root."""
     shutil.rmtree(root / "deep")
     (root / "link").unlink()
     (root / "notes.txt").write_text("Read us.\n")
-    (root / "theirs").mkdir()
-    (root / "theirs").chmod(0)
+    (root / "theirs" / "closed").mkdir(parents=True)
+    (root / "theirs" / "closed" / "hidden").touch()
+    for folder in (root / "theirs" / "closed", root / "theirs"):
+        folder.chmod(0)
 
 
 def seen(root: Path, without: str = "") -> object:
@@ -353,6 +355,7 @@ class TestFiles(Here, ResetContract):
 
     def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
         wreck(endpoint.path)
+        endpoint.path.chmod(0o500)
 
 
 class TestVolume(TestFiles):
