@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from harness.archive.policy import policy_schema
 from harness.cli import Verbs
 from harness.controls.catalogue import frameworks, observations
 from harness.facts import Destruction
@@ -49,8 +50,9 @@ def observed() -> str:
     """What drills observe, and the objectives that tell."""
     rows = ["| observation | is made when | by the objective |", "|---|---|---|"]
     for name, one in observations().items():
-        by = (*one.objectives, *((one.counted.objective,) if one.counted else ()))
-        rows.append(f"| {name} | {one.says} | {', '.join(f'`{each}`' for each in by) or 'none yet'} |")
+        by = [f"`{each}`" for each in (*one.objectives, *((one.counted.objective,) if one.counted else ()))]
+        by += [f"`{one.gate}`, a rule of [`ninelives gate`](history.md)"] if one.gate else []
+        rows.append(f"| {name} | {one.says} | {', '.join(by) or 'none yet'} |")
     return "\n".join(rows)
 
 
@@ -155,6 +157,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 SCHEMAS: Mapping[str, Callable[[], dict[str, object]]] = {
     "docs/scenario.schema.json": scenario_schema,
     "docs/stack.schema.json": stack_schema,
+    "docs/policy.schema.json": policy_schema,
 }
 
 

@@ -135,6 +135,10 @@ class JournalError(HarnessError):
     """The journal cannot be written or read: a full disk, a missing file, an unknown version."""
 
 
+class HistoryError(HarnessError):
+    """The history of runs cannot be read or written: a spoilt file, a server that does not answer."""
+
+
 USERS_MISTAKES: tuple[type[HarnessError], ...] = (
     ScenarioError,
     RequestError,

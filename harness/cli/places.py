@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from harness.errors import RequestError
-from harness.run.place import Place, usual_place
 from harness.seams.lookup import Provider
+
+if TYPE_CHECKING:
+    # For types only: verbs that only read need nothing of it.
+    from harness.run.place import Place
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -73,6 +76,8 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_options(*, reports: Path, work: Path | None, cache: Path | None, **rest: Any) -> Any:
+        from harness.run.place import usual_place
+
         place: Place = usual_place(reports, work, cache)
         return command(place=place, **rest)
 

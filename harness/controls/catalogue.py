@@ -47,11 +47,13 @@ class Observation(Fact):
         says: what is the case when it is made.
         objectives: whose verdicts decide it; none yet where there is none.
         counted: the figures that decide it instead.
+        gate: the rule of a gate that decides it, over many runs; no single one can.
     """
 
     says: Text
     objectives: tuple[Text, ...]
     counted: Counted | None = None
+    gate: Text | None = None
 
 
 class Determination(Fact):

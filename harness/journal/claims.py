@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.controls.catalogue import SEPARATOR, Control, Framework, Observation, frameworks, observations
 from harness.facts import Fact
-from harness.journal.events import FaultSeen, Interrupted, RunEnded
-from harness.journal.history import History
 from harness.journal.record import RunRecord, Verdict
 
 Says = Literal["supports", "contradicts", "not tested"]
@@ -59,12 +58,12 @@ class Claim(Fact):
 
 
 class Check(Fact):
-    """One observation in one run.
+    """One observation in one run, or over many of them.
 
     Attributes:
         observation: its short name.
-        run: the run's folder.
-        objective: whose verdict decided it.
+        run: the run's folder; empty for what no single run could show.
+        objective: whose verdict decided it, or the rule of a gate that did.
         outcome: what was seen.
     """
 
@@ -74,20 +73,64 @@ class Check(Fact):
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class Witnessed:
+    """What a claim needs of a run.
+
+    Attributes:
+        run_id: names it.
+        ended: it came to its end.
+        controls: that its scenario lists; all of them without any.
+        hypothetical: its stack had a guard on that no provider offers.
+        supposed: it only shows what would have been; see ``is_supposed``.
+        verdicts: one for each objective.
+    """
+
+    run_id: str
+    ended: bool
+    controls: tuple[str, ...]
+    hypothetical: bool
+    supposed: bool
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Witnessed:
+        """The same run, as a claim needs it."""
+        scenario, guards = record.scenario.scenario, record.scenario.stack.guards
+        return cls(
+            run_id=record.run_id,
+            ended=not record.history.cut_short,
+            controls=scenario.controls,
+            hypothetical=any(guards[name].hypothetical for name in scenario.guards),
+            supposed=is_supposed(record),
+            verdicts=record.verdicts,
+        )
+
+
 def claims(records: Iterable[RunRecord], named: Iterable[Framework] | None = None) -> tuple[Claim, ...]:
+    """What judged runs say of controls; see ``claims_of``."""
+    return claims_of(map(Witnessed.of, records), named)
+
+
+def claims_of(
+    witnessed: Iterable[Witnessed],
+    named: Iterable[Framework] | None = None,
+    beside: Iterable[Check] = (),
+) -> tuple[Claim, ...]:
     """What runs say of every control, or of those alone that their scenarios name.
 
     Args:
-        records: judged runs.
+        witnessed: the runs.
         named: the frameworks to tell of; all that are shipped without it.
+        beside: checks that were made over many runs.
 
     Returns:
         In the order of the catalogue. A run whose scenario lists shipped controls is evidence for those only,
         and one that ``is_supposed`` is evidence for none.
     """
-    runs = tuple(records)
+    runs, more = tuple(witnessed), tuple(beside)
     listed = tuple(frameworks().values()) if named is None else tuple(named)
-    return tuple(_claim(one, control, runs) for one in listed for control in one.controls)
+    return tuple(_claim(one, control, runs, more) for one in listed for control in one.controls)
 
 
 def is_supposed(record: RunRecord) -> bool:
@@ -95,12 +138,17 @@ def is_supposed(record: RunRecord) -> bool:
     return bool(record.scenario.replaced) or record.scenario.scenario.agent.kind == "idle"
 
 
-def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...]) -> Claim:
+def _claim(
+    framework: Framework, control: Control, every: tuple[Witnessed, ...], beside: tuple[Check, ...]
+) -> Claim:
     name = f"{framework.framework}{SEPARATOR}{control.id}"
-    about = tuple(record for record in records if is_evidence_for(record, name))
-    made = tuple(check for record in about for check in checks(record, control.shown_by))
+    about = tuple(one for one in every if _is_for(one, name))
+    made = (
+        *(check for one in about for check in checks_of(one, control.shown_by)),
+        *(check for check in beside if check.observation in control.shown_by),
+    )
     decided = {check.observation for check in made if check.outcome in ("passed", "failed")}
-    runs = tuple(dict.fromkeys(check.run for check in made))
+    runs = tuple(dict.fromkeys(check.run for check in made if check.run))
     return Claim(
         framework=framework.framework,
         id=control.id,
@@ -110,7 +158,7 @@ def _claim(framework: Framework, control: Control, records: tuple[RunRecord, ...
         unseen=tuple(one for one in control.shown_by if one not in decided),
         population=_population(made),
         runs=runs,
-        hypothetical=tuple(r.run_id for r in about if r.run_id in runs and _is_hypothetical(r)),
+        hypothetical=tuple(one.run_id for one in about if one.run_id in runs and one.hypothetical),
     )
 
 
@@ -123,9 +171,13 @@ def is_evidence_for(record: RunRecord, control: str) -> bool:
         record: the run.
         control: such as ``nist-800-53:CP-9(7)``.
     """
+    return _is_for(Witnessed.of(record), control)
+
+
+def _is_for(run: Witnessed, control: str) -> bool:
     shipped = frameworks()
-    listed = {one for one in record.scenario.scenario.controls if one.partition(SEPARATOR)[0] in shipped}
-    return not is_supposed(record) and (not listed or control in listed)
+    listed = {one for one in run.controls if one.partition(SEPARATOR)[0] in shipped}
+    return not run.supposed and (not listed or control in listed)
 
 
 def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
@@ -135,22 +187,26 @@ def checks(record: RunRecord, wanted: Iterable[str]) -> Iterator[Check]:
         record: the run, judged.
         wanted: short names of observations.
     """
-    ended = not _was_cut_short(record.history)
+    return checks_of(Witnessed.of(record), wanted)
+
+
+def checks_of(run: Witnessed, wanted: Iterable[str]) -> Iterator[Check]:
+    """What a run has seen of some observations.
+
+    Args:
+        run: the run.
+        wanted: observations of the catalogue.
+    """
     for name in wanted:
-        for verdict in record.verdicts:
+        for verdict in run.verdicts:
             outcome = _outcome(observations()[name], verdict)
             if outcome is not None:
                 yield Check(
                     observation=name,
-                    run=record.run_id,
+                    run=run.run_id,
                     objective=verdict.objective,
-                    outcome=outcome if ended else "aborted",
+                    outcome=outcome if run.ended else "aborted",
                 )
-
-
-def _was_cut_short(history: History) -> bool:
-    """By a kill, a fault or Ctrl-C; after the last two a run still writes that it ended."""
-    return history.last(RunEnded) is None or any(history.first(kind) for kind in (FaultSeen, Interrupted))
 
 
 def _outcome(observation: Observation, verdict: Verdict) -> Outcome | None:
@@ -192,8 +248,3 @@ def _population(checks: tuple[Check, ...]) -> Population:
         not_tested=outcomes.count("not tested"),
         aborted=aborted,
     )
-
-
-def _is_hypothetical(record: RunRecord) -> bool:
-    guards = record.scenario.stack.guards
-    return any(guards[name].hypothetical for name in record.scenario.scenario.guards)

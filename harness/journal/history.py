@@ -25,6 +25,8 @@ from harness.journal.events import (
     Answered,
     ContentCompared,
     ContentVerified,
+    FaultSeen,
+    Interrupted,
     Line,
     RunEnded,
     RunStarted,
@@ -105,6 +107,11 @@ class History:
         """The last event of one kind, if there is one."""
         found = self.of(kind)
         return found[-1] if found else None
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a kill, a fault or Ctrl-C stopped it. After the last two a run still says that it ended."""
+        return self.last(RunEnded) is None or any(self.of(kind) for kind in (FaultSeen, Interrupted))
 
     @cached_property
     def ledger(self) -> Ledger:

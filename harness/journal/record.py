@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from harness.facts import Fact
 from harness.journal.history import History
 from harness.scenario.models import LoadedScenario, VerdictValue
@@ -16,6 +18,9 @@ class Figure(Fact):
     ``basis`` is ``measured`` (observed in this run), ``assumed`` (declared in the scenario) or
     ``target`` (what the objective asks for).
     """
+
+    # Without it, JSON has null for what has no end.
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     name: str
     value: float

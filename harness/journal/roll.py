@@ -10,8 +10,10 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 
@@ -64,7 +66,7 @@ def enroll(reports: Path, run_id: str, scenario: str, at: datetime) -> Enrolled:
             at=at,
             prev=last.digest if last else FIRST_PREV,
         )
-        rest = enrolled.model_dump_json().encode() + b"\n"
+        rest = _written(enrolled)
         while rest:
             rest = rest[os.write(fd, rest) :]
         os.fsync(fd)
@@ -95,10 +97,106 @@ def read_roll(reports: Path) -> tuple[tuple[Enrolled, ...], str | None]:
         except ValidationError:
             return tuple(read), f"line {n} of {ROLL_FILE} is not as it was written"
         if not _follows(line, read[-1] if read else None):
-            return tuple(read), f"line {n} of {ROLL_FILE} does not follow: a line was changed or removed"
+            return tuple(read), _broken(n)
         read.append(line)
     # A run that died while it wrote its line never had a number; the next one writes over it.
     return tuple(read), None if not rest else f"line {len(read) + 1} of {ROLL_FILE} is cut off"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some lines of a roll, one after the other.
+
+    Attributes:
+        lines: whole ones, each following from the one before.
+        end: where the next one begins, in bytes from the beginning of the roll.
+        problem: what is wrong with the line there; None when nothing is, or when none is there yet.
+    """
+
+    lines: tuple[Enrolled, ...]
+    end: int
+    problem: str | None = None
+
+
+def first_of_roll(reports: Path) -> Enrolled | None:
+    """The first line of the roll in a folder of reports; None where there is no roll, or none to be used.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    lines = read_on(reports, 0, None, 1).lines
+    return lines[0] if lines else None
+
+
+def has_line(reports: Path, line: Enrolled, end: int) -> bool:
+    """Whether the roll in a folder of reports still has a line where it was.
+
+    Not so when the folder has another copy of the roll, to which other runs were added. The lines before it
+    are not read.
+
+    Args:
+        reports: the folder of all runs.
+        line: as it was read.
+        end: where it ended, in bytes from the beginning of the roll.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    text = _written(line)
+    try:
+        with (reports / ROLL_FILE).open("rb") as file:
+            if not len(text) <= end <= os.fstat(file.fileno()).st_size:
+                return False
+            file.seek(end - len(text))
+            return file.read(len(text)) == text
+    except OSError as error:
+        raise _unusable(reports / ROLL_FILE, error) from error
+
+
+def read_on(reports: Path, start: int, before: Enrolled | None, most: int) -> Stretch:
+    """Read on in a roll, so that nobody has to read a long one whole.
+
+    Args:
+        reports: the folder of all runs.
+        start: bytes from its beginning to where the next line begins.
+        before: the line that ends there; None at the beginning.
+        most: how many lines to read.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        with (reports / ROLL_FILE).open("rb") as file:
+            file.seek(start)
+            texts = [*islice(file, most)]
+    except FileNotFoundError:
+        return Stretch((), start)
+    except OSError as error:
+        raise _unusable(reports / ROLL_FILE, error) from error
+    lines: list[Enrolled] = []
+    last = before
+    for text in texts:
+        if not text.endswith(b"\n"):
+            break  # it is being written, or was cut off and will be written over
+        n = (last.number if last else 0) + 1
+        try:
+            line = Enrolled.model_validate_json(text)
+        except ValidationError:
+            return Stretch(tuple(lines), start, f"line {n} of {ROLL_FILE} is not as it was written")
+        if not _follows(line, last):
+            return Stretch(tuple(lines), start, _broken(n))
+        lines.append(line)
+        last = line
+        start += len(text)
+    return Stretch(tuple(lines), start)
+
+
+def _written(line: Enrolled) -> bytes:
+    return line.model_dump_json().encode() + b"\n"
+
+
+def _broken(n: int) -> str:
+    return f"line {n} of {ROLL_FILE} does not follow: a line was changed or removed"
 
 
 def _follows(line: Enrolled, before: Enrolled | None) -> bool:

@@ -84,6 +84,7 @@ class VerdictsFile(Entry):
     as_expected: bool
     problem: str | None = Field(description="why the record cannot be trusted; null when it can")
     interrupted: bool
+    cut_short: bool = Field(False, description="by a kill, a fault or Ctrl-C")
     started: datetime | None
     seconds: float = Field(description="from the first line of the journal to the last")
     harness_cpu_seconds: float | None
@@ -104,6 +105,7 @@ def verdicts_file(record: RunRecord) -> VerdictsFile:
         as_expected=record.as_expected,
         problem=record.history.problem,
         interrupted=story.interrupted,
+        cut_short=record.history.cut_short,
         started=story.started.wall if story.started else None,
         seconds=round(story.seconds, 6),
         harness_cpu_seconds=story.ended.harness_cpu if story.ended else None,

@@ -30,29 +30,30 @@ class MarkdownReporter:
 
 def _lines(record: RunRecord) -> Iterator[str]:
     story = Story(record)
-    yield f"## {MARKS[record.value]} {_text(narrative.result(story))}"
+    yield f"## {MARKS[record.value]} {one_line(narrative.result(story))}"
     yield ""
-    yield f"**{_text(record.scenario.id)}**: {_text(record.scenario.scenario.title)}"
+    yield f"**{one_line(record.scenario.id)}**: {one_line(record.scenario.scenario.title)}"
     yield ""
     for warning in narrative.warnings(story):
-        yield f"> {_text(warning)}"
+        yield f"> {one_line(warning)}"
         yield ""
-    yield _text(narrative.lede(story))
+    yield one_line(narrative.lede(story))
     yield ""
     yield "| | | |"
     yield "|---|---|---|"
     for headline in narrative.headlines(story):
-        yield f"| {_text(headline.term)} | **{_text(headline.value)}** | {_text(headline.note)} |"
+        yield f"| {one_line(headline.term)} | **{one_line(headline.value)}** | {one_line(headline.note)} |"
     yield ""
     yield "| objective | verdict | expected | |"
     yield "|---|---|---|---|"
     for verdict in record.verdicts:
-        said = _text(narrative.said(story, verdict))
-        name, expected = _text(verdict.objective), story.expected(verdict)
+        said = one_line(narrative.said(story, verdict))
+        name, expected = one_line(verdict.objective), story.expected(verdict)
         yield f"| {name} | {MARKS[verdict.value]} {verdict.value} | {expected} | {said} |"
     yield ""
     yield f"Run `{record.run_id}`, scenario digest `{record.scenario.digest}`."
 
 
-def _text(text: str) -> str:
+def one_line(text: str) -> str:
+    """Text of unknown origin in one line, in which nothing is Markdown, HTML, a mention or a link."""
     return inert(text, _LONGEST)

@@ -25,7 +25,7 @@ VARIANT = ("like", "id", "title")
 
 def scenario_schema() -> Schema:
     """What a scenario file may hold: all of a scenario, or what differs from the one that it is like."""
-    schema = _schema(Scenario, "Ninelives scenario")
+    schema = schema_of(Scenario, "Ninelives scenario")
     definitions = schema.pop("$defs")
     whole = {key: schema.pop(key) for key in ("type", "properties", "required", "additionalProperties")}
     patches = _Patches(definitions)
@@ -46,7 +46,7 @@ def scenario_schema() -> Schema:
 
 def stack_schema() -> Schema:
     """What a stack file may hold. The patches of guards may hold any part of a stack, and null."""
-    schema = _schema(Stack, "Ninelives stack")
+    schema = schema_of(Stack, "Ninelives stack")
     schema["$defs"]["Guard"]["properties"]["patch"] = {
         "$ref": REFERENCE + PATCH,
         "description": schema["$defs"]["Guard"]["properties"]["patch"]["description"],
@@ -68,7 +68,13 @@ class _Generator(GenerateJsonSchema):
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
-def _schema(model: type[BaseModel], title: str) -> Schema:
+def schema_of(model: type[BaseModel], title: str) -> Schema:
+    """What a file may hold that such a model is read from.
+
+    Args:
+        model: of the file.
+        title: of the schema.
+    """
     schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
     _tidy(schema)
     for name, part in schema["$defs"].items():

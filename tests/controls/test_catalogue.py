@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from harness.archive.policy import Policy
 from harness.controls.catalogue import Framework, frameworks, mistaken, observations
 from harness.seams.lookup import names
 
@@ -39,6 +40,12 @@ def test_each_observation_is_asked_for_by_some_control() -> None:
 def test_each_objective_is_about_an_observation_and_each_that_is_named_exists() -> None:
     mapped = {objective for one in observations().values() for objective in one.objectives}
     assert mapped == set(names("objectives")) - ABOUT_NONE
+
+
+def test_what_a_gate_decides_is_a_rule_of_policies() -> None:
+    gates = {one.gate for one in observations().values() if one.gate is not None}
+    assert gates == {"restore-cadence"}
+    assert gates <= {field.alias for field in Policy.model_fields.values()}
 
 
 def test_a_dual_authorisation_is_not_shown_by_isolation() -> None:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from harness.journal.radius import BlastRadius
+from tests.archive.runs import play as recorded
 from tests.conftest import CACHE
 from tests.drills.command import SHOP, Installation, fresh_installation
 from tests.evidence.conftest import play
@@ -28,6 +29,8 @@ FIELDS = 5
 """Of a crontab's line, before the command."""
 
 PLAYED = "mine/dropped-table.yaml"
+POLICY = "scenarios/mine/policy.yaml"
+GATE = "Hold the history against the policy"
 
 
 def read(file: Path) -> Any:
@@ -45,6 +48,8 @@ def desk() -> Iterator[Installation]:
     shutil.copytree(SHOP, mine, ignore=shutil.ignore_patterns("__pycache__"))
     for other in set(mine.glob("*.yaml")) - {mine / "stack.yaml", installation.root / "scenarios" / PLAYED}:
         other.unlink()
+    scenario = read(installation.root / "scenarios" / PLAYED)["id"]
+    (installation.root / POLICY).write_text(f"required: [{{scenario: {scenario}, every: 1d}}]\n")
     yield installation
     shutil.rmtree(installation.root)
 
@@ -129,6 +134,8 @@ def test_the_action_drills_and_tells_of_controls(desk: Installation) -> None:
     assert "SOC 2" in told
     assert "DORA" in told
     assert "NIST" not in told
+    assert github(GATE, desk, {"policy": POLICY}).returncode == 0
+    assert "Gate: passes" in (desk.root / "summary").read_text()
 
 
 @pytest.mark.drill
@@ -136,6 +143,8 @@ def test_the_action_is_red_when_a_scenario_does_not_come_out_as_it_expects(desk:
     break_it(desk)
     assert github("Drill", desk, {}).returncode == 1
     assert "not as the scenario expects" in (desk.root / "summary").read_text()
+    assert github(GATE, desk, {"policy": POLICY}).returncode == 1
+    assert "Gate: refused" in (desk.root / "summary").read_text()
 
 
 @pytest.mark.drill
@@ -202,6 +211,7 @@ def test_the_action_installs_itself(desk: Installation) -> None:
         BASH,
         **index,
         EXTRAS="prometheus",
+        POLICY=POLICY,
         SOURCE=str(ROOT),
         RUNNER_TEMP=str(desk.root / "temp"),
         GITHUB_PATH=str(desk.root / "path"),
@@ -211,6 +221,12 @@ def test_the_action_installs_itself(desk: Installation) -> None:
     said = subprocess.run([program, "controls", "--framework", "caf"], capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
     assert "B5.a" in said.stdout
+    recorded(desk.root / "reports", "a-run")
+    listed = subprocess.run([program, "history"], cwd=desk.root, capture_output=True, text=True)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "a-run" in listed.stdout
+    asked = [program.with_name("python"), "-c", "import prometheus_client"]
+    assert subprocess.run(asked, check=False).returncode == 0
 
 
 def origin(desk: Installation) -> None:
@@ -275,7 +291,9 @@ def test_the_quarterly_job_of_gitlab_drills_and_tells_of_controls(desk: Installa
 @pytest.mark.drill
 def test_a_job_of_gitlab_is_red_when_a_scenario_comes_out_otherwise(desk: Installation) -> None:
     break_it(desk)
-    assert [gitlab(job, desk).returncode for job in ("nightly", "quarterly")] == [1, 1]
+    nightly, quarterly = gitlab("nightly", desk), gitlab("quarterly", desk)
+    assert [nightly.returncode, quarterly.returncode] == [1, 1]
+    assert "REFUSED: 1 breached of 1 rule" in nightly.stdout
     assert (desk.root / "reports" / "controls.md").exists()
 
 
@@ -283,7 +301,10 @@ def test_every_job_of_gitlab_installs_first() -> None:
     template = read(FOLDER / "gitlab.yml")
     jobs = [job for name, job in template.items() if not name.startswith(".") and name != "variables"]
     assert [job["extends"] for job in jobs] == [".drill"] * len(jobs) == [".drill"] * 3
-    assert '.ninelives/bin/pip install --quiet "$NINELIVES_SOURCE"' in template[".drill"]["before_script"]
+    assert (
+        '.ninelives/bin/pip install --quiet "$NINELIVES_SOURCE[history]"'
+        in template[".drill"]["before_script"]
+    )
 
 
 # --- Kubernetes and cron --------------------------------------------------------------------------------
@@ -299,6 +320,7 @@ def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: I
     (script,) = container["args"]
     ran = run(script, desk, tuple(container["command"]), **evidence)
     assert ran.returncode == 1, ran.stderr
+    assert "REFUSED: 1 breached of 1 rule" in ran.stdout
     assert len(runs(desk)) == 1
     assert [path.suffix for path in (desk.root / "metrics").iterdir()] == [".prom"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -308,9 +330,10 @@ def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: I
 @pytest.mark.drill
 def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(desk: Installation) -> None:
     lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if not line.startswith("#")]
-    nightly, quarterly = (line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines)
-    first = run(nightly, desk, ("sh", "-c"))
-    assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
+    nightly, gate, quarterly = (line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines)
+    for line in (nightly, gate):
+        first = run(line, desk, ("sh", "-c"))
+        assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     second = run(quarterly, desk, ("sh", "-c"))
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     (told,) = desk.root.glob("controls-*.md")
@@ -318,3 +341,4 @@ def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(d
     break_it(desk)
     third = run(nightly, desk, ("sh", "-c"))
     assert "drills ended with 1" in third.stdout
+    assert "the gate ended with 1" in run(gate, desk, ("sh", "-c")).stdout

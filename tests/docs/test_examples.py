@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 import pytest
 import yaml
 
+from harness.archive.policy import read_policy
 from harness.run.drill import drill
 from harness.run.place import Place
 from harness.sandbox import Sandbox
@@ -69,6 +70,12 @@ def test_every_stack_that_is_shown_is_one(page: Page, folder: Path) -> None:
     write_captioned(page, folder)
     for block in blocks_with(page, "services"):
         assert read_stack(write(folder, "stack.yaml", block.text), BUILT_IN).problems == ()
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if blocks_with(page, "required")], ids=name_of)
+def test_every_policy_that_is_shown_is_one(page: Page, folder: Path) -> None:
+    for block in blocks_with(page, "required"):
+        assert read_policy(write(folder, "policy.yaml", block.text)).rules
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from harness.archive.kept import read_run
+from harness.journal.claims import claims, claims_of
+from harness.journal.history import EPOCH, SCENARIO_FILE
 from harness.journal.record import RunRecord
+from harness.journal.roll import FIRST_PREV, Enrolled
 from harness.render.json import JsonReporter, read_verdicts, verdicts_file
 
 
@@ -38,6 +42,20 @@ def test_it_is_strict_json_for_every_odd_run_and_reads_back(odd_run: RunRecord, 
 
     json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     assert read_verdicts(path) == verdicts_file(odd_run)
+
+
+def test_the_history_says_of_controls_what_the_run_itself_says(odd_run: RunRecord, tmp_path: Path) -> None:
+    JsonReporter().render(odd_run, tmp_path)
+    (tmp_path / SCENARIO_FILE).write_text(odd_run.scenario.model_dump_json(by_alias=True), encoding="utf-8")
+    line = Enrolled(
+        roll="aa",
+        number=1,
+        run_id=odd_run.run_id,
+        scenario=odd_run.scenario.id,
+        at=EPOCH.wall,
+        prev=FIRST_PREV,
+    )
+    assert claims_of([read_run(tmp_path, line).witnessed]) == claims([odd_run])
 
 
 def test_hypothetical_guards_are_named(odd_run: RunRecord) -> None:
