@@ -30,7 +30,7 @@ def history_text(runs: Sequence[Kept], count: int) -> str:
         count: how many there are.
     """
     if not runs:
-        return "no run is recorded"
+        return "no run is recorded; `ninelives history --rebuild` records folders from elsewhere too"
     rows: list[tuple[str, ...]] = [
         ("number", "began (UTC)", "verdict", "rpo", "rto", "took", "scenario", "run")
     ]
