@@ -38,7 +38,7 @@ from harness.journal.record import Figure
 from harness.journal.roll import Enrolled
 
 FILE = "history.sqlite"
-DAMAGED = ".damaged"
+ASIDE = ".aside"
 LATEST = "latest"
 PATIENCE = 120
 """Seconds to wait for another process that writes into the file."""
@@ -302,7 +302,7 @@ def set_aside(reports: Path) -> Path | None:
         for name in (FILE, f"{FILE}-journal"):
             path = reports / name
             if path.exists():
-                aside = path.with_name(path.name + DAMAGED)
+                aside = path.with_name(path.name + ASIDE)
                 path.replace(aside)
                 moved = moved or aside
     except OSError as error:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from statistics import median
-from typing import Protocol
 
+from harness.archive.database import Archive
 from harness.archive.kept import Kept
 from harness.archive.policy import (
     RESTORE_CADENCE,
@@ -38,24 +38,6 @@ SKEW = timedelta(hours=1)
 
 WITHOUT = 2
 """So many times as many runs are looked at as are compared, since those without the figure do not count."""
-
-
-class Past(Protocol):
-    """What a gate asks of the history."""
-
-    def newest(
-        self,
-        count: int,
-        scenario: str | None = None,
-        *,
-        counting: bool = False,
-        provider: str | None = None,
-        objective: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> tuple[Kept, ...]: ...
-
-    def scenarios(self) -> tuple[str, ...]: ...
 
 
 Latest = Callable[[str], Kept | None]
@@ -103,7 +85,7 @@ class Decision(Fact):
     expired: tuple[Waiver, ...]
 
 
-def decide(policy: Policy, past: Past, now: datetime, problem: str | None = None) -> Decision:
+def decide(policy: Policy, past: Archive, now: datetime, problem: str | None = None) -> Decision:
     """Hold a policy against the history.
 
     Args:
@@ -127,7 +109,7 @@ def decide(policy: Policy, past: Past, now: datetime, problem: str | None = None
     return Decision(at=now, value=worst, checks=found, expired=expired)
 
 
-def _checks(policy: Policy, past: Past, now: datetime) -> Iterator[Check]:
+def _checks(policy: Policy, past: Archive, now: datetime) -> Iterator[Check]:
     until = now + SKEW
     # Several rules are about the newest run of one scenario.
     latest = cache(lambda scenario: next(iter(past.newest(1, scenario, counting=True, until=until)), None))
@@ -142,7 +124,7 @@ def _checks(policy: Policy, past: Past, now: datetime) -> Iterator[Check]:
         yield _regression(regression, past, latest, until)
 
 
-def _required(rule: Required, past: Past, latest: Latest, now: datetime) -> Check:
+def _required(rule: Required, past: Archive, latest: Latest, now: datetime) -> Check:
     run = latest(rule.scenario)
     if run is None:
         saw = "no run of it has ended" if past.newest(1, rule.scenario) else "no run of it is recorded"
@@ -174,7 +156,7 @@ def _came_out(rule: Required, run: Kept) -> tuple[VerdictValue, str]:
     return "undecided" if undecided else "breached", f"not as expected: {told}"
 
 
-def _restore_cadence(rule: RestoreCadence, past: Past, now: datetime) -> Check:
+def _restore_cadence(rule: RestoreCadence, past: Archive, now: datetime) -> Check:
     for run in _that_restored(rule, past, now):
         outcomes = {check.outcome for check in checks_of(run.witnessed, (RESTORED,))}
         when = _ago(now - run.started)
@@ -190,7 +172,7 @@ def _restore_cadence(rule: RestoreCadence, past: Past, now: datetime) -> Check:
     return Check(rule=rule.rule, value="breached", saw=saw, do=do)
 
 
-def _that_restored(rule: RestoreCadence, past: Past, now: datetime) -> Iterator[Kept]:
+def _that_restored(rule: RestoreCadence, past: Archive, now: datetime) -> Iterator[Kept]:
     """Runs of the period that can have tested a restore, the newest first."""
     counted = observations()[RESTORED].counted
     assert counted is not None
@@ -223,7 +205,7 @@ def _observed(check: Check) -> Iterator[Seen]:
 
 
 def _framework(
-    rule: Framework, past: Past, latest: Latest, now: datetime, beside: tuple[Seen, ...]
+    rule: Framework, past: Archive, latest: Latest, now: datetime, beside: tuple[Seen, ...]
 ) -> Iterator[Check]:
     """A control that is contradicted breaches, one that is not tested is undecided."""
     newest = [run for one in rule.scenarios or past.scenarios() if (run := latest(one)) is not None]
@@ -280,7 +262,7 @@ def _of_framework(rule: str, said: tuple[Claim, ...]) -> Check:
     return Check(rule=rule, value="held", saw=saw, runs=runs)
 
 
-def _regression(rule: Regression, past: Past, latest: Latest, until: datetime) -> Check:
+def _regression(rule: Regression, past: Archive, latest: Latest, until: datetime) -> Check:
     name = rule.figure or rule.objective
     newest = latest(rule.scenario)
     if newest is None:

@@ -25,7 +25,7 @@ from harness.backups.object_store import (
 from harness.backups.piping import End, feed
 from harness.backups.schedule import coming, every
 from harness.backups.tampering import tamperings_of
-from harness.errors import BackupError, RestoreError
+from harness.errors import BackupError, HarnessError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Dumps, Protection
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Tampering, Vessel
@@ -154,11 +154,11 @@ class DumpTool:
             dump.unlink()
 
     @contextmanager
-    def _fetched_to(self, point: RecoveryPoint, dump: Path) -> Iterator[None]:
-        """Fetch a dump, and see whether it is what was written while the block has it read by a program.
+    def _checked_meanwhile(self, point: RecoveryPoint, dump: Path) -> Iterator[None]:
+        """Fetch a dump into a file, and see whether it is what was written while the block reads it too.
 
         Raises:
-            RestoreError: it is not, byte for byte, what was written, whatever the block says of it.
+            RestoreError: it is not, byte for byte, what was written, whatever error of ours the block raised.
         """
         version = self._find(point)
         with self._store.open(version) as body, dump.open("wb") as file:
@@ -167,8 +167,10 @@ class DumpTool:
             digest = digester.submit(digest_of, dump)
             try:
                 yield
-            finally:
+            except HarnessError:
                 self._refuse_altered(point, version, digest.result())
+                raise
+            self._refuse_altered(point, version, digest.result())
 
     def _pour(self, point: RecoveryPoint, *sinks: End) -> str:
         """Have programs, each reading from the one before, read a dump as it arrives.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -415,23 +414,16 @@ class ObjectStore:
 
 
 class DigestingReader:
-    """Passes on what it reads, and computes its SHA-256 while more is read."""
+    """Passes on what it reads, and computes its SHA-256 on the way."""
 
     def __init__(self, source: _Body) -> None:
         self._source = source
         self._hash = hashlib.sha256()
-        self._digester: ThreadPoolExecutor | None = None
-        self._digesting: Future[None] | None = None
 
     def read(self, amount: int | None = READ_BYTES) -> bytes:
         """Up to ``amount`` bytes, all that is left for None; none at the end."""
         chunk = self._source.read(amount)
-        self._wait()
-        if len(chunk) < READ_BYTES:
-            self._hash.update(chunk)
-        else:
-            self._digester = self._digester or ThreadPoolExecutor(1, thread_name_prefix="digest")
-            self._digesting = self._digester.submit(self._hash.update, chunk)
+        self._hash.update(chunk)
         return chunk
 
     def drain(self) -> None:
@@ -441,13 +433,7 @@ class DigestingReader:
 
     def hexdigest(self) -> str:
         """Of everything read so far."""
-        self._wait()
         return self._hash.hexdigest()
-
-    def _wait(self) -> None:
-        """Only one piece is digested at a time, in the order in which they came."""
-        if self._digesting is not None:
-            self._digesting.result()
 
 
 def store_of(place: str, setting: Setting) -> ObjectStore:

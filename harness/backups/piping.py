@@ -1,4 +1,4 @@
-"""Two programs, of which the second reads what the first writes; a failure of either is one of both."""
+"""Programs in a row, each of which reads what the one before writes; a failure of any is one of all."""
 
 from __future__ import annotations
 
@@ -90,13 +90,7 @@ def pipe(
         processes: list[subprocess.Popen[bytes]] = []
         try:
             with printed.open("wb") as output:
-                first = _start(sandbox, source, logs[0], stdout=subprocess.PIPE)
-                processes.append(first)
-                second = _start(sandbox, sink, logs[1], stdin=first.stdout, stdout=output)
-                processes.append(second)
-            if first.stdout is not None:
-                _widen(first.stdout)
-                first.stdout.close()  # so that the source notices when the sink ends early
+                _chain(sandbox, (source, sink), logs, processes, subprocess.DEVNULL, output)
             began = clock.stamp()
             while any(process.poll() is None for process in processes):
                 if source.hopeless is not None and source.hopeless.search(_said(logs[0])):
@@ -137,7 +131,7 @@ def feed(sandbox: Sandbox, source: DigestingReader, *sinks: End, timeout: float 
         patience = Timer(timeout, _give_up, (processes, late))
         patience.daemon = True
         try:
-            _chain(sandbox, sinks, logs, processes)
+            _chain(sandbox, sinks, logs, processes, subprocess.PIPE, None)
             patience.start()
             with suppress(BrokenPipeError), processes[0].stdin or nullcontext() as entrance:
                 _widen(entrance)
@@ -157,16 +151,32 @@ def feed(sandbox: Sandbox, source: DigestingReader, *sinks: End, timeout: float 
 
 
 def _chain(
-    sandbox: Sandbox, sinks: Sequence[End], logs: Sequence[Path], processes: list[subprocess.Popen[bytes]]
+    sandbox: Sandbox,
+    ends: Sequence[End],
+    logs: Sequence[Path],
+    processes: list[subprocess.Popen[bytes]],
+    entrance: int,
+    output: IO[bytes] | None,
 ) -> None:
-    """Start each program on the output of the one before; the last one's goes into its log."""
-    for sink, log in zip(sinks, logs, strict=True):
-        before = processes[-1].stdout if processes else subprocess.PIPE
-        onwards = {} if sink is sinks[-1] else {"stdout": subprocess.PIPE}
-        processes.append(_start(sandbox, sink, log, stdin=before, **onwards))
-        if len(processes) > 1 and (passed_on := processes[-2].stdout) is not None:
-            _widen(passed_on)
-            passed_on.close()  # so that it notices when the next one ends early
+    """Start each program on the output of the one before.
+
+    Args:
+        sandbox: of the run.
+        ends: the programs.
+        logs: where each complains.
+        processes: to which those are added that have started, whatever happens to the next.
+        entrance: standard input of the first, as for ``subprocess.Popen``.
+        output: standard output of the last; its log without it.
+    """
+    for place, (end, log) in enumerate(zip(ends, logs, strict=True), start=1):
+        before = processes[-1].stdout if processes else None
+        after = output if place == len(ends) else subprocess.PIPE
+        processes.append(
+            _start(sandbox, end, log, stdin=entrance if before is None else before, stdout=after)
+        )
+        if before is not None:
+            _widen(before)
+            before.close()  # so that the program before notices when this one ends early
 
 
 def _give_up(processes: Sequence[subprocess.Popen[bytes]], late: Event) -> None:

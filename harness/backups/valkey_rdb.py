@@ -25,9 +25,9 @@ class ValkeyRdbTool(DumpTool):
     suffix = "rdb"
 
     def restore(self, point: RecoveryPoint, into: Vessel, mark: PartTimer) -> Endpoint:
-        """Fetch the dump to where a server looks for it, and start one."""
+        """Fetch the dump to where a server looks for it, and start one; it is checked while that loads it."""
         mark("restore")
-        with self._fetched_to(point, into.directory / DUMP_FILE):
+        with self._checked_meanwhile(point, into.directory / DUMP_FILE):
             mark("replay")
             return into.start()
 

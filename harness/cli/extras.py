@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from harness.errors import MissingToolError
+from harness.seams.lookup import missing_package
 
 
 def needs(what: str, extra: str, *packages: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -24,13 +24,7 @@ def needs(what: str, extra: str, *packages: str) -> Callable[[Callable[..., Any]
             try:
                 return command(*args, **options)
             except ModuleNotFoundError as error:
-                package = (error.name or "").partition(".")[0]
-                if package not in packages:
-                    raise
-                raise MissingToolError(
-                    f"{what} needs the package {package}, which is not installed",
-                    hint=f"pip install 'ninelives[{extra}]'",
-                ) from error
+                raise missing_package(error, what, dict.fromkeys(packages, extra)) from error
 
         return with_packages
 

@@ -22,7 +22,7 @@ def command(
     """List the runs of SCENARIO, or of all, the newest first.
 
     What was run since the last time is recorded before. Nothing stands in the history alone: --rebuild makes
-    it anew, of every run folder, when its file is spoilt or gone. A spoilt one is moved aside.
+    it anew, of every run folder, when its file is spoilt or gone. The one that was there is moved aside.
 
     Exit code: 0 whatever the verdicts are; 3 and 4 as for `ninelives run`.
     """

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf, isfinite
 from typing import Literal, NamedTuple
 
 from harness.clock import Stamp
@@ -46,15 +47,26 @@ class Change(NamedTuple):
     Attributes:
         state: the hash from then on; None for a deletion.
         at: when it was acknowledged; None when a row without a time was seen by the witness only.
-        sent: when it was sent; None when it surely followed all that was acknowledged before it, since the
-            witness saw it after them.
         sure: False when it may have been overwritten by what was found, since their calls overlapped.
     """
 
     state: int | None
     at: datetime | None
-    sent: datetime | None = None
     sure: bool = True
+
+
+class _Past(NamedTuple):
+    """A change, and between which instants it took effect, in seconds on the monotonic clock.
+
+    Attributes:
+        change: what it was.
+        began: infinity when it surely followed all that was acknowledged before it.
+        ended: minus infinity when all that was acknowledged after it surely followed.
+    """
+
+    change: Change
+    began: float
+    ended: float
 
 
 class Difference(NamedTuple):
@@ -229,7 +241,7 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
     if state in right:
         return Difference("right", ())
     claim = expected.claims.get(table, {}).get(key, NO_CLAIM)
-    past = changes(expected, table, key, axis)
+    past = _changes(expected, table, key, axis)
     once = any(change.state == state for change in claim.acked) or (
         state == expected.witnessed(table, key) and expected.outdated(table, key)
     )
@@ -239,8 +251,9 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
     if unknown and claim.unsure & WRITING:
         # It may be an unsure write's, which followed all but what contradicts it: the last change, or the
         # witness, which saw the row gone after it.
-        seen_gone = right == {None} and past and past[-1].state is not None
-        undone = () if seen_gone else past[-1:]
+        last = tuple(one.change for one in past[-1:])
+        seen_gone = right == {None} and last and last[0].state is not None
+        undone = () if seen_gone else last
     else:
         undone = _after(past, state)
     if state is None:
@@ -250,7 +263,7 @@ def _difference(expected: Expected, table: str, key: str, state: int | None, axi
     return Difference("stale" if once else "torn", undone)
 
 
-def changes(expected: Expected, table: str, key: str, axis: Axis) -> tuple[Change, ...]:
+def _changes(expected: Expected, table: str, key: str, axis: Axis) -> tuple[_Past, ...]:
     """Everything that is known to have been acknowledged for a row, oldest first.
 
     What the witness saw stands between the changes that it must have seen and the later ones, unless it
@@ -258,32 +271,28 @@ def changes(expected: Expected, table: str, key: str, axis: Axis) -> tuple[Chang
     """
     acked = expected.claims.get(table, {}).get(key, NO_CLAIM).acked
     seen = expected.witness.get(table, {}).get(key)
-    standing = expected.witnessed(table, key)
-    listed = [
-        Change(
-            change.state,
-            axis.wall(change.at),
-            None if change.state == standing and change.at <= expected.before else axis.wall(change.sent),
+    standing = None if seen is None else seen.hash
+    listed = []
+    for change in acked:
+        # The witness saw it, and not what had been acknowledged before.
+        stood = change.state == standing and change.at <= expected.before
+        listed.append(
+            _Past(Change(change.state, axis.wall(change.at)), inf if stood else change.sent, change.at)
         )
-        for change in acked
-    ]
     if seen is not None and all(change.state != seen.hash for change in acked):
         place = sum(change.at <= expected.before for change in acked)
-        listed.insert(place, Change(seen.hash, seen.time))
+        read = expected.after if isfinite(expected.after) else -inf
+        listed.insert(place, _Past(Change(seen.hash, seen.time), inf, read))
     return tuple(listed)
 
 
-def _after(past: tuple[Change, ...], state: int | None) -> tuple[Change, ...]:
+def _after(past: tuple[_Past, ...], state: int | None) -> tuple[Change, ...]:
     """The changes acknowledged since a row last had a state; all of them if it never had."""
     for place in range(len(past), 0, -1):
         had = past[place - 1]
-        if had.state == state:
-            return tuple(change._replace(sure=_follows(change, had)) for change in past[place:])
-    return past
-
-
-def _follows(change: Change, other: Change) -> bool:
-    return change.sent is None or other.sent is None or other.at is None or change.sent >= other.at
+        if had.change.state == state:
+            return tuple(one.change._replace(sure=one.began >= had.ended) for one in past[place:])
+    return tuple(one.change for one in past)
 
 
 def _can_be_unsure(claim: Claim, state: int | None, right: frozenset[int | None], once: bool) -> bool:

@@ -141,9 +141,8 @@ def _remove(path: Path) -> None:
         path.unlink()
         return
     _open_up(path)
-    with os.scandir(path) as entries:
-        for entry in entries:
-            _remove(Path(entry.path))
+    for entry in tuple(path.iterdir()):
+        _remove(entry)
     path.rmdir()
 
 

@@ -7,6 +7,7 @@ A third party's package names its drivers in the entry-point groups ``ninelives.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -177,13 +178,27 @@ def _built_in(name: str, target: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        raise MissingToolError(
-            f"{name} needs the package {package}, which is not installed",
-            hint=f"pip install 'ninelives[{EXTRAS[package]}]'",
-        ) from error
+        raise missing_package(error, name, EXTRAS) from error
+
+
+def missing_package(error: ModuleNotFoundError, what: str, extras: Mapping[str, str]) -> MissingToolError:
+    """What to say to a user who has not installed an extra.
+
+    Args:
+        error: of the import.
+        what: needs the package.
+        extras: of our own distribution, by the packages that they bring.
+
+    Raises:
+        ModuleNotFoundError: the package is none of those.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package not in extras:
+        raise error
+    return MissingToolError(
+        f"{what} needs the package {package}, which is not installed",
+        hint=f"pip install 'ninelives[{extras[package]}]'",
+    )
 
 
 def _load(point: EntryPoint) -> Any:

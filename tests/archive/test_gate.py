@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.archive.database import FILE, opened_file
 from harness.archive.gate import Check, Decision, decide
 from harness.archive.kept import Kept
 from harness.archive.policy import Policy, read_policy
@@ -20,37 +23,22 @@ from harness.errors import ScenarioError
 from tests.archive.runs import NOW, SHOP, kept, verdict
 
 
-class Runs:
-    """A history in memory, which answers as the database does."""
+@cache
+def empty_history() -> bytes:
+    """The file of a history without a run, since making its tables takes longer than a test."""
+    with TemporaryDirectory() as folder:
+        with opened_file(Path(folder)):
+            pass
+        return (Path(folder) / FILE).read_bytes()
 
-    def __init__(self, runs: Iterable[Kept]) -> None:
-        self._runs = sorted(runs, key=lambda run: run.started, reverse=True)
 
-    def newest(
-        self,
-        count: int,
-        scenario: str | None = None,
-        *,
-        counting: bool = False,
-        provider: str | None = None,
-        objective: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> tuple[Kept, ...]:
-        fit = (
-            run
-            for run in self._runs
-            if (scenario is None or run.scenario == scenario)
-            and ((run.ended and not run.supposed) or not counting)
-            and (provider is None or run.provider == provider)
-            and (objective is None or run.verdict(objective) is not None)
-            and (since is None or run.started >= since)
-            and (until is None or run.started <= until)
-        )
-        return tuple(fit)[:count]
-
-    def scenarios(self) -> tuple[str, ...]:
-        return tuple(sorted({run.scenario for run in self._runs}))
+def decided(asked: Policy, runs: Iterable[Kept], problem: str | None = None) -> Decision:
+    """What comes of a policy when the history has these runs."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / FILE).write_bytes(empty_history())
+        with opened_file(Path(folder)) as archive:
+            archive.keep(runs)
+            return decide(asked, archive, NOW, problem)
 
 
 def policy(text: str) -> Policy:
@@ -68,7 +56,7 @@ HOUR = timedelta(hours=1)
 
 
 def only(asked: Policy, *runs: Kept) -> Check:
-    (check,) = decide(asked, Runs(runs), NOW).checks
+    (check,) = decided(asked, runs).checks
     return check
 
 
@@ -162,9 +150,8 @@ class TestFrameworks:
         run = kept(1, verdict("backup-survival", "held", **copies))
         without = only(policy(asked), run)
         assert (without.value, without.do) == ("undecided", "it takes a rule restore-cadence in the policy")
-        cadence, control = decide(
-            policy(f"{asked}\nrestore-cadence: [{{every: 30d}}]"), Runs([run]), NOW
-        ).checks
+        both = policy(f"{asked}\nrestore-cadence: [{{every: 30d}}]")
+        cadence, control = decided(both, [run]).checks
         assert (cadence.rule, cadence.value) == ("restore-cadence:any", says)
         assert (control.rule, control.value) == ("framework:iso-22301:8.5", says)
 
@@ -225,7 +212,7 @@ class TestWaivers:
             required: [{{scenario: {SHOP}, every: 7d}}]
             waivers: [{{rule: "required:{SHOP}", reason: moving house, owner: ana, until: {until}}}]
         """
-        return decide(policy(text.replace(until, f'"{until}"')), Runs([]), NOW)
+        return decided(policy(text.replace(until, f'"{until}"')), [])
 
     def test_a_rule_that_is_waived_does_not_count_until_that_day_is_over(self) -> None:
         decision = self.waived("2026-04-24")
@@ -243,14 +230,14 @@ class TestWaivers:
 
 
 def test_a_history_that_is_not_whole_passes_nothing() -> None:
-    decision = decide(REQUIRED, Runs([kept(1)]), NOW, "line 2 of runs.jsonl is not as it was written")
+    decision = decided(REQUIRED, [kept(1)], "line 2 of runs.jsonl is not as it was written")
     assert decision.value == "undecided"
     assert "line 2 of runs.jsonl" in decision_text(decision)
 
 
 def test_hostile_text_of_a_run_cannot_break_the_summary_of_a_job() -> None:
     run = kept(1, verdict("r|to<img src=x>\n# big", "breached"), run_id="run|`x`")
-    text = decision_markdown(decide(REQUIRED, Runs([run]), NOW))
+    text = decision_markdown(decided(REQUIRED, [run]))
     (row,) = (line for line in text.splitlines() if line.startswith("| required"))
     assert row.replace("\\|", "").count("|") == 6
     assert "<img" not in text.replace("\\<", "")

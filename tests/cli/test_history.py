@@ -73,7 +73,7 @@ def test_a_spoilt_history_is_told_and_made_anew(folder: Path) -> None:
     assert "--rebuild" in told.stderr
     again = call(folder, "history", "--rebuild")
     assert again.returncode == 0
-    assert "history.sqlite.damaged" in again.stderr
+    assert "history.sqlite.aside" in again.stderr
     assert again.stdout.endswith("2 of 2 runs\n")
 
 

@@ -379,10 +379,21 @@ LATE_DELETION = Storm(
     ("a", "b"),
 )
 """The deletion came first and was acknowledged after the insertion."""
+SEEN_UPDATE = Storm(
+    [
+        Drop("b", "insert", 0.0, 0.05, 0.01, True, True),
+        Drop("b", "update", 0.0, 0.05, 0.01, True, False),
+        Drop("b", "update", 0.3, 1.15, 0.01, True, True),
+    ],
+    (0.0, 0.1, 0.1),
+    (),
+)
+"""The witness saw an update that was never answered; nobody knows whether the insertion came before."""
 
 
 @settings(max_examples=200, deadline=None)
 @example(LATE_DELETION, 1.2)
+@example(SEEN_UPDATE, 0.1)
 @given(STORMS, st.integers(0, 70).map(lambda tenths: tenths / 10))
 def test_a_true_copy_of_a_span_is_never_refused_however_calls_overlap(storm: Storm, until: float) -> None:
     shipped = until + 1.3
