@@ -40,13 +40,13 @@ def changed_between(before: Iterable[Resource], after: Iterable[Resource]) -> tu
 
     A new one counts only if neither the backups nor the workload make such.
     """
-    then, now = set(map(_lasting, before)), set(map(_lasting, after))
+    then, now = set(map(lasting, before)), set(map(lasting, after))
     gone = sorted(then - now, key=full_name)
     new = sorted((resource for resource in now - then if resource.kind not in PASSING_KINDS), key=full_name)
     return (*gone, *new)
 
 
-def _lasting(resource: Resource) -> Resource:
+def lasting(resource: Resource) -> Resource:
     """An object without its version: a backup tool that replaces one of its own objects leaves no trace."""
     if resource.kind != "object":
         return resource

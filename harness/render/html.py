@@ -42,6 +42,7 @@ from harness.render.narrative import Scene
 from harness.render.page import page_environment
 from harness.render.story import Copy, Deed, Story
 from harness.render.story import kinds as story_kinds
+from harness.render.survival import survival
 from harness.render.timeline import timeline
 from harness.scenario.models import Fidelity, Guard, Setting, VerdictValue
 
@@ -75,6 +76,7 @@ LOSS_MEANINGS = {
 CONTENTS = (
     ("audit", "For an audit"),
     ("what-happened", "What happened"),
+    ("survival", "Who reached what"),
     ("timeline", "Timeline"),
     ("traffic", "Traffic"),
     ("copies", "Recovery points"),
@@ -119,6 +121,7 @@ def page(record: RunRecord) -> str:
         lede=narrative.lede(story),
         warnings=narrative.warnings(story),
         headlines=narrative.headlines(story),
+        survival=survival(story),
         timelines=_timelines(story),
         bars=(_rpo_bar(story), _rto_bar(story)),
         losses=_losses(story),

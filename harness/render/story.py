@@ -431,7 +431,7 @@ def kinds(resources: Iterable[Resource]) -> str:
     """Resources counted by kind, backups last: ``2 volume instances and 9 volume backups``."""
     counts: Counter[str] = Counter()
     for resource in sorted(resources, key=lambda resource: "backup" in resource.kind):
-        counts["row" if resource.kind == "rows" else resource.kind] += _count(resource)
+        counts["row" if resource.kind == "rows" else resource.kind] += count_of(resource)
     return listing([quantity(count, kind.replace("-", " ")) for kind, count in counts.items()])
 
 
@@ -440,13 +440,13 @@ def places(resources: Iterable[Resource]) -> str:
     counts: Counter[str] = Counter()
     for resource in resources:
         place = f"in {resource.environment}" if resource.environment else f"of {resource.service}"
-        counts[place] += _count(resource)
+        counts[place] += count_of(resource)
     if len(counts) == 1:
         return "".join(counts)
     return listing([f"{count:,} {place}" for place, count in counts.most_common()])
 
 
-def _count(resource: Resource) -> int:
+def count_of(resource: Resource) -> int:
     """How many things it stands for: ``rows`` of a table are one resource, ``orders: 12``."""
     count = resource.name.rpartition(": ")[2]
     return int(count) if resource.kind == "rows" and count.isdecimal() else 1

@@ -163,7 +163,7 @@ def well_built(told: Outline) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert {"header", "main", "nav", "footer"} <= {tag.name for tag in told.tags}
     assert told.named("html")[0].attributes["lang"] == "en"
-    assert all(tag.attributes.get("scope") in ("col", "row") for tag in told.named("th"))
+    assert all(tag.attributes.get("scope") in ("col", "row", "rowgroup") for tag in told.named("th"))
     for tag in told.tags:
         assert not any(name.startswith("on") or name == "style" for name in tag.attributes)
         for label in tag.attributes.get("aria-labelledby", "").split():
