@@ -118,7 +118,13 @@ def _line(run: Kept, last: Enrolled | None) -> Enrolled:
 def _policy() -> str:
     ids = [f"shop/s{n}" for n in range(SCENARIOS)]
     lines = ["required:", *(f"  - {{scenario: {one}, every: 7d}}" for one in ids)]
-    lines += ["restore-cadence:", "  - {every: 7d}", "frameworks:"]
+    lines += [
+        "restore-cadence:",
+        "  - {every: 7d}",
+        "retests:",
+        "  - {within: 14d, over: 90d}",
+        "frameworks:",
+    ]
     lines += [f"  - {{framework: {name}, every: 90d}}" for name in FRAMEWORKS]
     lines += ["regressions:"]
     lines += [f"  - {{scenario: {one}, objective: rto, may-grow: 20%}}" for one in ids]
@@ -126,4 +132,4 @@ def _policy() -> str:
 
 
 def _rules() -> int:
-    return 2 * SCENARIOS + 1 + len(FRAMEWORKS)
+    return 2 * SCENARIOS + 2 + len(FRAMEWORKS)

@@ -17,6 +17,8 @@ from sqlalchemy import (
     Engine,
     Row,
     Select,
+    and_,
+    case,
     create_engine,
     delete,
     event,
@@ -72,6 +74,23 @@ class Reached:
 
 
 BEGINNING = Reached(0, None)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that was not as its scenario expects.
+
+    Attributes:
+        scenario: that was played.
+        run_id: the name of its folder.
+        started: when.
+        retested: when the next run of that scenario began that was as expected; None if there is none yet.
+    """
+
+    scenario: str
+    run_id: str
+    started: datetime
+    retested: datetime | None
 
 
 class Archive:
@@ -171,6 +190,35 @@ class Archive:
             statement = statement.where(RUNS.c.started <= until)
         with self._reading() as connection:
             return _load(connection, statement)
+
+    def failures(self, scenario: str | None, *, since: datetime, until: datetime) -> tuple[Failure, ...]:
+        """The runs that ended otherwise than expected, the newest first; of the scenario as it was written.
+
+        Args:
+            scenario: of that one only.
+            since, until: that began then, or between.
+        """
+        good = and_(RUNS.c.as_expected, RUNS.c.problem.is_(None))
+        asked = and_(RUNS.c.ended, ~RUNS.c.supposed, RUNS.c.started >= since, RUNS.c.started <= until)
+        if scenario is not None:
+            asked = and_(asked, RUNS.c.scenario == scenario)
+        # The newest first, so that each row has those after it behind it already.
+        after = func.min(case((good, RUNS.c.started))).over(
+            partition_by=RUNS.c.scenario, order_by=(RUNS.c.started.desc(), RUNS.c.id.desc()), rows=(None, -1)
+        )
+        counted = select(
+            RUNS.c.id,
+            RUNS.c.scenario,
+            RUNS.c.run_id,
+            RUNS.c.started,
+            good.label("good"),
+            after.label("retested"),
+        ).where(asked, RUNS.c.scenario.in_(select(RUNS.c.scenario).where(asked, ~good)))
+        each = counted.subquery()
+        bad = select(each).where(~each.c.good).order_by(each.c.started.desc(), each.c.id.desc())
+        with self._reading() as connection:
+            rows = connection.execute(bad).all()
+        return tuple(Failure(row.scenario, row.run_id, row.started, row.retested) for row in rows)
 
     def count(self, scenario: str | None = None) -> int:
         """How many runs are recorded, of a scenario or of all."""

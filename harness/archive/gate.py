@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from statistics import median
 
-from harness.archive.database import Archive
+from harness.archive.database import Archive, Failure
 from harness.archive.kept import Kept
 from harness.archive.policy import (
     RESTORE_CADENCE,
+    RETESTS,
     Framework,
     Policy,
     Regression,
     Required,
     RestoreCadence,
+    Retests,
     Waiver,
 )
 from harness.controls.catalogue import frameworks, observations
@@ -39,6 +41,9 @@ SKEW = timedelta(hours=1)
 WITHOUT = 2
 """So many times as many runs are looked at as are compared, since those without the figure do not count."""
 
+
+MOST_NAMED = 10
+"""Runs that a rule names, where it is about many."""
 
 Latest = Callable[[str], Kept | None]
 """The newest run of a scenario that counts, if there is one."""
@@ -117,7 +122,13 @@ def _checks(policy: Policy, past: Archive, now: datetime) -> Iterator[Check]:
         yield _required(required, past, latest, now)
     cadence = tuple(_restore_cadence(rule, past, now) for rule in policy.restore_cadence)
     yield from cadence
-    beside = tuple(seen for check in cadence for seen in _observed(check))
+    retests = tuple(_retests(rule, past, now) for rule in policy.retests)
+    yield from retests
+    beside = (
+        *(seen for check in cadence for seen in _observed(check, RESTORE_CADENCE)),
+        # Where nothing has failed, nothing was tested again, and that shows nothing.
+        *(seen for check in retests if check.runs for seen in _observed(check, RETESTS)),
+    )
     for framework in policy.frameworks:
         yield from _framework(framework, past, latest, now, beside)
     for regression in policy.regressions:
@@ -192,14 +203,44 @@ def _that_restored(rule: RestoreCadence, past: Archive, now: datetime) -> Iterat
         looked = count
 
 
-def _observed(check: Check) -> Iterator[Seen]:
+def _retests(rule: Retests, past: Archive, now: datetime) -> Check:
+    failures = past.failures(rule.scenario, since=now - rule.over, until=now + SKEW)
+    late = [one for one in failures if (one.retested or now) - one.started > rule.within]
+    waiting = [one for one in failures if one.retested is None and one not in late]
+    period, within = format_duration(rule.over), format_duration(rule.within)
+    if not failures:
+        saw = f"every run of the last {period} that ended was as expected"
+        return Check(rule=rule.rule, value="held", saw=saw)
+    told = plain(f"{quantity(len(failures), 'run')} of the last {period} not as expected")
+    if late:
+        saw = f"{told}; after {len(late)} of them came none within {within} that was"
+        return Check(rule=rule.rule, value="breached", saw=saw, runs=_named(late), do=_to_retest(late))
+    if waiting:
+        saw = f"{told}; after {len(waiting)} of them came none yet that was, and {within} are not over"
+        return Check(rule=rule.rule, value="undecided", saw=saw, runs=_named(waiting), do=_to_retest(waiting))
+    saw = f"{told}; after each came one within {within} that was"
+    return Check(rule=rule.rule, value="held", saw=saw, runs=_named(failures))
+
+
+def _to_retest(failures: Sequence[Failure]) -> str:
+    open_ones = sorted({one.scenario for one in failures if one.retested is None})
+    if not open_ones:
+        return "nothing makes up for it; waive it with a reason until it is out of the period"
+    return f"mend what the reports name, and play {', '.join(open_ones)}"
+
+
+def _named(failures: Sequence[Failure]) -> tuple[str, ...]:
+    return tuple(one.run_id for one in failures[:MOST_NAMED])
+
+
+def _observed(check: Check, gate: str) -> Iterator[Seen]:
     """What a rule says of the observations that only a gate can make."""
     for name, observation in observations().items():
-        if observation.gate == RESTORE_CADENCE:
+        if observation.gate == gate:
             yield Seen(
                 observation=name,
                 run=next(iter(check.runs), ""),
-                objective=RESTORE_CADENCE,
+                objective=gate,
                 outcome=OUTCOMES[check.value],
             )
 
@@ -234,7 +275,7 @@ def _of_control(rule: str, claim: Claim) -> Check:
 
 def _mend(runs: tuple[str, ...]) -> str:
     if not runs:  # it is about a run that was not made
-        return f"see the rule {RESTORE_CADENCE}"
+        return f"see the rules {RESTORE_CADENCE} and {RETESTS}"
     return "look at the reports of these runs, and mend what failed"
 
 

@@ -23,6 +23,9 @@ ANY = "any"
 RESTORE_CADENCE = "restore-cadence"
 """The rule that decides whether restoring was tested within its period, which no single run can."""
 
+RETESTS = "retests"
+"""The rule that decides whether each failure was followed by a run that shows it mended."""
+
 ScenarioId = Annotated[str, StringConstraints(pattern=SCENARIO_ID, max_length=255)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -74,6 +77,19 @@ class RestoreCadence(Model):
     def rule(self) -> str:
         """The name of the rule."""
         return f"{RESTORE_CADENCE}:{self.scenario or ANY}"
+
+
+class Retests(Model):
+    """What was not as expected was tested again in time, and was then as expected."""
+
+    scenario: ScenarioId | None = Field(None, description="runs of that scenario; of every one without it")
+    within: Period = Field(description="at most so long after the run that was not as expected")
+    over: Period = Field(description="runs count that are at most so old")
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+        return f"{RETESTS}:{self.scenario or ANY}"
 
 
 class Framework(Model):
@@ -131,6 +147,7 @@ class Policy(Model):
     restore_cadence: tuple[RestoreCadence, ...] = Field(
         (), alias=RESTORE_CADENCE, description="how often a restore must be tested"
     )
+    retests: tuple[Retests, ...] = Field((), description="how soon failures must be tested again")
     frameworks: tuple[Framework, ...] = Field((), description="controls that runs must support")
     regressions: tuple[Regression, ...] = Field((), description="how much figures may grow")
     waivers: tuple[Waiver, ...] = Field((), description="rules that do not count for a while")
@@ -141,6 +158,7 @@ class Policy(Model):
         return (
             *(one.rule for one in self.required),
             *(one.rule for one in self.restore_cadence),
+            *(one.rule for one in self.retests),
             *(rule for one in self.frameworks for rule in one.rules),
             *(one.rule for one in self.regressions),
         )
@@ -170,7 +188,9 @@ def read_policy(path: Path) -> Policy:
 
 def _findings(policy: Policy) -> Iterator[Finding]:
     if not policy.rules:
-        hint = f"write at least one rule under required, {RESTORE_CADENCE}, frameworks or regressions"
+        hint = (
+            f"write at least one rule under required, {RESTORE_CADENCE}, {RETESTS}, frameworks or regressions"
+        )
         yield Finding((), "asks for nothing", hint)
     for index, framework in enumerate(policy.frameworks):
         yield from _of_framework(framework, index)

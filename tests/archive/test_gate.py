@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import yaml
@@ -50,6 +51,7 @@ HOLD = policy(f"required: [{{scenario: {SHOP}, every: 7d, must: hold}}]")
 RESTORES = policy("restore-cadence: [{every: 30d}]")
 CONTROL = policy("frameworks: [{framework: soc2, every: 90d, controls: [A1.3]}]")
 WHOLE = policy("frameworks: [{framework: soc2, every: 90d}]")
+RETESTS = policy("retests: [{within: 14d, over: 90d}]")
 GROWTH = policy(f"regressions: [{{scenario: {SHOP}, objective: rto, may-grow: 20%, last: 10}}]")
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -123,6 +125,87 @@ class TestRestoreCadence:
         assert only(RESTORES, *lost, good).runs == ("run-99",)
 
 
+def failed(number: int, days: float, **changes: Any) -> Kept:
+    return kept(number, verdict("rto", "breached"), age=days * DAY, **changes)
+
+
+class TestRetests:
+    def test_without_a_failure_it_holds_and_names_no_run(self) -> None:
+        check = only(RETESTS, kept(1))
+        assert (check.value, check.runs) == ("held", ())
+
+    @pytest.mark.parametrize(
+        ("then", "value"), [(20, "held"), (17, "held"), (15, "breached"), (None, "breached")]
+    )
+    def test_a_failure_wants_a_good_run_in_time(self, then: int | None, value: str) -> None:
+        runs = [failed(1, 30)] if then is None else [failed(1, 30), kept(2, age=then * DAY)]
+        check = only(RETESTS, *runs)
+        assert (check.value, check.runs) == (value, ("run-1",))
+        assert bool(check.do) == (value != "held")
+        assert (SHOP in check.do) == (then is None)
+
+    def test_while_there_is_time_it_is_undecided(self) -> None:
+        check = only(RETESTS, failed(1, 13))
+        assert (check.value, check.runs) == ("undecided", ("run-1",))
+        assert only(RETESTS, failed(1, 13), failed(2, 80)).runs == ("run-2",)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"scenario": "shop/other"}, {"ended": False}, {"supposed": True}, {"problem": "a line was changed"}],
+    )
+    def test_not_every_later_run_is_a_retest(self, changes: dict[str, Any]) -> None:
+        assert only(RETESTS, failed(1, 30), kept(2, age=29 * DAY, **changes)).value == "breached"
+
+    def test_a_run_before_the_failure_is_none(self) -> None:
+        assert only(RETESTS, kept(1, age=31 * DAY), failed(2, 30)).value == "breached"
+
+    def test_the_next_good_run_counts_and_serves_all_failures_before_it(self) -> None:
+        runs = [failed(1, 30), failed(2, 29), kept(3, age=28 * DAY), failed(4, 27), kept(5, age=20 * DAY)]
+        assert only(RETESTS, *runs).runs == ("run-4", "run-2", "run-1")
+
+    def test_what_is_older_than_the_period_is_over(self) -> None:
+        assert only(RETESTS, failed(1, 91)).value == "held"
+
+    def test_it_can_be_about_one_scenario(self) -> None:
+        asked = policy(f"retests: [{{scenario: {SHOP}, within: 14d, over: 90d}}]")
+        assert only(asked, failed(1, 30, scenario="shop/other")).value == "held"
+        check = only(asked, failed(1, 30))
+        assert (check.rule, check.value) == (f"retests:{SHOP}", "breached")
+
+    @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=12))
+    def test_it_is_what_a_look_at_every_pair_says(self, played: list[tuple[bool, int]]) -> None:
+        """Runs a day apart, newest last, of three scenarios."""
+        runs = [
+            (kept if good else failed)(n, **{"age" if good else "days": (DAY if good else 1) * (40 - 3 * n)})
+            for n, (good, _) in enumerate(played)
+        ]
+        runs = [
+            run.model_copy(update={"scenario": f"shop/{of}"})
+            for run, (_, of) in zip(runs, played, strict=True)
+        ]
+        good = [run for run in runs if run.as_expected]
+        waits = [
+            min((one.started - run.started for one in good if _follows(one, run)), default=None)
+            for run in runs
+            if not run.as_expected
+        ]
+        late = [
+            wait
+            for run, wait in zip(_bad(runs), waits, strict=True)
+            if (wait or NOW - run.started) > 14 * DAY
+        ]
+        value = "breached" if late else "undecided" if None in waits else "held"
+        assert only(RETESTS, *runs).value == value
+
+
+def _follows(one: Kept, run: Kept) -> bool:
+    return one.scenario == run.scenario and one.started > run.started
+
+
+def _bad(runs: list[Kept]) -> list[Kept]:
+    return [run for run in runs if not run.as_expected]
+
+
 class TestFrameworks:
     def test_a_control_is_held_contradicted_or_not_tested(self) -> None:
         good = verdict("backup-survival", "held", sufficient=1.0, broken=0.0)
@@ -154,6 +237,25 @@ class TestFrameworks:
         cadence, control = decided(both, [run]).checks
         assert (cadence.rule, cadence.value) == ("restore-cadence:any", says)
         assert (control.rule, control.value) == ("framework:iso-22301:8.5", says)
+
+    @pytest.mark.parametrize(
+        ("runs", "says"),
+        [
+            ([], "undecided"),
+            ([failed(1, 30), kept(2, age=29 * DAY)], "held"),
+            ([failed(1, 30)], "breached"),
+        ],
+    )
+    def test_a_retest_counts_for_controls_and_that_nothing_failed_does_not(
+        self, runs: list[Kept], says: str
+    ) -> None:
+        asked = "frameworks: [{framework: iso-22301, every: 90d, controls: ['8.6']}]"
+        (control,) = (
+            check
+            for check in decided(policy(f"{asked}\nretests: [{{within: 14d, over: 90d}}]"), runs).checks
+            if check.rule.startswith("framework")
+        )
+        assert control.value == says
 
     def test_a_guard_that_nobody_offers_is_told(self) -> None:
         good = kept(1, verdict("backup-survival", "held", sufficient=1.0), hypothetical=True)

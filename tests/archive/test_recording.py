@@ -270,6 +270,25 @@ def test_a_team_has_the_runs_of_every_folder(tmp_path: Path, team: str) -> None:
             archive.find("team-run")
 
 
+def test_a_team_tells_what_was_tested_again_as_a_file_does(tmp_path: Path, team: str) -> None:
+    broken = verdict("rto", "breached")
+    runs = [
+        kept(1, broken, age=timedelta(days=9)),
+        kept(2, age=timedelta(days=5)),
+        kept(3, broken, age=timedelta(days=4)),
+        kept(4, broken, age=timedelta(days=3), scenario="shop/other"),
+        kept(5, age=timedelta(days=2)),
+    ]
+    found = []
+    for opening in (opened_file(tmp_path), opened(team)):
+        with opening as archive:
+            archive.keep(runs)
+            found.append(archive.failures(None, since=NOW - timedelta(days=30), until=NOW))
+    assert found[0] == found[1]
+    days = {one.run_id: one.retested and (one.retested - one.started).days for one in found[1]}
+    assert days == {"run-4": None, "run-3": 2, "run-1": 4}
+
+
 def test_the_verbs_ask_a_team_when_its_url_is_set(tmp_path: Path, team: str) -> None:
     play(tmp_path / "reports", "cli-run")
     listed = subprocess.run(
