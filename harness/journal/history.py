@@ -48,7 +48,7 @@ EPOCH = Stamp(mono=1000.0, wall=datetime(2026, 1, 1, tzinfo=UTC))
 """Where hand-written histories start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry(Generic[T_co]):
     """One event with the number of its journal line, which verdicts cite.
 

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import json
 import os
-from bisect import bisect_left
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 from pydantic_core import from_json
 
@@ -34,7 +33,10 @@ from harness.journal.events import WitnessTaken
 from harness.journal.witness import Row, Rows
 
 Operation = Literal["insert", "update", "delete"]
+State = Literal["acked", "refused", "broken", "unanswered"]
 OPERATION: Mapping[str, Operation] = {"insert": "insert", "update": "update", "delete": "delete"}
+STATE: Mapping[str, State] = {"acked": "acked", "refused": "refused", "broken": "broken"}
+NEVER = float("inf")
 
 
 class Write(NamedTuple):
@@ -68,7 +70,7 @@ class Call(NamedTuple):
 
     seq: int
     user: str
-    state: Literal["acked", "refused", "broken", "unanswered"]
+    state: State
     writes: tuple[Write, ...]
     sent: float
     sent_wall: float
@@ -167,6 +169,106 @@ class LedgerWriter:
         )
 
 
+class Calls(Sequence[Call]):
+    """Calls in the order in which they were sent; a column for each attribute, since there may be a million.
+
+    A ``Call`` is made when it is asked for. Kept as objects they take five times the memory.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._seq: list[int] = []
+        self._user: list[str] = []
+        self._state: list[State] = []
+        self._times = tuple(array("d") for _ in range(4))
+        self._lines = array("Q"), array("Q")
+        self._detail: dict[int, str] = {}
+        # The writes of call n are those from _first[n] up to _first[n + 1].
+        self._first = array("Q", [0])
+        self._table: list[str] = []
+        self._key: list[str] = []
+        self._op: list[Operation] = []
+        self._hash: list[int | None] = []
+        self._order = array("Q")
+
+    @classmethod
+    def of(cls, calls: Iterable[Call]) -> Calls:
+        """Some calls, in whatever order."""
+        made = cls()
+        for call in sorted(calls, key=lambda call: call.ended_line or NEVER):
+            made._append(call)
+        made._sort()
+        return made
+
+    def _append(self, call: Call) -> None:
+        """Take one in; those that were answered in the order of their answers, then the others."""
+        if call.detail:
+            self._detail[len(self._seq)] = call.detail
+        self._seq.append(call.seq)
+        self._user.append(self._named(call.user))
+        self._state.append(call.state)
+        for column, at in zip(
+            self._times, (call.sent, call.sent_wall, call.ended, call.ended_wall), strict=True
+        ):
+            column.append(at)
+        for places, place in zip(self._lines, (call.sent_line, call.ended_line), strict=True):
+            places.append(place)
+        for write in call.writes:
+            self._table.append(self._named(write.table))
+            self._key.append(write.key)
+            self._op.append(write.op)
+            self._hash.append(write.hash)
+        self._first.append(len(self._key))
+
+    def _sort(self) -> None:
+        sent_line, _ = self._lines
+        self._order = array("Q", sorted(range(len(self._seq)), key=sent_line.__getitem__))
+
+    def _named(self, name: str) -> str:
+        return self._names.setdefault(name, name)
+
+    def __len__(self) -> int:
+        return len(self._seq)
+
+    @overload
+    def __getitem__(self, place: int) -> Call: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Call, ...]: ...
+    def __getitem__(self, place: int | slice) -> Call | tuple[Call, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self._at, self._order[place]))
+        return self._at(self._order[place])
+
+    def __iter__(self) -> Iterator[Call]:
+        return map(self._at, self._order)
+
+    def in_state(self, *states: State) -> Iterator[Call]:
+        """Those that came to this, in the order of their answers."""
+        return (self._at(n) for n, state in enumerate(self._state) if state in states)
+
+    def ends(self) -> Iterator[tuple[State, float]]:
+        """What came of each, and when on the monotonic clock, in the order of the answers."""
+        return zip(self._state, self._times[2], strict=True)
+
+    def _at(self, n: int) -> Call:
+        writes = range(self._first[n], self._first[n + 1])
+        sent, sent_wall, ended, ended_wall = (column[n] for column in self._times)
+        sent_line, ended_line = (places[n] for places in self._lines)
+        return Call(
+            self._seq[n],
+            self._user[n],
+            self._state[n],
+            tuple(Write(self._table[w], self._key[w], self._op[w], self._hash[w]) for w in writes),
+            sent,
+            sent_wall,
+            ended,
+            ended_wall,
+            sent_line,
+            ended_line,
+            self._detail.get(n, ""),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Ledger:
     """The ledger as it was left.
@@ -177,32 +279,29 @@ class Ledger:
         torn: the last line is not whole.
     """
 
-    calls: tuple[Call, ...] = ()
+    calls: Calls = field(default_factory=Calls)
     lines: int = 0
     torn: bool = False
 
     def __len__(self) -> int:
         return self.lines
 
-    @cached_property
-    def acknowledged(self) -> tuple[Call, ...]:
+    def acknowledged(self) -> Iterator[Call]:
         """The calls that were acknowledged, in the order of their acknowledgements."""
-        return tuple(sorted((c for c in self.calls if c.state == "acked"), key=lambda call: call.ended_line))
+        return self.calls.in_state("acked")
 
-    @cached_property
-    def indeterminate(self) -> tuple[Call, ...]:
+    def indeterminate(self) -> Iterator[Call]:
         """The calls of which nobody can say whether they were written."""
-        return tuple(call for call in self.calls if call.indeterminate)
+        return self.calls.in_state("broken", "unanswered")
 
     def first_acknowledged_since(self, mono: float) -> float | None:
         """When the first acknowledgement at or after ``mono`` came, on the same clock; None if none did."""
-        ends = [call.ended for call in self.acknowledged]
-        place = bisect_left(ends, mono)
-        return ends[place] if place < len(ends) else None
+        ends = (ended for state, ended in self.calls.ends() if state == "acked" and ended >= mono)
+        return next(ends, None)
 
     def count_since(self, mono: float) -> tuple[int, int]:
         """Calls acknowledged, and calls refused or broken, at or after ``mono``."""
-        states = Counter(call.state for call in self.calls if mono <= call.ended < float("inf"))
+        states = Counter(state for state, ended in self.calls.ends() if mono <= ended < NEVER)
         return states["acked"], states["refused"] + states["broken"]
 
     def per_second(self, origin: Stamp) -> tuple[Second, ...]:
@@ -212,9 +311,9 @@ class Ledger:
             origin: where second 0 starts; seconds before it are negative.
         """
         counts = Counter(
-            (int((call.ended - origin.mono) // 1), call.state)
-            for call in self.calls
-            if call.state != "unanswered"
+            (int((ended - origin.mono) // 1), state)
+            for state, ended in self.calls.ends()
+            if state != "unanswered"
         )
         if not counts:
             return ()
@@ -232,37 +331,37 @@ def read_ledger(path: Path) -> Ledger:
         JournalError: it cannot be read, or a whole line of it makes no sense.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file, collector_paused():
+            return parse_ledger(file)
     except FileNotFoundError:
         return Ledger()
     except OSError as error:
         raise JournalError(
             f"cannot read the ledger {path}: {error}", hint="check the permissions of the run folder"
         ) from error
-    *lines, rest = data.split(b"\n")
-    try:
-        with collector_paused():
-            return parse_ledger(lines, torn=bool(rest))
     except ValueError as error:
         raise JournalError(
             f"the ledger {path} makes no sense: {error}", hint="it was changed; play the drill again"
         ) from error
 
 
-def parse_ledger(lines: Sequence[bytes], *, torn: bool = False) -> Ledger:
+def parse_ledger(lines: Iterable[bytes]) -> Ledger:
     """Pair the lines of a ledger.
 
     Args:
-        lines: whole lines, without newlines.
-        torn: something that is not a whole line follows them.
+        lines: each with its newline; a last one without any is torn, and not read.
 
     Raises:
         ValueError: a line is not what the format says.
     """
     open_calls: dict[int, tuple[int, list[object]]] = {}
-    calls: list[Call] = []
-    names: dict[str, str] = {}
-    for place, text in enumerate(lines, start=1):
+    calls = Calls()
+    place, torn = 0, False
+    for text in lines:
+        if not text.endswith(b"\n"):
+            torn = True
+            break
+        place += 1
         try:
             line = from_json(text)
             seq, state = line[0], line[1]
@@ -272,53 +371,49 @@ def parse_ledger(lines: Sequence[bytes], *, torn: bool = False) -> Ledger:
                 open_calls[seq] = (place, line)
                 continue
             sent_place, sent = open_calls.pop(seq)
-            calls.append(_ended(line, place, sent, sent_place, names))
+            calls._append(_ended(line, place, sent, sent_place))
         except (ValueError, LookupError, TypeError) as error:
             raise ValueError(f"line {place}: {error!r}") from error
-    calls += [_unanswered(sent, place, names) for place, sent in open_calls.values()]
-    calls.sort(key=lambda call: call.sent_line)
-    return Ledger(tuple(calls), len(lines), torn)
+    for sent_place, sent in open_calls.values():
+        try:
+            calls._append(_unanswered(sent, sent_place))
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"line {sent_place}: {error!r}") from error
+    calls._sort()
+    return Ledger(calls, place, torn)
 
 
-def _ended(line: list, place: int, sent: list, sent_place: int, names: dict[str, str]) -> Call:  # type: ignore[type-arg]
-    seq, state, mono, wall, user, what = line
-    if state == "acked":
-        writes, detail = _writes(what, names, 4), ""
-    elif state in ("refused", "broken"):
-        writes, detail = _writes(sent[5], names, 3), str(what)
-    else:
-        raise ValueError(f"unknown state {state!r}")
+def _ended(line: list, place: int, sent: list, sent_place: int) -> Call:  # type: ignore[type-arg]
+    seq, said, mono, wall, user, what = line
+    state = STATE.get(said)
+    if state is None:
+        raise ValueError(f"unknown state {said!r}")
+    acked = state == "acked"
     return Call(
         seq,
-        names.setdefault(user, user),
+        user,
         state,
-        writes,
+        _writes(what, 4) if acked else _writes(sent[5], 3),
         float(sent[2]),
         float(sent[3]),
         float(mono),
         float(wall),
         sent_place,
         place,
-        detail,
+        "" if acked else str(what),
     )
 
 
-def _unanswered(sent: list, place: int, names: dict[str, str]) -> Call:  # type: ignore[type-arg]
+def _unanswered(sent: list, place: int) -> Call:  # type: ignore[type-arg]
     seq, _, mono, wall, user, what = sent
-    never = float("inf")
-    return Call(
-        seq, user, "unanswered", _writes(what, names, 3), float(mono), float(wall), never, never, place, 0
-    )
+    return Call(seq, user, "unanswered", _writes(what, 3), float(mono), float(wall), NEVER, NEVER, place, 0)
 
 
-def _writes(what: list, names: dict[str, str], size: int) -> tuple[Write, ...]:  # type: ignore[type-arg]
+def _writes(what: list, size: int) -> tuple[Write, ...]:  # type: ignore[type-arg]
     for entry in what:
         if len(entry) != size or entry[2] not in OPERATION:
             raise ValueError(f"not a write: {entry!r}")
-    return tuple(
-        Write(names.setdefault(entry[0], entry[0]), str(entry[1]), OPERATION[entry[2]], *entry[3:])
-        for entry in what
-    )
+    return tuple(Write(entry[0], str(entry[1]), OPERATION[entry[2]], *entry[3:]) for entry in what)
 
 
 # --- what must come back ----------------------------------------------------------------------------
@@ -362,6 +457,10 @@ class Claim(NamedTuple):
             return self.acked
         newest_sent = max(change.sent_line for change in self.acked)
         return tuple(change for change in self.acked if change.acked_line > newest_sent)
+
+
+NONE: frozenset[Operation] = frozenset()
+NO_CLAIM = Claim((), NONE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -467,19 +566,23 @@ def expected(witness: Rows, ledger: Ledger, taken: WitnessTaken | None = None) -
 
 
 def _claims(ledger: Ledger) -> dict[str, dict[str, Claim]]:
-    claims: dict[str, dict[str, tuple[list[Acked], set[Operation]]]] = {}
-    for call in ledger.acknowledged:
+    acked: dict[str, dict[str, list[Acked]]] = {}
+    for call in ledger.acknowledged():
         for table, key, op, hash_ in _net(call.writes):
             state = None if op == "delete" else hash_
-            claim = claims.setdefault(table, {}).setdefault(key, ([], set()))
-            claim[0].append(Acked(state, call.sent_line, call.ended_line, call.sent, call.ended))
-    for call in ledger.indeterminate:
+            change = Acked(state, call.sent_line, call.ended_line, call.sent, call.ended)
+            acked.setdefault(table, {}).setdefault(key, []).append(change)
+    # Table by table, so that each list is gone as soon as there is a claim of it.
+    claims: dict[str, dict[str, Claim]] = {}
+    for table in tuple(acked):
+        rows = acked.pop(table)
+        claims[table] = {key: Claim(tuple(rows.pop(key)), NONE) for key in tuple(rows)}
+    for call in ledger.indeterminate():
         for write in call.writes:
-            claims.setdefault(write.table, {}).setdefault(write.key, ([], set()))[1].add(write.op)
-    return {
-        table: {key: Claim(tuple(acked), frozenset(unsure)) for key, (acked, unsure) in rows.items()}
-        for table, rows in claims.items()
-    }
+            rows_of = claims.setdefault(write.table, {})
+            claim = rows_of.get(write.key, NO_CLAIM)
+            rows_of[write.key] = claim._replace(unsure=claim.unsure | {write.op})
+    return claims
 
 
 def _net(writes: Sequence[Write]) -> Iterable[Write]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from harness.journal.ledger import Claim, Expected
+from harness.journal.ledger import NO_CLAIM, Claim, Expected
 from harness.journal.witness import Row
-from harness.objectives.losses import NO_CLAIM, Axis
+from harness.objectives.losses import Axis
 
 
 def row_bounds(expected: Expected, table: str, instant: datetime, axis: Axis) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple
 
 from harness.clock import Stamp
 from harness.facts import Fingerprint
-from harness.journal.ledger import Claim, Expected, Operation
+from harness.journal.ledger import NO_CLAIM, Claim, Expected, Operation
 from harness.journal.witness import Row, Rows, Tally
 
 Kind = Literal["right", "missing", "stale", "torn", "resurrected", "phantom", "explained"]
@@ -37,8 +37,6 @@ GONE: tuple[Kind, ...] = ("missing", "stale", "torn", "resurrected")
 """The kinds of difference that mean that something acknowledged is not there."""
 
 WRITING: frozenset[Operation] = frozenset(("insert", "update"))
-
-NO_CLAIM = Claim((), frozenset())
 
 
 class Change(NamedTuple):

@@ -287,7 +287,7 @@ def _tallies(story: Story) -> tuple[Tally, ...]:
     Raises:
         JournalError: it cannot be read, or is no record of a run: its times lie months apart.
     """
-    ended = [call.ended for call in story.history.ledger.calls if call.state != "unanswered"]
+    ended = [at for state, at in story.history.ledger.calls.ends() if state != "unanswered"]
     if story.origin is None or not ended:
         return ()
     if not max(ended) - min(ended) < LONGEST_RUN:

@@ -55,7 +55,7 @@ from harness.journal.events import (
     WorkloadStopped,
 )
 from harness.journal.history import EPOCH, History
-from harness.journal.ledger import Call, Ledger, Write, expected, read_ledger
+from harness.journal.ledger import Call, Calls, Ledger, Write, expected, read_ledger
 from harness.journal.witness import Row, Tally, digest_file, read_witness, write_differences, write_rows
 from harness.journal.writer import Journal
 from harness.scenario.models import LoadedScenario, Objectives, Scenario, Stack
@@ -209,7 +209,7 @@ class Shop:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(tuple(sorted(self.calls, key=lambda call: call.sent_line)), self._line)
+        return Ledger(Calls.of(self.calls), self._line)
 
 
 def content(rows: dict[str, int]) -> Fingerprint:

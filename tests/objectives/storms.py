@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.facts import Fingerprint
 from harness.journal.events import WitnessTaken
 from harness.journal.history import EPOCH
-from harness.journal.ledger import Call, Expected, Ledger, Write, expected
+from harness.journal.ledger import Call, Calls, Expected, Ledger, Write, expected
 from harness.journal.witness import Row
 
 from .drills import at
@@ -118,7 +118,7 @@ class Storm:
                     n, "u", state, (write,), EPOCH.mono + drop.sent, 0.0, ended, 0.0, lines[0, n], lines[1, n]
                 )  # type: ignore[arg-type]
             )
-        return Ledger(tuple(sorted(calls, key=lambda call: call.sent_line)), 2 * len(calls))
+        return Ledger(Calls.of(calls), 2 * len(calls))
 
 
 SECONDS = st.integers(0, 40).map(lambda tenths: tenths / 10)

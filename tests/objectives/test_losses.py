@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.journal.history import EPOCH
-from harness.journal.ledger import Call, Expected, Ledger, Write, expected
+from harness.journal.ledger import Call, Calls, Expected, Ledger, Write, expected
 from harness.journal.witness import Row
 from harness.objectives.losses import Axis, Losses, _difference, _unclaimed, fingerprint, losses
 
@@ -96,7 +96,7 @@ class Play:
     @property
     def expected(self) -> Expected:
         window = taken(9.6 + self.witness_at, 9.9 + self.witness_at)
-        return expected({"orders": self.witness}, Ledger(tuple(self.calls), 2 * len(self.calls)), window)
+        return expected({"orders": self.witness}, Ledger(Calls.of(self.calls), 2 * len(self.calls)), window)
 
     def judged(self, found: dict[str, int]) -> Losses:
         return losses(self.expected, differences(self.expected, found), at(9.9 + self.harm_at))

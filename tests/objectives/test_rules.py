@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,9 +231,7 @@ def test_rule_1_a_wall_clock_that_was_set_decides_nothing(name: str) -> None:
     run = Run()
     history = run.history()
     later = [
-        entry
-        if entry.n < 15
-        else type(entry)(entry.n, entry.at.model_copy(update={"wall": at(999).wall}), entry.body)
+        entry if entry.n < 15 else type(entry)(entry.n, replace(entry.at, wall=at(999).wall), entry.body)
         for entry in history.entries
     ]
     object.__setattr__(history, "entries", tuple(later))

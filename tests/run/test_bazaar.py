@@ -79,7 +79,7 @@ def test_dump_and_binary_logs_bring_back_all_but_the_last_second(stage: Place, t
     past = before.keys() - touched
     assert len(past) == 2000
     assert {key: after.get(key) for key in past} == {key: before[key] for key in past}
-    assert {write.op for call in ledger.acknowledged for write in call.writes} == {
+    assert {write.op for call in ledger.acknowledged() for write in call.writes} == {
         "insert",
         "update",
         "delete",

@@ -50,7 +50,7 @@ def test_travis_ci_gives_numbers_of_old_users_to_new_ones(stage: Place) -> None:
     drilled = as_it_happened("travis-ci", stage)
     history, ledger = read_history(drilled.folder), read_ledger(drilled.folder / LEDGER)
     before = history.witness["users"].keys()
-    made = [w.key for call in ledger.acknowledged for w in call.writes if w.table == "users"]
+    made = [w.key for call in ledger.acknowledged() for w in call.writes if w.table == "users"]
     # The emptied database began to count anew, and whoever signed up there was given somebody's number.
     assert "1" in before
     assert "1" in made
@@ -90,7 +90,7 @@ def test_digitalocean_comes_back_from_the_standby_but_for_the_moment_of_the_call
     first, *_ = [e.body for e in history.of(RestoreTried)]
     assert (first.point_id, first.purpose, first.ok) == ("panel@behind", "recovery", True)
     (harm,) = [e.body.outcome for e in history.of(ActionEnded) if e.body.outcome.touched]
-    acknowledged = {w.key: call.ended for call in ledger.acknowledged for w in call.writes}
+    acknowledged = {w.key: call.ended for call in ledger.acknowledged() for w in call.writes}
     gone = {key for rows in history.recovered.values() for key in rows}
     assert gone, "nobody wrote anything while the call went on"
     assert all(acknowledged[key] > harm.began.mono for key in gone)

@@ -72,7 +72,7 @@ def test_what_a_drill_on_files_counts_is_what_the_disk_says(stage: Place, tmp_pa
     (harm, *_) = [e.body.outcome for e in history.of(ActionEnded) if e.body.outcome.touched]
     written = {
         f"{write.table}/{write.key}"
-        for call in ledger.acknowledged
+        for call in ledger.acknowledged()
         if call.ended <= harm.began.mono
         for write in call.writes
     }

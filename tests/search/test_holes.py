@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
 from tempfile import gettempdir
@@ -122,7 +123,7 @@ class LeapingClock(SystemClock):
 
     def stamp(self) -> Stamp:
         now = super().stamp()
-        return now.model_copy(update={"mono": now.mono + self.ahead})
+        return replace(now, mono=now.mono + self.ahead)
 
 
 def test_a_budget_of_time_ends_the_shortening_too(bare: Arena, tmp_path: Path) -> None:

@@ -24,8 +24,12 @@ def wait_until(happened: Callable[[], bool], what: str) -> None:
 
 def wait_for_acknowledgements(path: Path, count: int) -> None:
     """Wait for so many more acknowledged calls."""
-    wanted = len(read_ledger(path).acknowledged) + count
-    wait_until(lambda: len(read_ledger(path).acknowledged) >= wanted, f"{count} more acknowledgements")
+
+    def acknowledged() -> int:
+        return sum(1 for _ in read_ledger(path).acknowledged())
+
+    wanted = acknowledged() + count
+    wait_until(lambda: acknowledged() >= wanted, f"{count} more acknowledgements")
 
 
 def written(ledger: Ledger, table: str) -> dict[str, int | None]:
