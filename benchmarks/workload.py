@@ -137,7 +137,7 @@ def play(endpoint: Endpoint, sandbox: Sandbox, rate: float) -> Result:
     finally:
         exit_code = workload.stop()
     assert exit_code == 0, workload.last_words()
-    calls = read_ledger(ledger).acknowledged
+    calls = tuple(read_ledger(ledger).acknowledged())
     waits = sorted(call.ended - call.sent for call in calls)
     noted = {(write.key, write.hash) for call in calls for write in call.writes}
     stored = {(row.key, row.hash) for row in REPLICA.rows(endpoint, "bookings", "id", "booked_at")}

@@ -92,7 +92,7 @@ def test_its_volume_is_destroyed_and_the_teams_script_brings_it_back(
     ]
     # The newest backup is a day old: of sixty parcels in three days it has forty, and none of the new ones.
     (started,) = history.of(RecoveryStarted)
-    acknowledged = read_ledger(drilled.folder / LEDGER).acknowledged
+    acknowledged = tuple(read_ledger(drilled.folder / LEDGER).acknowledged())
     gone = [call for call in acknowledged if call.ended < started.at.mono]
     (rpo,) = (verdict for verdict in drilled.record.verdicts if verdict.objective == "rpo")
     told = {figure.name: figure.value for figure in rpo.figures}

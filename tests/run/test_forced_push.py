@@ -58,7 +58,7 @@ def test_the_commits_that_a_push_has_dropped_are_counted(stage: Place) -> None:
     assert [(resource.kind, resource.name) for resource in harm.touched] == [("branch", "main")]
     written = {
         write.key
-        for call in read_ledger(drilled.folder / LEDGER).acknowledged
+        for call in read_ledger(drilled.folder / LEDGER).acknowledged()
         if call.ended <= harm.began.mono
         for write in call.writes
     }
