@@ -82,6 +82,10 @@ class DumpError(ProvisionError):
     """A backup file that a database is to be hydrated with is not what it must be."""
 
 
+class StackLostError(HarnessError):
+    """A stack can be used no more, in the middle of a search: no new one comes up, or a driver failed."""
+
+
 class LeftoverError(HarnessError):
     """Something of a replica could not be removed: a process that does not die, a file that stays."""
 
@@ -147,3 +151,9 @@ USERS_MISTAKES: tuple[type[HarnessError], ...] = (
 )
 """Errors that are the user's to mend, and no fault of ours. A record names an error by its class alone, so
 each of them stands here."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, for a sentence; one that is none of ours says its name, and both what was noted."""
+    said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+    return " ".join("; ".join((said, *getattr(error, "__notes__", ()))).split())

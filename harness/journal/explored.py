@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.facts import Fact
+from harness.journal.rebuilds import Rebuild
 from harness.journal.record import Verdict
 from harness.scenario.models import VerdictValue
 
@@ -47,13 +48,15 @@ class Explored(Fact):
         seed: of the choices.
         objectives: that a trial of this principal could break.
         value: breached when a run confirmed anything of what was found; held when nothing was found although
-            calls landed or were refused, and nobody stopped it; undecided otherwise.
+            calls landed or were refused, and neither anybody nor anything stopped it; undecided otherwise.
         why: one sentence for people.
         seconds: that it took, without bringing the stack up.
         sequences, actions, deepest, states: how hard it looked; states are different remains.
         landed: calls that were meant to harm and did something, or that a guard refused.
         split: seconds for reset, actions and checks.
         rebuilt: how often the stack had to be made again.
+        rebuilds: why, each reason once.
+        stopped: why the stack could be used no more before the search was over; empty when it was over.
         moves: names of the calls that were found; empty when none were.
         breaches: what they break.
         file: the scenario that plays them; empty when none was written.
@@ -79,6 +82,8 @@ class Explored(Fact):
     landed: int = 0
     split: Mapping[str, float]
     rebuilt: int
+    rebuilds: tuple[Rebuild, ...] = ()
+    stopped: str = ""
     moves: tuple[str, ...]
     breaches: tuple[Breach, ...]
     file: str
@@ -107,4 +112,5 @@ class Explored(Fact):
     def _value(self, confirmed: tuple[str, ...]) -> VerdictValue:
         if self.moves:
             return "breached" if confirmed else "undecided"
-        return "held" if self.landed and not self.interrupted else "undecided"
+        whole = not (self.interrupted or self.stopped)
+        return "held" if self.landed and whole else "undecided"

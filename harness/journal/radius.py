@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from harness.facts import Fact
+from harness.journal.rebuilds import Rebuild
 from harness.scenario.models import VerdictValue
 
 FILE = "radius.json"
@@ -87,6 +88,8 @@ class BlastRadius(Fact):
         silent: principals of whom no call was made, since none that is known here could be.
         left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
         interrupted: somebody ended it before all was tried.
+        stopped: why the stack could be used no more before all was tried; empty when all was.
+        rebuilds: why the stack was made again in between, each reason once.
         growth: calls that come further than in the baseline; None when there was none.
     """
 
@@ -97,19 +100,26 @@ class BlastRadius(Fact):
     silent: tuple[str, ...] = ()
     left_out: dict[str, tuple[str, ...]] = {}
     interrupted: bool = False
+    stopped: str = ""
+    rebuilds: tuple[Rebuild, ...] = ()
     growth: tuple[Growth, ...] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all was tried."""
+        return not (self.interrupted or self.stopped)
 
     @property
     def value(self) -> VerdictValue:
         """Breached when something reaches further than in the baseline, or, without one, when a single call
-        makes a service unrecoverable. What was seen stays seen, whoever ended it then."""
+        makes a service unrecoverable. What was seen stays seen, whoever or whatever ended it then."""
         return self.judged(self.deeds)
 
     def judged(self, deeds: tuple[Deed, ...]) -> VerdictValue:
         """The value of some of its calls: they are undecided when none did anything or met a guard."""
         if any(self.condemns(deed) for deed in deeds):
             return "breached"
-        told = not self.interrupted and any(deed.extent not in SILENT for deed in deeds)
+        told = self.whole and any(deed.extent not in SILENT for deed in deeds)
         return "held" if told else "undecided"
 
     def condemns(self, deed: Deed) -> bool:

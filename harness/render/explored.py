@@ -14,6 +14,7 @@ from harness.journal.explored import Explored, Tried
 from harness.journal.record import Figure, Verdict
 from harness.render import charts
 from harness.render.page import page_environment
+from harness.render.stopping import ended_early, rebuild_said
 from harness.render.wording import clean, number, plain, quantity
 from harness.scenario.models import VerdictValue
 
@@ -45,6 +46,7 @@ def answer(explored: Explored) -> Answer:
             Figure(name="calls of the finding", value=len(explored.moves), unit="actions"),
             Figure(name="operations never tried", value=len(explored.never), unit="count"),
         ),
+        notes=ended_early(explored.stopped, explored.rebuilds),
         interrupted=explored.interrupted,
     )
 
@@ -72,6 +74,8 @@ def headline(explored: Explored) -> str:
 
 
 def _ended(explored: Explored) -> str:
+    if explored.stopped and not explored.moves:
+        return ", until the stack was lost"
     return ", until somebody stopped it" if explored.interrupted and not explored.moves else ""
 
 
@@ -110,8 +114,12 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
             f"saved as {explored.file}" + (f", {confirmed} {explored.run}" if explored.run else ""),
         )
     yield "  ", "    ", _effort(explored)
+    if explored.stopped:
+        yield "  ", "    ", f"it could not go on: {explored.stopped}"
     split = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in explored.split.items())
     yield "  ", "    ", f"{split}; the stack was made again {quantity(explored.rebuilt, 'time')}"
+    for rebuild in explored.rebuilds:
+        yield "  ", "    ", rebuild_said(rebuild)
 
 
 def _effort(explored: Explored) -> str:
@@ -154,6 +162,7 @@ def explored_page(explored: Explored) -> str:
         time=charts.parts("time", "Where the time went", pieces) if any(explored.split.values()) else None,
         run=PurePath(explored.run).name,
         file=PurePath(explored.file).name,
+        rebuild_said=rebuild_said,
         doubt=lambda objective: _doubt(explored, objective),
     )
 

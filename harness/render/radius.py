@@ -14,6 +14,7 @@ from harness.journal.answer import Answer
 from harness.journal.radius import LOST, RANK, BlastRadius, Deed, Extent, Growth
 from harness.journal.record import Figure, Verdict
 from harness.render.page import page_environment
+from harness.render.stopping import ended_early, rebuild_said
 from harness.render.wording import clean, inert, listing, plain, quantity
 
 TONES = {
@@ -42,7 +43,7 @@ def answer(radius: BlastRadius) -> Answer:
     """In the words of a run: of each credential no call may come too far. One of which every call failed or
     did nothing shows nothing, and is not judged."""
     judged = {who: radius.judged(deeds) for who, deeds in _by_credential(radius.deeds)}
-    shown = {deed_by for deed_by in judged if radius.interrupted or judged[deed_by] != "undecided"}
+    shown = {deed_by for deed_by in judged if not radius.whole or judged[deed_by] != "undecided"}
     counts = ((extent, sum(deed.extent == extent for deed in radius.deeds)) for extent in RANK)
     return Answer(
         verb="blast-radius",
@@ -60,6 +61,7 @@ def answer(radius: BlastRadius) -> Answer:
             Figure(name="kill set", value=len(radius.kill_set), unit="actions"),
             *(Figure(name=extent, value=number, unit="actions") for extent, number in counts),
         ),
+        notes=ended_early(radius.stopped, radius.rebuilds),
         interrupted=radius.interrupted,
     )
 
@@ -73,8 +75,7 @@ def _condemned(radius: BlastRadius, deeds: Sequence[Deed]) -> str:
         told = "reach further than in the baseline" if further else "make a service unrecoverable"
         return f"{tried}; {quantity(len(bad), 'of them', 'of them')} {told}: {listing(bad, MOST_NAMED)}."
     none = "none reaches further than in the baseline" if further else "none makes a service unrecoverable"
-    ended = "; it was interrupted before everything was tried" if radius.interrupted else ""
-    return f"{tried}, {none}{ended}."
+    return f"{tried}, {none}{_ended(radius, '; it')}."
 
 
 def headline(radius: BlastRadius) -> str:
@@ -89,6 +90,8 @@ def _fewest(radius: BlastRadius) -> str:
     worst = radius.kill_set
     if not worst and radius.interrupted:
         return "Interrupted before any call was seen to make anything unrecoverable."
+    if not worst and radius.stopped:
+        return "The stack was lost before any call was seen to make anything unrecoverable."
     if not worst and radius.value == "undecided":
         return "Undecided: no call did anything, and none was refused by a guard."
     if not worst:
@@ -116,6 +119,8 @@ def radius_text(radius: BlastRadius, width: int) -> str:
         for extent, same in _by_extent(deeds):
             told = listing([_deed(deed) for deed in same], len(same))
             lines += _wrapped(f"{extent}: {told}", width, "    ", "  ")
+    for rebuild in radius.rebuilds:
+        lines += ["", *_wrapped(rebuild_said(rebuild), width, "  ")]
     for who in radius.silent:
         lines += ["", *_wrapped(f"{who}: no call that is known here could be made", width, "  ")]
     if radius.left_out:
@@ -172,10 +177,16 @@ def _counts(radius: BlastRadius) -> str:
         (extent, sum(deed.extent == extent for deed in radius.deeds)) for extent in reversed(list(RANK))
     ]
     told = ", ".join(f"{number} {extent}" for extent, number in counts if number)
-    ended = " It was interrupted before everything was tried." if radius.interrupted else ""
-    return (
-        f"{quantity(len(radius.deeds), 'call')} made, each from the same beginning: {told or 'none'}.{ended}"
-    )
+    made = f"{quantity(len(radius.deeds), 'call')} made, each from the same beginning: {told or 'none'}"
+    ended = _ended(radius, " It")
+    return f"{made}.{ended}." if ended else f"{made}."
+
+
+def _ended(radius: BlastRadius, it: str) -> str:
+    """What is added when not all was tried."""
+    if radius.interrupted:
+        return f"{it} was interrupted before everything was tried"
+    return f"{it} could not go on: {radius.stopped}" if radius.stopped else ""
 
 
 def _deed(deed: Deed) -> str:
@@ -238,6 +249,7 @@ def radius_page(radius: BlastRadius) -> str:
         tones=TONES,
         meanings=MEANINGS,
         by_whom=by_whom,
+        rebuild_said=rebuild_said,
     )
 
 

@@ -61,8 +61,13 @@ def _bring_up(ground: Ground, leases: dict[str, Lease]) -> None:
             ground.endpoints[needed] = futures[needed].result()
         began = ground.clock.stamp()
         replica = ground.plan.replicas[service]
-        with blaming_dump(ground.plan.loaded, service):
-            endpoint = replica.provision(leases[service], ground.setting())
+        try:
+            with blaming_dump(ground.plan.loaded, service):
+                endpoint = replica.provision(leases[service], ground.setting())
+        except Exception as error:
+            # A third party's driver need not say whose error it is.
+            error.add_note(f"{service} was being brought up")
+            raise
         ground.journal.write(
             Provisioned(
                 service=service,

@@ -13,7 +13,7 @@ Backup tools are at rest, and the date is the one at which everything was rememb
 pass: then schedules take copies of whatever is there, as in the past that was played.
 
 A replica that is not ``Resettable`` takes part too: when it was touched, the whole stack is destroyed and
-brought up again, since its credentials and addresses are new then. ``Arena.rebuilt`` counts how often.
+brought up again, since its credentials and addresses are new then. ``Arena.rebuilds`` says why each time.
 
 Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there.
 """
@@ -28,8 +28,17 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 
 from harness.clock import Clock, Stamp
-from harness.errors import BackupError, DatabaseError, HarnessError, MissingToolError, RestoreError
+from harness.errors import (
+    BackupError,
+    DatabaseError,
+    HarnessError,
+    MissingToolError,
+    RestoreError,
+    StackLostError,
+    in_one_line,
+)
 from harness.facts import WORKSPACE_SUFFIX, Action, Fingerprint, Outcome, RecoveryPoint, Resource
+from harness.journal.rebuilds import Rebuild
 from harness.journal.writer import Journal
 from harness.run.assess import Copy, list_points
 from harness.run.backfill import backfill, content, tracked
@@ -105,7 +114,7 @@ class Arena:
         ground: plan, endpoints and tools of the stack as it is now; exchanged when it is rebuilt.
         known: what every trial begins with.
         seconds: how long what took.
-        rebuilt: how often the whole stack had to be made again.
+        rebuilds: why the whole stack had to be made again, each time that it came up.
     """
 
     ground: Ground
@@ -128,8 +137,14 @@ class Arena:
         self._renewed: dict[str, object] = {}
         self._unproven: dict[str, str] = {}
         self._taken: dict[str, Standing] = {}
+        self._attempts = 0
         self.seconds = Seconds()
-        self.rebuilt = -1
+        self.rebuilds: list[Rebuild] = []
+
+    @property
+    def rebuilt(self) -> int:
+        """How often the whole stack was made again."""
+        return len(self.rebuilds)
 
     @property
     def loaded(self) -> LoadedScenario:
@@ -142,8 +157,8 @@ class Arena:
         Raises:
             HarnessError: something does not come up, or a copy that cannot be restored cannot be listed.
         """
-        self.rebuilt += 1
-        run_id = f"{self._run_id}-{self.rebuilt}" if self.rebuilt else self._run_id
+        run_id = f"{self._run_id}-{self._attempts}" if self._attempts else self._run_id
+        self._attempts += 1
         sandbox = self._up.enter_context(workplace(self._place, run_id))
         self.ground = Ground(self._plan, sandbox, self._journal, self._clock)
         self._up.enter_context(provisioned(self.ground))
@@ -186,7 +201,14 @@ class Arena:
             action: what to do; ``service`` None means the principal's workspace.
             arguments: with found values put in.
             principal: whose credentials are shown unless the arguments have others.
+
+        Raises:
+            StackLostError: it could not even be tried.
         """
+        with self._in_use(f"the call {action.surface}.{action.verb}"):
+            return self._perform(action, arguments, principal)
+
+    def _perform(self, action: Action, arguments: Mapping[str, object], principal: str) -> Outcome:
         if f"{action.surface}.{action.verb}" == PASSING:
             return self._pass(parse_duration(arguments.get("for")))
         service = action.service or principal + WORKSPACE_SUFFIX
@@ -226,7 +248,14 @@ class Arena:
 
         Args:
             outcomes: of the trial's actions so far.
+
+        Raises:
+            StackLostError: it cannot be seen.
         """
+        with self._in_use("the look at what is left"):
+            return self._look(outcomes)
+
+    def _look(self, outcomes: Sequence[Outcome]) -> Remains:
         began = self._clock.stamp()
         changed = self._changed()
         services = tuple(
@@ -242,13 +271,18 @@ class Arena:
         return remains
 
     def gone(self, touched: Sequence[Resource]) -> tuple[Resource, ...]:
-        """What of the services that were touched was there and is not any more."""
+        """What of the services that were touched was there and is not any more.
+
+        Raises:
+            StackLostError: it cannot be seen.
+        """
         services = sorted({one.service for one in touched} & self.known.inventory.keys())
-        return tuple(
-            resource
-            for service in services
-            for resource in set(self.known.inventory[service]) - set(self._inventory(service))
-        )
+        with self._in_use("the look at what is gone"):
+            return tuple(
+                resource
+                for service in services
+                for resource in set(self.known.inventory[service]) - set(self._inventory(service))
+            )
 
     def reset(self) -> tuple[str, ...]:
         """Make everything as it was before the first trial.
@@ -257,8 +291,25 @@ class Arena:
             What had to be reset, in that order; every service when the whole stack was made again.
 
         Raises:
-            HarnessError: not even a new stack comes up.
+            StackLostError: not even a new stack comes up.
         """
+        with self._in_use("the reset"):
+            return self._reset_or_rebuild()
+
+    @contextmanager
+    def _in_use(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong within the block ends the search, and not what it has found."""
+        try:
+            yield
+        except StackLostError:
+            raise
+        except Exception as error:
+            raise StackLostError(
+                f"{what} failed: {self.ground.redactor().clean_log(in_one_line(error))}",
+                hint="what was found until then is kept",
+            ) from error
+
+    def _reset_or_rebuild(self) -> tuple[str, ...]:
         began = self._clock.stamp()
         changed = self._changed()
         dirty = [service for service in self._order if service in changed]
@@ -266,10 +317,9 @@ class Arena:
         self._leave(lambda service: service in changed)
         try:
             self._reset(changed)
-        except HarnessError:
+        except NotResetError as error:
             # For instance since somebody else has its port by now, or it is none that can be reset.
-            self.take_down()
-            self.bring_up()
+            self._rebuild(Rebuild(service=error.service, why=error.why))
             dirty = list(self._order)
         self._aimed.clear()
         self._renewed.clear()
@@ -278,19 +328,41 @@ class Arena:
         self.seconds.reset += self._since(began)
         return tuple(dirty)
 
+    def _rebuild(self, reason: Rebuild) -> None:
+        # It will be stored, and drivers say what they like.
+        reason = reason.model_copy(update={"why": self.ground.redactor().clean_log(reason.why)})
+        try:
+            self.take_down()
+            self.bring_up()
+        except Exception as error:
+            told = self.ground.redactor().clean_log(in_one_line(error))
+            raise StackLostError(
+                f"{reason.service} could not be reset ({reason.why}),"
+                f" and the stack could not be made again ({told})",
+                hint="what was found until then is kept; look at the machine, and search again",
+            ) from error
+        self.rebuilds.append(reason)
+
     def _reset(self, dirty: frozenset[str]) -> None:
         """Each after what it requires; those that do not need each other side by side."""
         sorter = TopologicalSorter(self._plan.requires)
         sorter.prepare()
         while sorter.is_active():
             ready = sorter.get_ready()
-            memories = [self._memories[name] for name in dirty.intersection(ready)]
-            if len(memories) > 1:
+            services = sorted(dirty.intersection(ready))
+            if len(services) > 1:
                 with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="reset") as pool:
-                    tuple(pool.map(lambda memory: memory.reset(), memories))
-            for memory in memories if len(memories) == 1 else ():
-                memory.reset()
+                    tuple(pool.map(self._reset_one, services))
+            for service in services if len(services) == 1 else ():
+                self._reset_one(service)
             sorter.done(*ready)
+
+    def _reset_one(self, service: str) -> None:
+        try:
+            self._memories[service].reset()
+        except Exception as error:
+            # A third party's driver raises what it likes; whatever it is, there is another way.
+            raise NotResetError(service, in_one_line(error)) from error
 
     def _leave(self, which: Callable[[str], bool]) -> None:
         """Give up the surfaces of some services."""
@@ -314,7 +386,7 @@ class Arena:
             if isinstance(replica, Resettable) and not needs_engine(self._plan.drivers[service]):
                 self._memories[service] = replica.remember(self.ground.endpoints[service], setting)
             else:
-                self._memories[service] = NoMemory()
+                self._memories[service] = NoMemory(self._plan.drivers[service])
         at = self._clock.stamp().wall
         listed = list_points(self.ground)
         services = [name for name in self._plan.loaded.stack.services if tracked(self.ground, name)]
@@ -448,7 +520,14 @@ def _grows_with_source(point: RecoveryPoint) -> bool:
 
 
 class NoMemory:
-    """Of a replica that cannot be reset: what was aimed at it may have changed it, so it is made again."""
+    """Of a replica that cannot be reset: what was aimed at it may have changed it, so it is made again.
+
+    Args:
+        kind: of the replica.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
 
     def changed(self) -> bool:
         """Nobody can tell."""
@@ -456,7 +535,21 @@ class NoMemory:
 
     def reset(self) -> None:
         """Raises HarnessError: there is no way back."""
-        raise HarnessError("this replica cannot be reset", hint="make a new one")
+        raise HarnessError(f"a service of kind {self._kind} cannot be reset here", hint="make a new one")
+
+
+class NotResetError(Exception):
+    """A service could not be brought back to what it was.
+
+    Args:
+        service: which.
+        why: what was said, in one line.
+    """
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(f"{service}: {why}")
+        self.service = service
+        self.why = why
 
 
 @contextmanager

@@ -9,7 +9,8 @@ that Hypothesis made on the way to it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock, Stamp
-from harness.errors import MissingToolError
+from harness.errors import MissingToolError, StackLostError
 from harness.facts import Action, Outcome
 from harness.journal.explored import Breach
 from harness.scenario.models import Objectives, Step
@@ -96,6 +97,18 @@ class OutOfBudget(BaseException):
     """Ends a search from within; Hypothesis takes no exception of this sort for a failure."""
 
 
+class Stopped(BaseException):
+    """Ends a search from within, for the same reason: the stack can be used no more."""
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    try:
+        yield
+    except StackLostError as error:
+        raise Stopped(error.message) from error
+
+
 class BrokenError(Exception):
     """An objective is broken: what Hypothesis looks for."""
 
@@ -133,7 +146,11 @@ class Trial:
         self.finding: Finding | None = None
 
     def make(self, move: Move) -> Outcome:
-        """Make a move, and learn from it what there is."""
+        """Make a move, and learn from it what there is.
+
+        Raises:
+            StackLostError: it could not even be tried.
+        """
         knowledge, step = self.knowledge, move.step
         surface, _, verb = step.do.partition(".")
         action = Action(
@@ -153,7 +170,11 @@ class Trial:
         return outcome
 
     def look(self) -> Remains:
-        """What is left."""
+        """What is left.
+
+        Raises:
+            StackLostError: it cannot be seen.
+        """
         return self._arena.look(self.outcomes)
 
     def broken(self, left: Remains) -> tuple[Breach, ...]:
@@ -175,6 +196,7 @@ class Exploration:
         statistics: how hard it has looked.
         finding: the shortest sequence that broke something, so far.
         spent: the budget was, before the search came to its end.
+        stopped: why the stack could be used no more; empty as long as it can.
     """
 
     def __init__(
@@ -191,6 +213,7 @@ class Exploration:
         self.statistics = Statistics()
         self.finding: Finding | None = None
         self.spent = False
+        self.stopped = ""
 
     def search(self, budget: Budget, seed: int, database: Path | None) -> Finding | None:
         """Look until something is found or the budget is spent, and shorten what was found.
@@ -214,6 +237,8 @@ class Exploration:
                 self._shorten(self.finding)
         except OutOfBudget:
             self.spent = True
+        except Stopped as error:
+            self.stopped = str(error)
         return self.finding
 
     def allow(self, budget: Budget) -> None:
@@ -276,10 +301,11 @@ class Exploration:
                 move = _named(trial, name)
                 if move is None:
                     return ()
-                trial.make(move)
+                with _stopping():
+                    trial.make(move)
             return tuple(move.name for moves in trial.knowledge.choices(*ACTING) for move in moves)
         finally:
-            self._arena.reset()
+            self._reset()
 
     def begin(self) -> Trial:
         """The next sequence.
@@ -295,12 +321,15 @@ class Exploration:
 
         Raises:
             BrokenError: it broke an objective.
+            Stopped: the stack can be used no more.
         """
-        outcome = trial.make(move)
+        with _stopping():
+            outcome = trial.make(move)
         self._count(trial, move, outcome)
         if move.kind == "look" or not (outcome.status == "done" or outcome.touched):
             return
-        left = trial.look()
+        with _stopping():
+            left = trial.look()
         self.statistics.states.add(_digest(left))
         broken = trial.broken(left)
         if broken:
@@ -311,11 +340,25 @@ class Exploration:
             raise BrokenError(broken[0].objective)
 
     def end(self, trial: Trial) -> None:
-        """Have the stack as it was for the next one."""
+        """Have the stack as it was for the next one.
+
+        Raises:
+            Stopped: there is no way to.
+        """
         self.statistics.sequences += 1
         self.statistics.deepest = max(self.statistics.deepest, len(trial.steps))
-        self._arena.reset()
+        self._reset()
         self._progress(self.statistics)
+
+    def _reset(self) -> None:
+        if self.stopped:
+            return  # it is told already, and every further try takes as long as the first
+        try:
+            with _stopping():
+                self._arena.reset()
+        except Stopped as error:
+            self.stopped = str(error)
+            raise
 
     def _trial(self) -> Trial:
         days = self._budget.days

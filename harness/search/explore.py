@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.clock import Clock, SystemClock
 from harness.journal.explored import Explored
+from harness.journal.rebuilds import counted
 from harness.journal.record import RunRecord
 from harness.run.drill import drill
 from harness.run.loading import load
@@ -63,13 +64,19 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
     refuse_stranger(loaded.stack, wish.principal)
     clock = SystemClock()
     database = place.cache / "explored" / _digest(loaded, wish.principal)
-    found = Found(None, _nothing(loaded, wish))
+    found = before = Found(None, _nothing(loaded, wish))
     with Recording(loaded, f"explore-{wish.principal}", place, clock) as record:
-        with (
-            suppress(KeyboardInterrupt),
-            arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
-        ):
-            found = search(stack, wish, database, clock, progress)
+        try:
+            with (
+                suppress(KeyboardInterrupt),
+                arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+            ):
+                found = search(stack, wish, database, clock, progress)
+        except Exception:
+            if found is not before:
+                # Something of the stack could not be removed, which is no reason to lose what was found.
+                record.keep(found.explored)
+            raise
         explored = found.explored
         try:
             if found.finding is not None:
@@ -138,18 +145,20 @@ def search(
         progress: is called after each sequence.
 
     Raises:
-        HarnessError: the stack cannot be reset, or Hypothesis is not installed.
+        MissingToolError: Hypothesis is not installed.
     """
     exploration = Exploration(stack, wish.principal, clock, progress)
     began, interrupted = clock.stamp(), False
+    # Asked now: of a stack that does not come up again, nothing would be left to ask.
+    kinds = tuple(kind_of(endpoint.kind) for endpoint in stack.ground.endpoints.values())
+    surfaces = {kind.surface: lookup("surfaces", kind.surface) for kind in kinds if kind is not None}
     try:
         exploration.search(wish.budget, wish.seed, database)
     except KeyboardInterrupt:
         interrupted = True
     told, seconds = exploration.statistics, stack.seconds
-    kinds = (kind_of(endpoint.kind) for endpoint in stack.ground.endpoints.values())
-    surfaces = {kind.surface: lookup("surfaces", kind.surface) for kind in kinds if kind is not None}
     finding = exploration.finding
+    ended = interrupted or bool(exploration.stopped)
     landed = told.landed > 0
     explored = Explored(
         scenario=stack.loaded.id,
@@ -157,8 +166,8 @@ def search(
         principal=wish.principal,
         seed=wish.seed,
         objectives=triable_names(stack.loaded.objectives, wish.principal),
-        value="held" if landed and finding is None and not interrupted else "undecided",
-        why=_why(finding, told, landed=landed, spent=exploration.spent),
+        value="held" if landed and finding is None and not ended else "undecided",
+        why=_why(exploration),
         seconds=clock.stamp().since(began),
         sequences=told.sequences,
         actions=told.actions,
@@ -167,6 +176,8 @@ def search(
         landed=told.landed,
         split={"reset": seconds.reset, "actions": seconds.actions, "checks": seconds.checks},
         rebuilt=stack.rebuilt,
+        rebuilds=counted(stack.rebuilds),
+        stopped=exploration.stopped,
         moves=finding.names if finding else (),
         breaches=finding.breaches if finding else (),
         file="",
@@ -178,14 +189,23 @@ def search(
     return Found(finding, explored)
 
 
-def _why(finding: Finding | None, told: Statistics, *, landed: bool, spent: bool) -> str:
+def _why(exploration: Exploration) -> str:
+    finding, told = exploration.finding, exploration.statistics
     if finding is not None:
         broken = ", ".join(breach.objective for breach in finding.breaches)
-        perhaps = ", perhaps fewer: the budget was spent while they were shortened" if spent else ""
-        return f"{len(finding.steps)} calls break {broken}{perhaps}"
-    if not landed:
+        return f"{len(finding.steps)} calls break {broken}{_perhaps_fewer(exploration)}"
+    if not told.landed:
         return f"no call that could have harmed anything landed or was refused ({told.sequences:,} sequences)"
     return f"nothing was found in {told.sequences:,} sequences"
+
+
+def _perhaps_fewer(exploration: Exploration) -> str:
+    """Of calls that nobody could shorten to the end."""
+    if exploration.stopped:
+        return ", perhaps fewer: the stack was lost before they were shortened"
+    if exploration.spent:
+        return ", perhaps fewer: the budget was spent while they were shortened"
+    return ""
 
 
 def _confirmed(explored: Explored, file: Path, place: Place) -> Explored:

@@ -15,9 +15,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.clock import SystemClock
-from harness.errors import RequestError
+from harness.errors import RequestError, StackLostError
 from harness.facts import Outcome, Resource
 from harness.journal.radius import FILE, LOST, BlastRadius, Deed, Extent, grown
+from harness.journal.rebuilds import counted
 from harness.run.place import Place, in_memory
 from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
@@ -69,13 +70,19 @@ def measure_radius(wish: RadiusWish, place: Place, tell: Listener = lambda _: No
     for principal in wish.principals:
         refuse_stranger(loaded.stack, principal)
     clock = SystemClock()
-    radius = BlastRadius(stack=str(wish.file), guards=loaded.scenario.guards, interrupted=True)
+    radius = before = BlastRadius(stack=str(wish.file), guards=loaded.scenario.guards, interrupted=True)
     with Recording(loaded, "blast-radius", place, clock) as record:
-        with (
-            suppress(KeyboardInterrupt),
-            arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
-        ):
-            radius = blast_radius(stack, str(wish.file), wish.principals, tell)
+        try:
+            with (
+                suppress(KeyboardInterrupt),
+                arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+            ):
+                radius = blast_radius(stack, str(wish.file), wish.principals, tell)
+        except Exception:
+            if radius is not before:
+                # Something of the stack could not be removed, which is no reason to lose what was found.
+                record.keep(radius)
+            raise
         if wish.before is not None:
             radius = radius.model_copy(update={"growth": grown(wish.before, radius)})
         return record.keep(radius)
@@ -108,15 +115,13 @@ def blast_radius(
         tell: is shown each deed.
 
     Returns:
-        What came of it; when somebody interrupted it, what had been tried until then.
-
-    Raises:
-        HarnessError: the stack does not come up again.
+        What came of it; when somebody interrupted it, or the stack could be used no more, what had been
+        tried until then.
     """
     stack = arena.loaded.stack
     deeds: list[Deed] = []
     silent: list[str] = []
-    interrupted = False
+    interrupted, stopped = False, ""
     try:
         for principal in principals or tuple(stack.principals):
             before = len(deeds)
@@ -127,6 +132,8 @@ def blast_radius(
                 silent.append(principal)
     except KeyboardInterrupt:
         interrupted = True
+    except StackLostError as error:
+        stopped = error.message
     return BlastRadius(
         stack=stack_file,
         guards=arena.loaded.scenario.guards,
@@ -134,6 +141,8 @@ def blast_radius(
         silent=tuple(silent),
         left_out=_left_out(arena, deeds),
         interrupted=interrupted,
+        stopped=stopped,
+        rebuilds=counted(arena.rebuilds),
     )
 
 
@@ -151,9 +160,9 @@ def _tried(arena: Arena, principal: str) -> Iterator[Deed]:
             yield _unmade(arena, principal, then)
             continue
         outcome = scout.make(move)
-        deed = _deed(arena, principal, move, outcome, whole)
+        # Told before the reset, which may be what ends it all.
+        yield _deed(arena, principal, move, outcome, whole)
         arena.reset()
-        yield deed
 
 
 def _scout(arena: Arena, principal: str) -> Trial:

@@ -81,6 +81,9 @@ def test_a_value_follows_from_what_is_recorded(explored: Explored, nothing: Expl
     assert explored.judged(()).value == "undecided"
     assert nothing.judged(()).value == "held"
     assert nothing.model_copy(update={"landed": 0}).judged(()).value == "undecided"
+    cut = nothing.model_copy(update={"stopped": "the reset failed"})
+    assert cut.judged(()).value == "undecided"
+    assert headline(cut) == "Nothing was found in 150 sequences, until the stack was lost."
     stopped = nothing.model_copy(update={"interrupted": True})
     assert stopped.judged(()).value == "undecided"
     assert headline(stopped) == "Nothing was found in 150 sequences, until somebody stopped it."

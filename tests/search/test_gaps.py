@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.facts import Action
 from harness.journal.explored import FILE, Breach, Explored
 from harness.journal.radius import BlastRadius, Deed
+from harness.journal.rebuilds import Rebuild
 from harness.render.radius import headline
 from harness.run.place import usual_place
 from harness.sandbox import Sandbox
@@ -135,10 +136,11 @@ def test_a_call_that_is_not_found_again_is_told(stack: Arena, monkeypatch: pytes
         if not missing:
             # As a stack that was made anew, in which a table has another name.
             missing.append("drafts" if deed.name.endswith("entries") else "entries")
+            stack.reset()
             rename = Action(number=1, surface="sql", verb="execute", service="ledger")
             surface = stack.surface("sql", "clerk", "ledger")
             surface.perform(rename, {"statement": f"ALTER TABLE {missing[0]} RENAME TO plans"})
-            monkeypatch.setattr(stack, "rebuilt", stack.rebuilt + 1)
+            monkeypatch.setattr(stack, "rebuilds", [Rebuild(service="ledger", why="")])
 
     deeds = of(blast_radius(stack, "gaps", ("clerk",), tell), "clerk")
     unmade = deeds[f"DELETE {missing[0]}"]
