@@ -9,6 +9,8 @@ _VOLUMES = "tests/replicas/aws/test_volumes.py::"
 _VAULTS = "tests/replicas/aws/test_vaults.py::"
 _REPLICA = "tests/replicas/aws/test_replica.py::"
 
+_SEARCHES = "tests/search/test_aws.py::"
+
 AWS_DESTRUCTION = (
     Destruction(
         operation="`DeleteDBInstance` with `SkipFinalSnapshot`",
@@ -110,6 +112,42 @@ AWS_DESTRUCTION = (
         guard="compliance mode, once its cooling-off of 3 days at least is over",
         basis="modelled",
         evidence=_VAULTS + "test_a_lock_can_be_taken_off_within_its_cooling_off_and_in_governance_mode",
+    ),
+    Destruction(
+        operation="`DeleteVpc`, `DeleteSubnet`",
+        verb="ec2-delete-vpc",
+        undo="",
+        takes_along="nothing with a content; the network is made again under another id",
+        guard="a deny by the tag of the environment; a subnet that is left in the network",
+        basis="modelled",
+        evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
+    ),
+    Destruction(
+        operation="`DeleteService` with `force`, `UpdateService` with `desiredCount` 0",
+        verb="ecs-delete-service",
+        undo="raising `desiredCount` again, where that was lowered",
+        takes_along="every task of the service, and what those keep on disks of their own",
+        guard="a deny by the tag of the environment",
+        basis="modelled",
+        evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
+    ),
+    Destruction(
+        operation="`DeleteCluster`",
+        verb="ecs-delete-cluster",
+        undo="",
+        takes_along="",
+        guard="a deny by the tag of the environment",
+        basis="modelled",
+        evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
+    ),
+    Destruction(
+        operation="`DeleteLoadBalancer`",
+        verb="elbv2-delete-load-balancer",
+        undo="",
+        takes_along="its address, which the next one does not get",
+        guard="a deny of `elasticloadbalancing:DeleteLoadBalancer`",
+        basis="modelled",
+        evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
     ),
     Destruction(
         operation="`PutUserPolicy`, `DeleteAccessKey`",

@@ -23,7 +23,10 @@ SHOWN = (
     ("ec2", "list_volumes_in_recycle_bin", {}),
     ("ec2", "list_snapshots_in_recycle_bin", {}),
     ("ec2", "describe_vpcs", {}),
+    ("ec2", "describe_subnets", {}),
     ("ecs", "list_clusters", {}),
+    ("ecs", "describe_services", {"cluster": "web", "services": ["site"]}),
+    ("elbv2", "describe_load_balancers", {}),
     ("rbin", "list_rules", {"ResourceType": "EBS_VOLUME"}),
     ("backup", "list_backup_vaults", {}),
     ("backup", "list_recovery_points_by_backup_vault", {"BackupVaultName": "safe"}),
@@ -47,6 +50,12 @@ def shown(plane: AwsControlPlane) -> list[Mapping[str, Any]]:
     return answers
 
 
+def subnets(plane: AwsControlPlane) -> list[str]:
+    """Those that somebody has made."""
+    asked = {"Filters": [{"Name": "default-for-az", "Values": ["false"]}]}
+    return [str(one["SubnetId"]) for one in plane.ask("ec2", "describe_subnets", **asked)["Subnets"]]
+
+
 class OnAws(PostgresReset):
     """A database that lies in an account, with all sorts of copies."""
 
@@ -58,6 +67,13 @@ class OnAws(PostgresReset):
             tool = bench.tool(name)
             for due in tool.due(bench.clock.stamp().wall, timedelta(days=3)):
                 tool.take(due)
+
+        plane = AwsControlPlane(bench.endpoints["cloud"])
+        network = plane.ask("ec2", "create_vpc", CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+        for number, zone in enumerate((ZONE, "eu-west-1b")):
+            block = {"CidrBlock": f"10.7.{number}.0/24", "AvailabilityZone": zone}
+            plane.ask("ec2", "create_subnet", VpcId=network, **block)
+        plane.ask("elbv2", "create_load_balancer", Name="front", Subnets=subnets(plane))
 
     def look(self, bench: Bench, endpoint: Endpoint) -> object:
         cloud = bench.endpoints["cloud"]
@@ -103,6 +119,22 @@ def on_aws(where: str, protections: Mapping[str, Any]) -> dict[str, Any]:
                 "vaults": {"safe": {}},
                 "setup": {
                     "cluster": {"call": "ecs.CreateCluster", "with": {"clusterName": "web"}},
+                    "task": {
+                        "call": "ecs.RegisterTaskDefinition",
+                        "with": {
+                            "family": "site",
+                            "containerDefinitions": [{"name": "site", "image": "site:1", "memory": 64}],
+                        },
+                    },
+                    "service": {
+                        "call": "ecs.CreateService",
+                        "with": {
+                            "cluster": "web",
+                            "serviceName": "site",
+                            "taskDefinition": "site",
+                            "desiredCount": 2,
+                        },
+                    },
                     "empty": {
                         "call": "ec2.CreateVolume",
                         "with": {"Size": 8, "AvailabilityZone": "eu-west-1a"},
@@ -158,7 +190,15 @@ class TestRds(OnAws):
         self.make(bench, "backup-put-backup-vault-lock-configuration", BackupVaultName="safe", **lock)
         self.make(bench, "iam-delete-access-key", UserName="reader", AccessKeyId=reader["AccessKeyId"])
         self.make(bench, "iam-put-user-policy", UserName="reader", PolicyName="theirs", PolicyDocument=ALL)
+        self.make(bench, "ecs-update-service", cluster="web", service="site", desiredCount=0)
+        self.make(bench, "ecs-delete-service", cluster="web", service="site", force=True)
         self.make(bench, "ecs-delete-cluster", cluster="web")
+        plane = AwsControlPlane(bench.endpoints["cloud"])
+        (balancer,) = plane.ask("elbv2", "describe_load_balancers")["LoadBalancers"]
+        self.make(bench, "elbv2-delete-load-balancer", LoadBalancerArn=balancer["LoadBalancerArn"])
+        for subnet in subnets(plane):
+            self.make(bench, "ec2-delete-subnet", SubnetId=subnet)
+        self.make(bench, "ec2-delete-vpc", VpcId=balancer["VpcId"])
 
 
 class TestEbs(OnAws):

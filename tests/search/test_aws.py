@@ -28,6 +28,7 @@ from harness.surfaces.aws_destruction import AWS_DESTRUCTION
 from .stages import brought_up, explored
 
 ACCOUNT = Path(__file__).parent / "holes" / "account.yaml"
+DATATALKS = Path(__file__).parent.parent.parent / "scenarios" / "datatalks" / "as-it-happened.yaml"
 KEY = Key("aws", "agent", "access-key")
 EVERY_THING = tuple(
     Thing(kind, f"{kind} 1", f"{kind.replace(' ', '-')}-of-the-account", "what-it-lies-in")
@@ -86,7 +87,7 @@ def test_every_call_is_one_that_the_replica_carries_out_with_parameters_that_aws
     service, operation = operation_of(step.do.removeprefix("aws."))
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     model = ServiceModel(loader.load_service_model(service, "service-2"), service)
-    assert f"{service}.{operation}" in OPERATIONS
+    assert f"{model.signing_name}.{operation}" in OPERATIONS
     shape = model.operation_model(operation).input_shape
     if shape is not None:
         assert not ParamValidator().validate(step.with_, shape).has_errors()
@@ -200,5 +201,38 @@ def test_the_blast_radius_of_an_account_says_what_each_call_came_to(copied: Aren
     assert rights.keys() | KNOWN.keys() == extents.keys()
     assert set(rights.values()) == {"reversible"}
     assert not radius.kill_set
-    assert radius.left_out.keys() == {"sql"}
+    assert radius.left_out.keys() == {"aws", "sql"}
+    assert {re.findall(r"`(\w+)`", operation)[0] for operation in radius.left_out["aws"]} == {
+        "DeleteVpc",
+        "DeleteService",
+        "DeleteCluster",
+        "DeleteLoadBalancer",
+    }, "this account has none of those"
     assert copied.rebuilt == 0
+
+
+OF_PRODUCTION = {
+    "DeleteVpc of network 1": "lost",
+    "DeleteCluster of cluster courses": "lost",
+    "DeleteService of ECS service web of courses": "lost",
+    "end every task of ECS service web of courses": "reversible",
+}
+"""What `terraform destroy` takes besides the database."""
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("guards", [(), ("production-denied",)], ids=["bare", "denied"])
+def test_what_terraform_destroys_is_tried_on_real_records_and_brought_back(
+    guards: tuple[str, ...], sandbox: Sandbox
+) -> None:
+    with brought_up(DATATALKS, sandbox, guards) as stack:
+        radius = blast_radius(stack, "datatalks", ("terraform",))
+        said = {deed.name: deed.extent for deed in radius.deeds}
+        assert stack.rebuilt == 0
+        assert (
+            stack.ground.plan.replicas["aws"].inventory(stack.ground.endpoints["aws"])
+            == (stack.known.inventory["aws"])
+        )
+    expected = dict.fromkeys(OF_PRODUCTION, "refused") if guards else OF_PRODUCTION
+    assert said | expected == said
+    assert said["DeleteCluster of cluster shipping-labs"] == "lost", "nobody has denied that"

@@ -53,6 +53,11 @@ def _rules(of: str, type: str) -> Look:
     return Look(what, "rbin-list-rules", "Rules", "Identifier", kind, arguments=arguments)
 
 
+def _made(filter: str) -> Mapping[str, JsonValue]:
+    """Without what every account has from the start."""
+    return {"Filters": [{"Name": filter, "Values": ["false"]}]}
+
+
 LOOKS = (
     Look(
         "look at databases",
@@ -106,6 +111,33 @@ LOOKS = (
         "recovery point",
         into="vault",
         arguments={"BackupVaultName": IN},
+    ),
+    Look("look at networks", "ec2-describe-vpcs", "Vpcs", "VpcId", "network", arguments=_made("is-default")),
+    Look(
+        "look at subnets",
+        "ec2-describe-subnets",
+        "Subnets",
+        "SubnetId",
+        "subnet",
+        arguments=_made("default-for-az"),
+    ),
+    Look("look at clusters", "ecs-list-clusters", "clusterArns", "", "cluster", lasting=True),
+    Look(
+        "look at services of {}",
+        "ecs-list-services",
+        "serviceArns",
+        "",
+        "ECS service",
+        lasting=True,
+        into="cluster",
+        arguments={"cluster": IN},
+    ),
+    Look(
+        "look at load balancers",
+        "elbv2-describe-load-balancers",
+        "LoadBalancers",
+        "LoadBalancerArn",
+        "load balancer",
     ),
     Look("ask whose key it is", "sts-get-caller-identity", "", "Arn", "user", lasting=True),
     Look("look at users", "iam-list-users", "Users", "UserName", "user", lasting=True),
@@ -258,6 +290,21 @@ ACTS = (
         "UserName",
         more={"PolicyDocument": EVERY_RIGHT},
     ),
+    _delete("network", "ec2-delete-vpc", "VpcId", "DeleteVpc"),
+    _delete("subnet", "ec2-delete-subnet", "SubnetId", "DeleteSubnet"),
+    _delete("cluster", "ecs-delete-cluster", "cluster", "DeleteCluster"),
+    _delete("ECS service", "ecs-delete-service", "service", "DeleteService", "cluster", force=True),
+    Act(
+        "destroy",
+        "ECS service",
+        "end every task of",
+        "ecs-update-service",
+        "service",
+        "UpdateService",
+        "cluster",
+        more={"desiredCount": 0},
+    ),
+    _delete("load balancer", "elbv2-delete-load-balancer", "LoadBalancerArn", "DeleteLoadBalancer"),
     _delete("access key", "iam-delete-access-key", "AccessKeyId", "DeleteAccessKey", "UserName"),
 )
 
