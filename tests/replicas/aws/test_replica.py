@@ -183,6 +183,26 @@ def test_records_are_changed_and_listed_though_nothing_real_stands_behind_them(m
     assert made.names("ecs-cluster") == []
 
 
+def test_a_network_goes_when_nothing_lies_in_it_and_a_load_balancer_for_good(made: Account) -> None:
+    ec2, balancers = made.client("ec2"), made.client("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")[
+            "Subnet"
+        ]["SubnetId"]
+        for n, zone in enumerate("ab")
+    ]
+    (front,) = balancers.create_load_balancer(Name="front", Subnets=subnets)["LoadBalancers"]
+    with pytest.raises(ClientError, match="DependencyViolation"):
+        ec2.delete_vpc(VpcId=vpc)
+    balancers.delete_load_balancer(LoadBalancerArn=front["LoadBalancerArn"])
+    assert balancers.describe_load_balancers()["LoadBalancers"] == []
+    for subnet in subnets:
+        ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+    assert vpc not in [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]]
+
+
 def test_no_secret_key_lies_on_the_disk(made: Account) -> None:
     directory = made.endpoint.lease.directory
     files = [path for path in directory.rglob("*") if path.is_file() and "resources" not in path.parts]
