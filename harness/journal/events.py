@@ -405,6 +405,24 @@ class PointChecked(Fact):
     found: RecoveryPoint | None = Field(description="as it is listed now; None when it is not")
 
 
+class DeletionTried(Fact):
+    """A principal tried to delete something that was made for it, or somebody to confirm that."""
+
+    event: Literal["deletion-tried"] = "deletion-tried"
+    service: str
+    call: str = Field(description="the operation that deletes")
+    target: str = Field(description="what was made to be deleted")
+    step: Literal["alone", "own", "second"] = Field(
+        description="the deletion, its confirmation by who asked for it, or by a second person"
+    )
+    principal: str = Field(description="whose credential was used")
+    answer: Literal["", "waits", "own"] = Field(
+        description="that it waits to be confirmed, that who asked must not confirm, or something else"
+    )
+    outcome: Outcome
+    stands: bool = Field(description="whether the system itself lists the target after that")
+
+
 class Answered(Fact):
     """A search through many trials or runs has come to an answer, which lies beside the journal."""
 
@@ -477,6 +495,7 @@ Event = Annotated[
     | AccessTried
     | LogRead
     | LogTampered
+    | DeletionTried
     | TamperingTried
     | PointChecked
     | Answered

@@ -70,6 +70,7 @@ def advise(story: Story) -> tuple[Advice, ...]:
         _fast_agent,
         _broken_rules,
         _silent_log,
+        _lone_deletions,
     )
     advice = tuple(piece for rule in rules for piece in rule(story))
     return advice or tuple(_nothing_to_do(story))
@@ -274,6 +275,18 @@ def _silent_log(story: Story) -> Iterable[Advice]:
         "Have statements logged, each under a name of its own",
         f"{said(story, verdict)} Without it nobody can tell afterwards who destroyed what.",
         ("audit-trail",),
+        _remedies(story, "services"),
+    )
+
+
+def _lone_deletions(story: Story) -> Iterable[Advice]:
+    verdict = story.verdict("dual-control")
+    if verdict is None or verdict.value != "breached":
+        return
+    yield Advice(
+        "Have a second person confirm deletions",
+        f"{said(story, verdict)} Whoever gets hold of that credential needs nobody else.",
+        ("dual-control",),
         _remedies(story, "services"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.run.act import act
 from harness.run.assess import assess, list_points, take_inventory
 from harness.run.backfill import backfill
+from harness.run.delete_alone import delete_alone
 from harness.run.ground import Ground, phase
 from harness.run.intrude import intrude
 from harness.run.provision import provisioned
@@ -58,9 +59,13 @@ def execute(ground: Ground) -> None:
             prove(ground, remains, recovery, outcomes, witness)
         objectives = ground.plan.loaded.objectives
         shut_out, locked = objectives.isolation, objectives.immutability
-        if locked is not None or (shut_out is not None and shut_out.after_restore):
+        dual = objectives.dual_control
+        again = shut_out is not None and shut_out.after_restore
+        if locked is not None or dual is not None or again:
             with phase(ground, "try"):
                 if shut_out is not None and shut_out.after_restore and recovery.serves:
                     intrude(ground, shut_out)
                 if locked is not None:
                     tamper(ground, remains, locked)
+                if dual is not None:
+                    delete_alone(ground, dual)

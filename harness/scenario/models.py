@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -262,6 +262,10 @@ class RailwayService(Model):
         description="the project's environments"
     )
     plan: Literal["free", "hobby", "pro"] = Field("pro", description="decides the rate limits")
+    confirmations: Literal["none", "anyone", "second-person"] = Field(
+        "none",
+        description="who has to confirm a deletion: anyone, or not the one who asked for it; hypothetical",
+    )
 
 
 class ItemService(Model):
@@ -925,6 +929,22 @@ class AuditTrail(Model):
     principal: Name = Field(description="whose deeds must be on record")
 
 
+Deletion = Literal[
+    "volumeInstanceBackupDelete", "volumeDelete", "serviceDelete", "environmentDelete", "projectDelete"
+]
+"""Calls of a control plane that can be tried, what lies inside of something else first."""
+
+
+class DualControl(Model):
+    """A principal can delete nothing alone: a second person has to confirm it, and can."""
+
+    principal: Name = Field(description="who tries to delete alone")
+    service: Name = Field(description="the railway service that is asked")
+    calls: Annotated[tuple[Deletion, ...], Field(min_length=1)] = Field(
+        get_args(Deletion), description="the deletions that are tried"
+    )
+
+
 class Objectives(Model):
     """What must hold. Each one that is named is judged."""
 
@@ -945,6 +965,9 @@ class Objectives(Model):
     )
     audit_trail: AuditTrail | None = Field(
         None, alias="audit-trail", description="whose deeds a log must tell, out of their reach"
+    )
+    dual_control: DualControl | None = Field(
+        None, alias="dual-control", description="who must not be able to delete anything alone"
     )
     other: dict[str, JsonValue] = Field(
         default_factory=dict, description="objectives of drivers that are not built in"

@@ -78,6 +78,7 @@ class Known:
         "containment",
         "immutability",
         "audit-trail",
+        "dual-control",
     )
 
     def of(self, driver: str) -> tuple[str, ...]:

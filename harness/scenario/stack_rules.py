@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from harness.facts import APPLICATION, OPERATOR, WORKSPACE_SUFFIX
+from harness.facts import APPLICATION, OPERATOR, SECOND_PERSON, WORKSPACE_SUFFIX
 from harness.scenario.models import (
     Archive,
     AwsBackup,
     AwsService,
     CommandBackup,
     ContainerService,
+    DualControl,
     Dumps,
     EbsSnapshots,
     Isolation,
@@ -37,7 +38,10 @@ from harness.scenario.models import (
 from harness.scenario.positions import KeyPath
 from harness.scenario.problems import BUILT_IN, Finding, Known, nearest
 
-RESERVED = (OPERATOR, APPLICATION)
+CONFIRMING = ("railway",)
+"""Kinds of service whose replica can have a deletion confirmed."""
+
+RESERVED = (OPERATOR, SECOND_PERSON, APPLICATION)
 ROLES = {
     "postgres": ("owner", "writer", "reader"),
     "mariadb": ("owner", "writer", "reader", "admin"),
@@ -298,7 +302,8 @@ def _principal_names(stack: Stack, _: Known) -> Iterator[Finding]:
             yield Finding(
                 ("principals", name),
                 f"{name!r} is an identity of the harness",
-                f"choose another name; {OPERATOR} runs backups, {APPLICATION} is the workload",
+                f"choose another name; {OPERATOR} runs backups, {APPLICATION} is the workload, "
+                f"{SECOND_PERSON} confirms deletions",
                 of_key=True,
             )
 
@@ -546,6 +551,8 @@ def objective_findings(objectives: Objectives, stack: Stack, known: Known) -> It
     if objectives.audit_trail is not None:
         principal = objectives.audit_trail.principal
         yield from wrong_principal(stack, principal, ("objectives", "audit-trail", "principal"))
+    if objectives.dual_control is not None:
+        yield from _dual_control(objectives.dual_control, stack)
     for name in objectives.other:
         if name in Known().objectives:
             message = f"{name!r} is built in and has a key of its own"
@@ -569,6 +576,28 @@ def _isolation(isolation: Isolation, stack: Stack) -> Iterator[Finding]:
                 f"no environment and no service is called {name!r}",
                 nearest(name, reachable),
             )
+
+
+def _dual_control(asked: DualControl, stack: Stack) -> Iterator[Finding]:
+    path: KeyPath = ("objectives", "dual-control")
+    service, principal = stack.services.get(asked.service), stack.principals.get(asked.principal)
+    yield from wrong_principal(stack, asked.principal, (*path, "principal"))
+    yield from repeated(asked.calls, (*path, "calls"))
+    if service is not None and service.kind not in CONFIRMING:
+        kinds = " or ".join(CONFIRMING)
+        yield Finding(
+            (*path, "service"),
+            f"{asked.service!r} is of kind {service.kind}, which has nobody to confirm a deletion",
+            f"a second confirmer can be tried on services of kind {kinds} only",
+        )
+        return
+    yield from wrong_service(stack, asked.service, CONFIRMING, (*path, "service"))
+    if service is not None and principal is not None and asked.service not in principal.grants:
+        yield Finding(
+            (*path, "principal"),
+            f"{asked.principal!r} has no credential for {asked.service!r}, so nothing can be tried with it",
+            f"name a principal with a grant on {asked.service}",
+        )
 
 
 def wrong_principal(stack: Stack, name: str, path: KeyPath) -> Iterator[Finding]:

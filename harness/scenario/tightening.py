@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from harness.scenario.models import (
     BackupSurvival,
+    DualControl,
     Immutability,
     Isolation,
     Model,
@@ -32,6 +33,7 @@ def tightened(stack: Objectives, scenario: Objectives) -> Objectives:
         containment=stack.containment if scenario.containment is None else scenario.containment,
         immutability=_put_over(stack.immutability, scenario.immutability),
         audit_trail=scenario.audit_trail or stack.audit_trail,
+        dual_control=_put_over(stack.dual_control, scenario.dual_control),
         other={**stack.other, **scenario.other},
     )
 
@@ -54,6 +56,8 @@ def loosened(stack: Objectives, scenario: Objectives) -> Iterator[Finding]:
     if stack.audit_trail and scenario.audit_trail and stack.audit_trail != scenario.audit_trail:
         path: KeyPath = (*ROOT, "audit-trail", "principal")
         yield _looser(path, f"the stack asks this of {stack.audit_trail.principal!r}")
+    if stack.dual_control and scenario.dual_control:
+        yield from _less_control(stack.dual_control, scenario.dual_control)
     if stack.isolation and scenario.isolation:
         yield from _wider_reach(stack.isolation, scenario.isolation)
     for name, statement in (scenario.invariants or {}).items():
@@ -107,6 +111,17 @@ def _fewer_copies(
 ) -> Iterator[Finding]:
     if "copies" in scenario.model_fields_set and scenario.copies < stack.copies:
         yield _looser((*path, "copies"), f"fewer than the {stack.copies} of the stack")
+
+
+def _less_control(stack: DualControl, scenario: DualControl) -> Iterator[Finding]:
+    path: KeyPath = (*ROOT, "dual-control")
+    if scenario.principal != stack.principal:
+        yield _looser((*path, "principal"), f"the stack asks this of {stack.principal!r}")
+    if scenario.service != stack.service:
+        yield _looser((*path, "service"), f"the stack asks this of {stack.service!r}")
+    left_out = [call for call in stack.calls if call not in scenario.calls]
+    if "calls" in scenario.model_fields_set and left_out:
+        yield _looser((*path, "calls"), f"the stack has {left_out[0]} tried too")
 
 
 def _wider_reach(stack: Isolation, scenario: Isolation) -> Iterator[Finding]:

@@ -537,6 +537,68 @@ class Tamperable(BackupTool, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Request:
+    """A call on a surface.
+
+    Attributes:
+        surface, verb, arguments: the call.
+    """
+
+    surface: str
+    verb: str
+    arguments: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Decoy:
+    """Something that was made to be deleted.
+
+    Attributes:
+        call: the operation that deletes it.
+        resource: as the inventory lists it, while it is there.
+        deletion: the call.
+    """
+
+    call: str
+    resource: Resource
+    deletion: Request
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """A replica on which deletions may have to be confirmed."""
+
+    def inventory(self, endpoint: Endpoint) -> tuple[Resource, ...]:
+        """As of a ``Replica``."""
+        ...
+
+    def decoys(self, endpoint: Endpoint, calls: Sequence[str], clock: Clock) -> tuple[Decoy, ...]:
+        """Make something to be deleted by each of the calls, as the owner; what lies inside comes first.
+
+        Args:
+            endpoint: of the replica.
+            calls: names of operations.
+            clock: for waiting.
+
+        Raises:
+            ProvisionError: the service does not answer, or does not make it.
+        """
+        ...
+
+    def waiting(self, outcome: Outcome) -> str | None:
+        """Under which id a call waits to be confirmed; None when it does not."""
+        ...
+
+    def is_own(self, outcome: Outcome) -> bool:
+        """Whether a confirmation was refused because whoever gave it had asked for the deletion."""
+        ...
+
+    def confirmation(self, id: str) -> Request:
+        """The call that confirms what waits under an id."""
+        ...
+
+
 @runtime_checkable
 class Rotating(BackupTool, Protocol):
     """A tool whose schedule and retention can be played on, as time passes."""

@@ -84,6 +84,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "containment": "harness.objectives.containment:ContainmentObjective",
         "immutability": "harness.objectives.immutability:ImmutabilityObjective",
         "audit-trail": "harness.objectives.audit_trail:AuditTrailObjective",
+        "dual-control": "harness.objectives.dual_control:DualControlObjective",
     },
     "reporters": {
         "text": "harness.render.text:TextReporter",

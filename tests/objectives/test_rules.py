@@ -17,6 +17,7 @@ from harness.journal.events import (
     AgentStarted,
     ContentCompared,
     ContentVerified,
+    DeletionTried,
     FaultSeen,
     Interrupted,
     InvariantChecked,
@@ -57,7 +58,7 @@ from .drills import (
 )
 
 OBJECTIVES = names("objectives")
-UNBOUNDED = ("invariants", "audit-trail")
+UNBOUNDED = ("invariants", "audit-trail", "dual-control")
 
 
 def values(history: History, **changes: Any) -> dict[str, str]:
@@ -75,6 +76,7 @@ def test_the_plain_run_is_decided_throughout() -> None:
         "containment": "held",
         "immutability": "held",
         "audit-trail": "breached",
+        "dual-control": "held",
     }
 
 
@@ -122,6 +124,7 @@ NEEDED: dict[str, tuple[type[Any], ...]] = {
     "containment": (AgentEnded,),
     "immutability": (PointSeen, TamperingTried, PointChecked),
     "audit-trail": (LogRead,),
+    "dual-control": (DeletionTried,),
 }
 
 

@@ -89,7 +89,7 @@ class Deletions:
         Returns:
             What was changed.
         """
-        touched = self._names(doom)
+        touched = self.names(doom)
         for instance in doom.stopped:
             self._disk.stop_server(instance.directory)
         mounts = tuple((instance, instance.service_id) for instance in doom.detached)
@@ -100,6 +100,16 @@ class Deletions:
         else:
             self._bury(title, doom, mounts, touched)
         return touched
+
+    def names(self, doom: Doom) -> tuple[Touched, ...]:
+        """What goes or changes with it."""
+        backups = tuple(
+            backup
+            for instance in _instances(doom)
+            for backup in self._estate.every(Backup, volume_instance_id=instance.id)
+        )
+        changed: tuple[Record, ...] = (*doom.records, *backups, *doom.detached)
+        return describe_all(self._estate, changed)
 
     def capture(self) -> Captured:
         """What still waits, to be kept as it is by whoever makes a copy of it."""
@@ -186,15 +196,6 @@ class Deletions:
             for record in (*doom.records, *volumes)
             if record is not None
         )
-
-    def _names(self, doom: Doom) -> tuple[Touched, ...]:
-        backups = tuple(
-            backup
-            for instance in _instances(doom)
-            for backup in self._estate.every(Backup, volume_instance_id=instance.id)
-        )
-        changed: tuple[Record, ...] = (*doom.records, *backups, *doom.detached)
-        return describe_all(self._estate, changed)
 
     def _bury(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.replicas.handover import take_over
 
@@ -40,6 +41,7 @@ class Handover:
     Attributes:
         marker: of the lease.
         back_door: digest of the secret that opens the back door.
+        confirmations: who has to confirm a deletion.
         root: directory of all volumes.
         owner: user and group id that volumes belong to; None for our own.
     """
@@ -47,6 +49,7 @@ class Handover:
     marker: str
     profile: str
     plan: str
+    confirmations: Literal["none", "anyone", "second-person"]
     project: str
     environments: tuple[str, ...]
     mounts: tuple[Mount, ...]

@@ -35,7 +35,15 @@ class PlaneMemory:
         self._plane = plane
         self._shelf = plane.disk.root.parent / FOLDER
         self._now = plane.estate.now()
-        self._records = pickle.dumps((plane.estate.capture(), plane.deletions.capture(), plane.mailbox))
+        self._records = pickle.dumps(
+            (
+                plane.estate.capture(),
+                plane.deletions.capture(),
+                plane.confirmations.capture(),
+                plane.mailbox,
+            )
+        )
+        self._waiting = plane.confirmations.ids()
         self._entries = len(plane.audit.after(0))
         self._by_the_harness = plane.changed_behind
         self._kept = tuple(plane.estate.every(Backup, buried=True))
@@ -64,9 +72,10 @@ class PlaneMemory:
         plane = self._plane
         if self._was_altered():
             # One pickle, so that what named the same record before does so again.
-            estate, deletions, mailbox = pickle.loads(self._records)  # noqa: S301 - our own, from memory
+            estate, deletions, confirmations, mailbox = pickle.loads(self._records)  # noqa: S301 - our own
             plane.estate.recall(estate, self._now)
             plane.deletions.recall(deletions)
+            plane.confirmations.recall(confirmations)
             plane.mailbox[:] = mailbox
             self._bring_back_files()
         else:
@@ -76,9 +85,12 @@ class PlaneMemory:
         plane.changed_behind = self._by_the_harness
 
     def _was_altered(self) -> bool:
-        """Whether any record or file may be different: a call that was refused or failed changed nothing."""
+        """Whether any record or file may be different: a call that was refused or failed changed
+        nothing but what waits to be confirmed."""
         plane = self._plane
         done = any(entry.outcome == "done" for entry in plane.audit.after(self._entries))
+        if plane.confirmations.ids() != self._waiting:
+            return True
         return done or plane.changed_behind != self._by_the_harness or not self._files_are_there()
 
     def _files_are_there(self) -> bool:

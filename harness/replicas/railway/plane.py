@@ -13,8 +13,10 @@ from harness.clock import Clock
 from harness.replicas.handover import digest
 from harness.replicas.railway.audit import AuditLog, Touched
 from harness.replicas.railway.authority import Authority, Caller
+from harness.replicas.railway.confirmation import ConfirmationNeededError, Confirmations
 from harness.replicas.railway.copies import Copies
 from harness.replicas.railway.deletion import Deletions
+from harness.replicas.railway.doom import Doom
 from harness.replicas.railway.handover import Handover
 from harness.replicas.railway.inventory import describe_all
 from harness.replicas.railway.limits import RateLimits
@@ -64,6 +66,7 @@ class Plane:
         self.limits = RateLimits(handover.plan)
         self.audit = AuditLog()
         self.mailbox: list[Mail] = []
+        self.confirmations = Confirmations(handover.confirmations, self.estate, self.mailbox)
         self.workflows = Workflows(self.estate)
         self.deletions = Deletions(self.estate, self.disk, self.mailbox)
         self.copies = Copies(self.estate, self.disk, self.deletions, self.workflows)
@@ -207,11 +210,15 @@ class Call:
         plane: the control plane.
         caller: who called.
         touched: what it changed so far.
+        confirmed: what it deletes need not wait any more.
+        rehearsed: it only tells what it would delete.
     """
 
     plane: Plane
     caller: Caller
     touched: list[Touched] = field(default_factory=list)
+    confirmed: bool = False
+    rehearsed: bool = False
 
     @property
     def estate(self) -> Estate:
@@ -224,6 +231,22 @@ class Call:
     @property
     def now(self) -> datetime:
         return self.plane.estate.now()
+
+    def dooms(self, *about: Touched) -> None:
+        """Say what this call is about to delete, before it changes anything.
+
+        Raises:
+            ConfirmationNeededError: somebody has to confirm that.
+        """
+        if self.rehearsed:
+            raise ConfirmationNeededError(about)
+        if about and not self.confirmed:
+            self.plane.confirmations.check(about)
+
+    def delete(self, title: str, doom: Doom, *, at_once: bool = False) -> None:
+        """Delete, once it is confirmed where it has to be; the arguments are those of ``Deletions``."""
+        self.dooms(*self.plane.deletions.names(doom))
+        self.touch(self.plane.deletions.delete(title, doom, at_once=at_once))
 
     def changed(self, *records: Record) -> None:
         """Note records that this call changed or is about to delete."""

@@ -25,5 +25,9 @@ class NotFoundError(ApiError):
         super().__init__(f"{what} not found")
 
 
+WAITS = "Not Authorized until it is confirmed"
+OWN = "Not Authorized to confirm what one has asked for oneself"
+"""Hypothetical, as confirmations are."""
+
 PROBLEM = "Problem processing request"
 NO_PROJECT_TOKEN = "Project Token not found"  # noqa: S105 - a message, not a token

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.clock import Clock
 from harness.errors import ProvisionError
 from harness.facts import (
     BACK_DOOR,
     OPERATOR,
+    SECOND_PERSON,
     Credential,
     CredentialKind,
     Endpoint,
     Lease,
+    Outcome,
     Secret,
 )
 from harness.replicas.control_plane import (
@@ -24,10 +27,11 @@ from harness.replicas.control_plane import (
     make_room,
 )
 from harness.replicas.handover import digest, hand_over
+from harness.replicas.railway.decoys import confirmation, is_own, make_project, waiting
 from harness.replicas.railway.handover import Handover, Mount, TokenSeed
 from harness.sandbox import LOOPBACK
 from harness.scenario.models import PostgresService, RailwayService, Stack, TokenGrant
-from harness.seams.drivers import Memory, Setting
+from harness.seams.drivers import Decoy, Memory, Request, Setting
 
 VOLUMES = "volumes"
 ACCOUNT: Final = "account"
@@ -64,6 +68,7 @@ class RailwayReplica(ControlPlaneReplica):
             marker=lease.marker,
             profile=model.profile,
             plan=model.plan,
+            confirmations=model.confirmations,
             project=model.project,
             environments=model.environments,
             mounts=_mounts(setting.stack, name, model),
@@ -93,10 +98,32 @@ class RailwayReplica(ControlPlaneReplica):
         del setting
         return ControlPlaneMemory.made(endpoint)
 
+    def decoys(self, endpoint: Endpoint, calls: Sequence[str], clock: Clock) -> tuple[Decoy, ...]:
+        """A project of its own with one of everything.
+
+        Raises:
+            ProvisionError: the control plane does not answer, or does not make it.
+        """
+        return make_project(endpoint, clock).decoys(calls)
+
+    def waiting(self, outcome: Outcome) -> str | None:
+        """The id that the answer to a deletion names."""
+        return waiting(outcome)
+
+    def is_own(self, outcome: Outcome) -> bool:
+        """By what the answer says."""
+        return is_own(outcome)
+
+    def confirmation(self, id: str) -> Request:
+        """``deletionConfirm``."""
+        return confirmation(id)
+
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """The profile, and what it means for a delete."""
         told = ask(endpoint, "marker")
         deletes = "at once" if told["profile"] == "legacy" else "after 48 h"
+        if told["confirmations"] != "none":
+            deletes += f", confirmed by {told['confirmations']}"
         return {
             "version": "Railway public API v2, replica",
             "profile": told["profile"],
@@ -110,6 +137,8 @@ def _mint(stack: Stack, service: str, model: RailwayService) -> dict[str, Creden
         OPERATOR: Credential(OPERATOR, "account-token", OPERATOR, Secret.mint()),
         BACK_DOOR: Credential(BACK_DOOR, "back-door", BACK_DOOR, Secret.mint()),
     }
+    if model.confirmations != "none":
+        credentials[SECOND_PERSON] = Credential(SECOND_PERSON, "account-token", SECOND_PERSON, Secret.mint())
     for principal, description in stack.principals.items():
         if service in description.grants:
             grant = _checked(principal, service, model, description.grants[service])

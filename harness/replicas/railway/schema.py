@@ -14,6 +14,7 @@ from graphql import GraphQLResolveInfo, GraphQLSchema
 from harness.replicas.railway.audit import Result
 from harness.replicas.railway.calls import (
     accounts,
+    confirmations,
     domains,
     environments,
     members,
@@ -21,6 +22,7 @@ from harness.replicas.railway.calls import (
     services,
     volumes,
 )
+from harness.replicas.railway.confirmation import ConfirmationNeededError, Rule, WaitsError
 from harness.replicas.railway.plane import Answers, Call
 from harness.replicas.railway.refusals import HiddenError, NotAuthorizedError
 from harness.replicas.railway.shapes import FIELDS
@@ -48,28 +50,39 @@ MUTATIONS: Answers = {
     **volumes.MUTATIONS,
 }
 CURRENT_MUTATIONS: Answers = volumes.CURRENT_MUTATIONS
+CONFIRMING_MUTATIONS: Answers = confirmations.MUTATIONS
 
 
-def type_definitions(profile: Profile) -> str:
-    """The schema of a profile, in the schema definition language."""
+def type_definitions(profile: Profile, rule: Rule = "none") -> str:
+    """The schema of a profile where deletions are confirmed so, in the schema definition language."""
     text = str(load_schema_from_path(HERE / "schema"))
     if profile == "current":
         text += "\n" + (HERE / "current.graphql").read_text(encoding="utf-8")
+    if rule != "none":
+        text += "\n" + (HERE / "confirmations.graphql").read_text(encoding="utf-8")
     return text
 
 
-def build(profile: Profile) -> GraphQLSchema:
-    """The schema of a profile with everything that answers it."""
+def build(profile: Profile, rule: Rule = "none") -> GraphQLSchema:
+    """That schema with everything that answers it."""
     query, mutation = QueryType(), MutationType()
     for name, answer in QUERIES.items():
         query.set_field(name, _answered(name, answer))
-    every = {**MUTATIONS, **(CURRENT_MUTATIONS if profile == "current" else {})}
+    every = dict(MUTATIONS)
+    every |= CURRENT_MUTATIONS if profile == "current" else {}
+    every |= CONFIRMING_MUTATIONS if rule != "none" else {}
     for name, answer in every.items():
         mutation.set_field(name, _audited(name, answer))
     invitation = UnionType("PublicProjectInvitation", _invitation_type)
     scalar = ScalarType("DateTime", serializer=_show_time, value_parser=_read_time)
     return make_executable_schema(
-        type_definitions(profile), query, mutation, *_objects(), invitation, scalar, convert_names_case=True
+        type_definitions(profile, rule),
+        query,
+        mutation,
+        *_objects(),
+        invitation,
+        scalar,
+        convert_names_case=True,
     )
 
 
@@ -102,6 +115,10 @@ def _audited(name: str, answer: Answer) -> Answer:
             call.authority.admit(name)
             answered = answer(call, **arguments)
             outcome = "done"
+        except ConfirmationNeededError as needed:
+            outcome = "refused"
+            held = call.plane.confirmations.hold(name, answer, arguments, call.caller, needed.about)
+            raise WaitsError(held.id) from None
         except HiddenError:
             raise
         except NotAuthorizedError:

@@ -182,7 +182,8 @@ class ControlPlane:
     async def marker(self, request: Request) -> Response:
         del request
         estate = self._plane.estate
-        return JSONResponse({"marker": self._plane.marker, "profile": estate.profile, "plan": estate.plan})
+        told = {"marker": self._plane.marker, "profile": estate.profile, "plan": estate.plan}
+        return JSONResponse({**told, "confirmations": self._plane.confirmations.rule})
 
     async def audit(self, request: Request) -> Response:
         after = int(request.query_params.get("after", "0"))
@@ -297,7 +298,7 @@ def main(handover_file: str, descriptor: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     handover = Handover.take(Path(handover_file))
     plane = Plane(handover, SystemClock())
-    application = ControlPlane(plane, build(plane.estate.profile)).application()
+    application = ControlPlane(plane, build(plane.estate.profile, plane.confirmations.rule)).application()
     listening = socket.socket(fileno=int(descriptor))
     config = uvicorn.Config(
         application, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"

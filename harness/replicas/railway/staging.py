@@ -63,7 +63,7 @@ def deploy(
     for service_id, change in _sections(patch.patch, "services"):
         changed += _apply_service(estate, disk, environment, service_id, change)
     touched = describe_all(estate, tuple(changed))
-    doom = _doomed(estate, environment, patch.patch)
+    doom = doomed(estate, environment, patch.patch)
     if doom.records:
         touched += deletions.delete(f"Part of {environment.name}", doom)
     patch.status, patch.applied_at, patch.updated_at = "COMMITTED", estate.now(), estate.now()
@@ -111,7 +111,8 @@ def _mount(disk: Disk, volume: VolumeInstance, service_id: str, mount: Config | 
         volume.mount_path = mount.get("mountPath") or volume.mount_path
 
 
-def _doomed(estate: Estate, environment: Environment, config: Config) -> Doom:
+def doomed(estate: Estate, environment: Environment, config: Config) -> Doom:
+    """What a change would delete."""
     doom = Doom()
     for service_id, change in _sections(config, "services"):
         service = estate.find(Service, service_id)

@@ -125,7 +125,7 @@ def read(response: httpx.Response) -> Answer:
     return Answer(response.status_code, response.headers, body.get("data"), body.get("errors", []))
 
 
-def stack(profile: str, plan: str = "pro") -> Stack:
+def stack(profile: str, plan: str = "pro", confirmations: str = "none") -> Stack:
     """Two environments, a database in each, all on one volume, and every kind of token."""
     tokens = {
         "account": {"token": "account"},
@@ -143,6 +143,7 @@ def stack(profile: str, plan: str = "pro") -> Stack:
                     "kind": "railway",
                     "profile": profile,
                     "plan": plan,
+                    "confirmations": confirmations,
                     "project": "pocketos",
                     "environments": ["production", "staging"],
                 },
@@ -156,10 +157,14 @@ def stack(profile: str, plan: str = "pro") -> Stack:
 
 @contextmanager
 def control_plane(
-    sandbox: Sandbox, profile: str, plan: str = "pro", name: str = "railway"
+    sandbox: Sandbox,
+    profile: str,
+    plan: str = "pro",
+    name: str = "railway",
+    confirmations: str = "none",
 ) -> Iterator[ControlPlane]:
     """A control plane for as long as the block runs."""
-    model = stack(profile, plan)
+    model = stack(profile, plan, confirmations)
     setting = Setting(model, sandbox.root, sandbox, CLOCK, {})
     purpose = f"@{name}" if name != "railway" else ""
     lease = Lease(

@@ -60,7 +60,7 @@ def workspace_delete(call: Call, id: str) -> bool:
     call.authority.account()
     doomed = call.authority.workspace(id)
     doom = of_workspace(call.estate, doomed)
-    call.touch(call.plane.deletions.delete(f"Workspace {doomed.name}", doom))
+    call.delete(f"Workspace {doomed.name}", doom)
     return True
 
 

@@ -10,7 +10,7 @@ from harness.replicas.railway.doom import of_environment
 from harness.replicas.railway.paging import Connection, Page, page_of
 from harness.replicas.railway.plane import Answers, Call
 from harness.replicas.railway.refusals import ApiError, NotFoundError
-from harness.replicas.railway.staging import Config, deploy, record_deployment, stage, staged
+from harness.replicas.railway.staging import Config, deploy, doomed, record_deployment, stage, staged
 from harness.replicas.railway.state import (
     Environment,
     Patch,
@@ -83,7 +83,7 @@ def environment_rename(call: Call, id: str, input: Input) -> Environment:
 def environment_delete(call: Call, id: str) -> bool:
     doomed = call.authority.environment(id)
     doom = of_environment(call.estate, doomed)
-    call.touch(call.plane.deletions.delete(f"Environment {doomed.name}", doom))
+    call.delete(f"Environment {doomed.name}", doom)
     return True
 
 
@@ -124,10 +124,9 @@ def environment_stage_changes(
 def environment_patch_commit(
     call: Call, environment_id: str, patch: Config | None = None, commit_message: str | None = None
 ) -> str:
-    call.authority.environment(environment_id)
-    made = call.estate.add(
-        Patch(environment_id=environment_id, patch=_checked(patch or {}), created_at=call.now)
-    )
+    changed = _checked(patch or {})
+    _dooms(call, call.authority.environment(environment_id), changed)
+    made = call.estate.add(Patch(environment_id=environment_id, patch=changed, created_at=call.now))
     return _deploy(call, made, commit_message)
 
 
@@ -135,8 +134,9 @@ def environment_patch_commit_staged(
     call: Call, environment_id: str, commit_message: str | None = None, skip_deploys: bool | None = None
 ) -> str:
     del skip_deploys
-    call.authority.environment(environment_id)
-    return _deploy(call, staged(call.estate, environment_id), commit_message)
+    waiting = staged(call.estate, call.authority.environment(environment_id).id)
+    _dooms(call, call.estate.get(Environment, environment_id), waiting.patch)
+    return _deploy(call, waiting, commit_message)
 
 
 def environment_triggers_deploy(call: Call, input: Input) -> bool:
@@ -184,6 +184,10 @@ def private_networks_for_environment_delete(call: Call, environment_id: str) -> 
         call.estate.drop(network)
     call.changed(call.authority.environment(environment_id))
     return True
+
+
+def _dooms(call: Call, environment: Environment, config: Config) -> None:
+    call.dooms(*call.plane.deletions.names(doomed(call.estate, environment, config)))
 
 
 def _deploy(call: Call, patch: Patch, message: str | None) -> str:

@@ -86,12 +86,13 @@ def project_update(call: Call, id: str, input: Input) -> Project:
 def project_delete(call: Call, id: str) -> bool:
     doomed = call.authority.project(id)
     doom = of_project(call.estate, doomed)
-    call.touch(call.plane.deletions.delete(f"Project {doomed.name}", doom))
+    call.delete(f"Project {doomed.name}", doom)
     return True
 
 
 def project_schedule_delete(call: Call, id: str) -> bool:
     doomed = call.authority.project(id)
+    call.dooms(*call.plane.deletions.names(of_project(call.estate, doomed)))
     call.plane.deletions.schedule(doomed)
     call.changed(doomed)
     return True
@@ -106,6 +107,7 @@ def project_schedule_delete_cancel(call: Call, id: str) -> bool:
 
 def project_schedule_delete_force(call: Call, id: str) -> bool:
     doomed = call.authority.project(id, buried=True)
+    call.dooms(*call.plane.deletions.names(of_project(call.estate, doomed)))
     call.touch(call.plane.deletions.carry_out(doomed))
     if call.estate.find(Project, id) is not None:
         doom = of_project(call.estate, doomed)

@@ -81,7 +81,7 @@ def service_delete(call: Call, id: str, environment_id: str | None = None) -> bo
     if environment_id is not None:
         call.authority.service_instance(id, environment_id)
     doom = of_service(call.estate, doomed, environment_id)
-    call.touch(call.plane.deletions.delete(f"Service {doomed.name}", doom))
+    call.delete(f"Service {doomed.name}", doom)
     return True
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from harness.replicas.railway.calls.accounts import Input
 from harness.replicas.railway.doom import of_volumes
+from harness.replicas.railway.inventory import describe_all
 from harness.replicas.railway.plane import Answers, Call
 from harness.replicas.railway.refusals import ApiError, NotFoundError
 from harness.replicas.railway.state import (
@@ -65,7 +66,7 @@ def volume_instance_update(
 def volume_delete(call: Call, volume_id: str) -> bool:
     doomed = call.authority.volume(volume_id, change=True)
     doom = of_volumes(call.estate, doomed)
-    call.touch(call.plane.deletions.delete(f"Volume {doomed.name}", doom))
+    call.delete(f"Volume {doomed.name}", doom)
     return True
 
 
@@ -97,6 +98,7 @@ def volume_instance_backup_delete(
     call: Call, volume_instance_id: str, volume_instance_backup_id: str
 ) -> Started:
     backup = _own_backup(call, volume_instance_id, volume_instance_backup_id)
+    call.dooms(*describe_all(call.estate, (backup,)))
     call.changed(backup)
     return _started(call.plane.workflows.start(call.plane.copies.remove(backup)))
 
@@ -116,6 +118,7 @@ def volume_instance_backup_restore(
     if backup is None:
         raise NotFoundError("VolumeInstanceBackup")
     call.authority.volume_instance(backup.volume_instance_id)
+    call.dooms(*describe_all(call.estate, call.plane.copies.newer_than(backup)))
     workflow = call.plane.copies.restore(instance, backup)
     call.changed(*call.estate.every(VolumeInstance, restored_by=workflow.id))
     call.changed(*call.plane.copies.newer_than(backup))
