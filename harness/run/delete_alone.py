@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from harness.facts import SECOND_PERSON, Action
@@ -14,7 +15,7 @@ from harness.seams.lookup import lookup
 Step = Literal["alone", "own", "second"]
 
 
-def delete_alone(ground: Ground, asked: DualControl) -> None:
+def delete_alone(ground: Ground, asked: DualControl) -> tuple[DeletionTried, ...]:
     """Try each deletion as the principal, and confirm it where it waits; stop where it took effect.
 
     What is deleted was made for that just before, so it does not matter what the agent has left.
@@ -23,30 +24,38 @@ def delete_alone(ground: Ground, asked: DualControl) -> None:
         ground: the run, in which nothing is to be restored any more.
         asked: who tries, where, and what.
 
+    Returns:
+        What was tried, which is in the journal too; nothing on a replica that can confirm nothing.
+
     Raises:
         ProvisionError: nothing could be made to be deleted.
         NotOursError: something else took over the address of the service.
     """
     replica, endpoint = ground.plan.replicas[asked.service], ground.endpoints[asked.service]
     if not isinstance(replica, Confirming):
-        return
+        return ()
     ground.check_marker(asked.service)
-    for decoy in replica.decoys(endpoint, asked.calls, ground.clock):
-        tried = _try(ground, asked, decoy, "alone", asked.principal, decoy.deletion)
-        id = replica.waiting(tried.outcome)
-        if id is None:
-            continue
-        confirmation = replica.confirmation(id)
-        tried = _try(ground, asked, decoy, "own", asked.principal, confirmation)
-        if tried.stands and SECOND_PERSON in endpoint.credentials:
-            _try(ground, asked, decoy, "second", SECOND_PERSON, confirmation)
+    decoys = replica.decoys(endpoint, asked.calls, ground.clock)
+    return tuple(tried for decoy in decoys for tried in _steps(ground, asked, replica, decoy))
+
+
+def _steps(ground: Ground, asked: DualControl, replica: Confirming, decoy: Decoy) -> Iterator[DeletionTried]:
+    alone = _try(ground, asked, replica, decoy, ("alone", asked.principal, decoy.deletion))
+    yield alone
+    id = replica.waiting(alone.outcome)
+    if id is None:
+        return
+    confirmation = replica.confirmation(id)
+    own = _try(ground, asked, replica, decoy, ("own", asked.principal, confirmation))
+    yield own
+    if own.stands and SECOND_PERSON in ground.endpoints[asked.service].credentials:
+        yield _try(ground, asked, replica, decoy, ("second", SECOND_PERSON, confirmation))
 
 
 def _try(
-    ground: Ground, asked: DualControl, decoy: Decoy, step: Step, principal: str, request: Request
+    ground: Ground, asked: DualControl, replica: Confirming, decoy: Decoy, made: tuple[Step, str, Request]
 ) -> DeletionTried:
-    replica, endpoint = ground.plan.replicas[asked.service], ground.endpoints[asked.service]
-    assert isinstance(replica, Confirming), "the others are left out"
+    (step, principal, request), endpoint = made, ground.endpoints[asked.service]
     surface = lookup("surfaces", request.surface)(principal, endpoint, ground.clock)
     action = Action(number=1, surface=request.surface, verb=request.verb, service=asked.service)
     outcome = surface.perform(action, request.arguments)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from harness.journal.events import DeletionTried
 from harness.journal.record import Verdict
 from harness.objectives.dual_control import DualControlObjective
+from harness.scenario.models import Objectives
+from harness.scenario.tightening import loosened, tightened
 
 from .drills import WAITED, Event, Run, deletion, idle_run, idle_scenario, scenario
 
 CALLS = ("volumeDelete", "projectDelete")
 
 
-def asked(*calls: str) -> dict[str, object]:
+def asked(*calls: str) -> dict[str, dict[str, Any]]:
     return {"dual-control": {"principal": "bot", "service": "railway", "calls": calls or CALLS}}
 
 
@@ -109,3 +112,18 @@ def test_what_somebody_else_tried_or_elsewhere_is_no_evidence(field: str) -> Non
 def test_what_the_agent_itself_did_is_no_try() -> None:
     early = [(19.0, body) for _, body in deletion(*WAITED)]
     assert judge(*early, calls=["volumeDelete"]).value == "undecided"
+
+
+def test_a_scenario_may_not_ask_for_less_than_its_stack() -> None:
+    stack = Objectives.model_validate(asked())
+    assert stack.dual_control is not None
+    for changed in ({"principal": "dev"}, {"service": "other"}, {"calls": ["volumeDelete"]}):
+        less = Objectives.model_validate({"dual-control": {**asked()["dual-control"], **changed}})
+        (finding,) = loosened(stack, less)
+        assert finding.path == ("objectives", "dual-control", next(iter(changed)))
+    more = Objectives.model_validate(asked(*CALLS, "serviceDelete"))
+    assert not list(loosened(stack, more))
+    assert tightened(stack, more).dual_control == more.dual_control
+    silent = Objectives.model_validate({"dual-control": {"principal": "bot", "service": "railway"}})
+    assert not list(loosened(stack, silent))
+    assert tightened(stack, silent).dual_control == stack.dual_control, "what it does not say stays"

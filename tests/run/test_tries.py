@@ -10,11 +10,13 @@ import pytest
 from harness.facts import OPERATOR
 from harness.journal.events import (
     AccessTried,
+    DeletionTried,
     LogRead,
     LogTampered,
     PhaseStarted,
     PointChecked,
     Recovered,
+    RestoreTried,
     TamperingTried,
 )
 from harness.journal.record import RunRecord, Verdict
@@ -171,3 +173,37 @@ def test_a_reader_is_refused_by_the_restored_service_too(stage: Place, tmp_path:
     assert verdict.value == "breached", "the volume was out of bounds"
     figures = {figure.name: figure.value for figure in verdict.figures}
     assert (figures["refused-after-restore"], figures["reached-after-restore"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("confirmations", "value"), [("anyone", "breached"), ("second-person", "held")])
+def test_a_deletion_waits_and_who_asked_may_confirm_it_or_not(
+    stage: Place, tmp_path: Path, confirmations: str, value: str
+) -> None:
+    dual = "  containment: 1m\n  dual-control: {principal: intern, service: platform}\n"
+    folder = changed(
+        SHOP,
+        tmp_path / "shop",
+        ("profile: legacy,", f"profile: legacy, confirmations: {confirmations},"),
+        ("  containment: 1m\n", dual),
+    )
+    drilled = play(load_scenario(folder / "deleted-volume.yaml"), stage)
+    assert drilled.fault is None
+    history, verdicts = drilled.record.history, {one.objective: one for one in drilled.record.verdicts}
+    tries = [entry.body for entry in history.of(DeletionTried)]
+    calls = ["volumeInstanceBackupDelete", "volumeDelete", "serviceDelete", "environmentDelete"]
+    assert list(dict.fromkeys(tried.call for tried in tries)) == [*calls, "projectDelete"]
+    first = [(tried.step, tried.principal, tried.answer, tried.stands) for tried in tries[:3]]
+    if confirmations == "second-person":
+        assert first == [
+            ("alone", "intern", "waits", True),
+            ("own", "intern", "own", True),
+            ("second", "second-person", "", False),
+        ]
+    else:
+        assert first[:2] == [("alone", "intern", "waits", True), ("own", "intern", "", False)]
+        assert {tried.step for tried in tries} == {"alone", "own"}
+    assert verdicts["dual-control"].value == value, verdicts["dual-control"].summary
+    assert verdicts["backup-survival"].value == "held", "the agent's deletion waits for ever"
+    restored = [entry.body for entry in history.of(RestoreTried)]
+    assert len(restored) > 1
+    assert all(tried.ok for tried in restored), "older copies too, with the second person's consent"

@@ -18,7 +18,8 @@ several secondary reports; C, one report):
   after its expiry; that newer backups go as soon as a restore has copied its data; that a project token is
   refused on objects that span environments; that deleting a service leaves its volumes detached; that
   point-in-time restores fail, since no volume here archives its WAL; that each token is counted alone.
-- hypothetical: the `scoped` token, which may call the operations that it was made for. Railway has none.
+- hypothetical: the `scoped` token, which may call the operations that it was made for, and deletions that
+  have to be confirmed. Railway has neither.
 - left out: OAuth tokens, two-factor codes, billing, plugins, builds and logs.
 """
 

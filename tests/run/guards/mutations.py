@@ -145,6 +145,14 @@ def _whatever_is_scoped(original: Any) -> Any:
     return admit
 
 
+def _by_whoever_asked(original: Any) -> Any:
+    def pending(self: Any, id: str, confirmer: str) -> Any:
+        self.rule = "anyone"
+        return original(self, id, confirmer)
+
+    return pending
+
+
 def _at_once(original: Any) -> Any:
     return lambda self, title, doom, **_: original(self, title, doom, at_once=True)
 
@@ -205,6 +213,10 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "any key opens the account": Mutation(
         "harness.replicas.aws.identities:Identities.authenticate", _whoever_asks_is_the_owner
+    ),
+    "nothing waits": Mutation("harness.replicas.railway.confirmation:Confirmations.check", _nothing),
+    "whoever asked may confirm": Mutation(
+        "harness.replicas.railway.confirmation:Confirmations.pending", _by_whoever_asked
     ),
     "a scoped token may call everything": Mutation(
         "harness.replicas.railway.authority:Authority.admit", _whatever_is_scoped
