@@ -154,6 +154,18 @@ def test_a_staged_deletion_waits_and_cannot_be_exchanged_for_another(
     assert not {str(volume), str(service)} & {str(one) for one in strict.look("inventory")}
 
 
+def test_what_has_become_harmless_is_not_done_by_who_confirms_it(strict: ControlPlane, driver: str) -> None:
+    made = make_project(strict.endpoint, CLOCK)
+    stage = {"environment": made.environment, "input": {"services": {made.service: {"isDeleted": True}}}}
+    assert strict.ask(STAGE, driver, **stage).data
+    id = ask(strict, COMMIT % made.environment, driver)
+    stage["input"] = {"services": {made.service: {"isDeleted": False, "variables": {"A": {"value": "1"}}}}}
+    assert strict.ask(STAGE, driver, **stage).data
+    assert confirm(strict, id).message == "Confirmation not found"
+    done = "query ($id: String!) { environmentPatches(environmentId: $id) { edges { node { id } } } }"
+    assert strict.ask(done, driver, id=made.environment).data["environmentPatches"]["edges"] == []
+
+
 def test_a_commit_that_deletes_nothing_does_not_wait(strict: ControlPlane, driver: str) -> None:
     made = make_project(strict.endpoint, CLOCK)
     assert strict.ask(f"mutation {{ {COMMIT % made.environment} }}", driver).data

@@ -129,6 +129,7 @@ def test_what_is_handed_over_holds_digests_and_is_for_our_eyes_only(tmp_path: Pa
         marker="run/railway",
         profile="legacy",
         plan="pro",
+        confirmations="none",
         project="shop",
         environments=("production",),
         mounts=(Mount("db", "production", "data"),),
