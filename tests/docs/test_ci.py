@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tests.evidence.conftest import play
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "ci"
 BIN = Path(sys.executable).parent
-EXPRESSION = re.compile(r"\$\{\{ *([a-z._]+) *\}\}")
+EXPRESSION = re.compile(r"\$\{\{ *([a-z._]+)(?: *!= *'')? *\}\}")
 FIELDS = 5
 """Of a crontab's line, before the command."""
 
@@ -91,7 +92,13 @@ def github(name: str, desk: Installation, inputs: Mapping[str, str]) -> Ran:
     """One step of the action, with what GitHub puts in for its expressions."""
     known = {key: value.get("default", "") for key, value in read(ROOT / "action.yml")["inputs"].items()}
     values = {f"inputs.{key}": value for key, value in {**known, **inputs}.items()}
-    values["github.action_path"] = str(ROOT)
+    values |= {
+        "github.action_path": str(ROOT),
+        "github.workflow_ref": "o/r/.github/workflows/ninelives.yml@refs/heads/main",
+        "github.server_url": "https://github.example",
+        "github.repository": "o/r",
+        "github.run_id": "42",
+    }
     step = steps()[name]
     given = {key: EXPRESSION.sub(lambda match: values[match[1]], text) for key, text in step["env"].items()}
     summary, path = desk.root / "summary", desk.root / "path"
@@ -100,6 +107,7 @@ def github(name: str, desk: Installation, inputs: Mapping[str, str]) -> Ran:
         desk,
         BASH,
         RUNNER_TEMP=str(desk.root / "temp"),
+        TMPDIR=str(desk.root),
         GITHUB_STEP_SUMMARY=str(summary),
         GITHUB_PATH=str(path),
         **given,
@@ -212,6 +220,7 @@ def test_the_action_installs_itself(desk: Installation) -> None:
         **index,
         EXTRAS="prometheus",
         POLICY=POLICY,
+        SIGNED="true",
         SOURCE=str(ROOT),
         RUNNER_TEMP=str(desk.root / "temp"),
         GITHUB_PATH=str(desk.root / "path"),
@@ -225,8 +234,50 @@ def test_the_action_installs_itself(desk: Installation) -> None:
     listed = subprocess.run([program, "history"], cwd=desk.root, capture_output=True, text=True)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "a-run" in listed.stdout
-    asked = [program.with_name("python"), "-c", "import prometheus_client"]
+    asked = [program.with_name("python"), "-c", "import prometheus_client, securesystemslib"]
     assert subprocess.run(asked, check=False).returncode == 0
+
+
+def minted(desk: Installation) -> str:
+    """A pair of keys, outside what jobs keep; the private one."""
+    made = run("mkdir -p keys && ninelives keygen keys/team", desk, SH)
+    assert made.returncode == 0, made.stderr
+    return (desk.root / "keys" / "team.key").read_text()
+
+
+def signed_and_nowhere_told(desk: Installation, secret: str, *said: Ran) -> None:
+    """Every run verifies with the public key, and the private one is in no artefact and no log."""
+    verified = run("ninelives verify reports --key keys/team.pub", desk, SH)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    inside = secret.splitlines()[1]
+    kept = [path for path in desk.root.rglob("*") if path.is_file() and "keys" not in path.parts]
+    assert not [path for path in kept if inside.encode() in path.read_bytes()]
+    assert not [ran for ran in said if inside in ran.stdout + ran.stderr]
+
+
+def ended(desk: Installation) -> Path:
+    """A run that is over, and stands on the roll."""
+    (desk.root / "reports").mkdir()
+    return play(desk.root / "reports", "2026-run")
+
+
+def test_the_action_signs_with_a_key_that_it_leaves_nowhere(desk: Installation) -> None:
+    folder, secret = ended(desk), minted(desk)
+    # GitHub hands a secret on without the newline at its end.
+    ran = github("Sign", desk, {"key": secret.strip()})
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = "".join(
+        b64decode(json.loads(path.read_text())["payload"]).decode() for path in folder.glob("*.dsse.json")
+    )
+    assert "https://github.example/o/r/actions/runs/42" in told
+    signed_and_nowhere_told(desk, secret, ran)
+
+
+def test_the_action_is_red_when_its_key_is_none(desk: Installation) -> None:
+    ended(desk)
+    assert github("Sign", desk, {"key": "not a key"}).returncode == 3
+    assert steps()["Sign"]["if"] == "${{ !cancelled() && inputs.key != '' }}"
+    assert [*steps()][-1] == "Sign", "nothing is written into a signed run"
 
 
 def origin(desk: Installation) -> None:
@@ -274,14 +325,18 @@ def test_the_gate_of_gitlab_takes_the_baseline_of_the_branch_that_is_merged_into
 SH = ("sh", "-e", "-c")
 
 
-def gitlab(job: str, desk: Installation) -> Ran:
+def gitlab(job: str, desk: Installation, **more: str) -> Ran:
     template = read(FOLDER / "gitlab.yml")
-    return run("\n".join(template[job]["script"]), desk, SH, **template["variables"])
+    known = {"CI_PROJECT_PATH": "o/r", "CI_JOB_URL": "https://gitlab.example/o/r/-/jobs/42"}
+    return run("\n".join(template[job]["script"]), desk, SH, **template["variables"], **known, **more)
 
 
 @pytest.mark.drill
 def test_the_quarterly_job_of_gitlab_drills_and_tells_of_controls(desk: Installation) -> None:
-    assert gitlab("quarterly", desk).returncode == 0
+    secret = minted(desk)
+    ran = gitlab("quarterly", desk, NINELIVES_KEY=str(desk.root / "keys" / "team.key"))
+    assert ran.returncode == 0, ran.stderr
+    signed_and_nowhere_told(desk, secret, ran)
     assert "SOC 2" in (desk.root / "reports" / "controls.md").read_text()
     (folder,) = runs(desk)
     pattern = read(FOLDER / "gitlab.yml")[".drill"]["artifacts"]["reports"]["junit"]
@@ -291,9 +346,13 @@ def test_the_quarterly_job_of_gitlab_drills_and_tells_of_controls(desk: Installa
 @pytest.mark.drill
 def test_a_job_of_gitlab_is_red_when_a_scenario_comes_out_otherwise(desk: Installation) -> None:
     break_it(desk)
-    nightly, quarterly = gitlab("nightly", desk), gitlab("quarterly", desk)
+    secret = minted(desk)
+    key = str(desk.root / "keys" / "team.key")
+    nightly, quarterly = gitlab("nightly", desk, NINELIVES_KEY=key), gitlab("quarterly", desk)
+    assert [(one / "manifest.json").exists() for one in runs(desk)] == [True, False]
     assert [nightly.returncode, quarterly.returncode] == [1, 1]
     assert "REFUSED: 1 breached of 1 rule" in nightly.stdout
+    assert secret.splitlines()[1] not in nightly.stdout + nightly.stderr
     assert (desk.root / "reports" / "controls.md").exists()
 
 
@@ -302,7 +361,7 @@ def test_every_job_of_gitlab_installs_first() -> None:
     jobs = [job for name, job in template.items() if not name.startswith(".") and name != "variables"]
     assert [job["extends"] for job in jobs] == [".drill"] * len(jobs) == [".drill"] * 3
     assert (
-        '.ninelives/bin/pip install --quiet "$NINELIVES_SOURCE[history]"'
+        '.ninelives/bin/pip install --quiet "$NINELIVES_SOURCE[history,evidence]"'
         in template[".drill"]["before_script"]
     )
 
@@ -315,11 +374,17 @@ def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: I
     break_it(desk)
     pod = read(FOLDER / "kubernetes.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    evidence = {"REPORTS": str(desk.root / "reports"), "METRICS": str(desk.root / "metrics")}
+    secret = minted(desk)
+    evidence = {
+        "REPORTS": str(desk.root / "reports"),
+        "METRICS": str(desk.root / "metrics"),
+        "KEY": str(desk.root / "keys" / "team.key"),
+    }
     assert evidence.keys() < {each["name"] for each in container["env"]}
     (script,) = container["args"]
-    ran = run(script, desk, tuple(container["command"]), **evidence)
+    ran = run(script, desk, tuple(container["command"]), HOSTNAME="drill-1", **evidence)
     assert ran.returncode == 1, ran.stderr
+    signed_and_nowhere_told(desk, secret, ran)
     assert "REFUSED: 1 breached of 1 rule" in ran.stdout
     assert len(runs(desk)) == 1
     assert [path.suffix for path in (desk.root / "metrics").iterdir()] == [".prom"]
@@ -330,14 +395,27 @@ def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: I
 @pytest.mark.drill
 def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(desk: Installation) -> None:
     lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if not line.startswith("#")]
-    nightly, gate, quarterly = (line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines)
-    for line in (nightly, gate):
+    nightly, gate, signing, quarterly, verifying = (
+        line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines
+    )
+    for line in (nightly, gate, signing, verifying):
         first = run(line, desk, ("sh", "-c"))
         assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     second = run(quarterly, desk, ("sh", "-c"))
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     (told,) = desk.root.glob("controls-*.md")
     assert "SOC 2" in told.read_text()
+    (folder,) = runs(desk)
+    assert not (folder / "manifest.json").exists(), "there is no key"
+    made = run("mkdir .ninelives && ninelives keygen .ninelives/ninelives", desk, ("sh", "-c"))
+    assert made.returncode == 0, made.stderr
+    for line in (signing, verifying):
+        fine = run(line, desk, ("sh", "-c"))
+        assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", "")
+    (folder / "summary.txt").write_text("All is well.\n")
+    assert "verifying ended with 1" in run(verifying, desk, ("sh", "-c")).stdout
+    (desk.root / ".ninelives" / "ninelives.key").write_text("none\n")
+    assert "signing ended with 3" in run(signing, desk, ("sh", "-c")).stdout
     break_it(desk)
     third = run(nightly, desk, ("sh", "-c"))
     assert "drills ended with 1" in third.stdout
