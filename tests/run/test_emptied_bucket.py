@@ -50,7 +50,7 @@ def test_what_lies_in_the_second_account_comes_back_and_what_does_not_is_lost(st
     witnessed = {f"{table}/{key}" for table, rows in history.witness.items() for key in rows}
     acknowledged = {
         f"{write.table}/{write.key}": call.ended_wall
-        for call in read_ledger(drilled.folder / LEDGER).acknowledged
+        for call in read_ledger(drilled.folder / LEDGER).acknowledged()
         for write in call.writes
         if write.op == "insert"
     }
