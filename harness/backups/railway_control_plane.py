@@ -12,12 +12,9 @@ from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import BACK_DOOR, BACK_DOOR_HEADER, OPERATOR, SECOND_PERSON, Endpoint
 from harness.seams.http_client import Answer, NoAnswerError, Request, send
+from harness.seams.railway_client import CONFIRM, SaidNoError, ask
 
-API = "/graphql/v2"
-CONFIRM = "mutation ($id: String!) { deletionConfirm(id: $id) { workflowId } }"
 TIMEOUT = 300.0
-LONGEST_WAIT = 10.0
-TOO_MANY = 429
 
 
 class ControlPlaneError(HarnessError):
@@ -92,22 +89,12 @@ class RailwayControlPlane:
         return self._ask(SECOND_PERSON, CONFIRM, {"id": id})
 
     def _ask(self, principal: str, document: str, variables: Mapping[str, Any]) -> Any:
-        secret = self._endpoint.credentials[principal].secret
-        body = {"query": document, "variables": variables}
-        answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
-        waited = 0.0
-        while answer.status == TOO_MANY and waited < LONGEST_WAIT:
-            pause = float(answer.headers.get("Retry-After", "1"))
-            if pause > LONGEST_WAIT:
-                break
-            self._clock.sleep(pause)
-            waited += pause
-            answer = self._send("POST", API, {"Authorization": f"Bearer {secret.reveal()}"}, body)
-        content = answer.json()
-        if content.get("errors"):
-            error = content["errors"][0]
-            self._refuse(str(error["message"]), (error.get("extensions") or {}).get("confirmationId", ""))
-        return content["data"]
+        try:
+            return ask(self._endpoint, principal, document, variables, clock=self._clock, timeout=TIMEOUT)
+        except NoAnswerError as error:
+            raise self._silent(error) from error
+        except SaidNoError as error:
+            raise self._refused(error.said, error.extensions.get("confirmationId", "")) from error
 
     def volumes(self) -> tuple[MountedVolume, ...]:
         """Every volume instance, those whose deletion is pending too."""
@@ -137,7 +124,7 @@ class RailwayControlPlane:
         """Open a link of a mail, as the owner."""
         answer = self._send("GET", link, {}, None)
         if answer.is_error:
-            self._refuse(answer.text.strip())
+            raise self._refused(answer.text.strip())
 
     def back_up(self, volume_instance_id: str, kind: str, at: datetime) -> str:
         """Take a backup as a schedule would have; returns its id.
@@ -154,7 +141,7 @@ class RailwayControlPlane:
         secret = self._endpoint.credentials[BACK_DOOR].secret
         answer = self._send(method, f"/_replica/{what}", {BACK_DOOR_HEADER: secret.reveal()}, body)
         if answer.is_error:
-            self._refuse(answer.text.strip()[:200])
+            raise self._refused(answer.text.strip()[:200])
         return answer.json()
 
     def _send(
@@ -163,13 +150,16 @@ class RailwayControlPlane:
         try:
             return send(self._endpoint, Request.of(method, path, headers, body), TIMEOUT)
         except NoAnswerError as error:
-            raise ControlPlaneError(
-                f"the control plane {self._endpoint.service} does not answer: {error}",
-                hint="its process has died; see the server's log in the run's directory",
-            ) from error
+            raise self._silent(error) from error
 
-    def _refuse(self, said: str, waits: str = "") -> None:
-        raise ControlPlaneError(
+    def _silent(self, error: NoAnswerError) -> ControlPlaneError:
+        return ControlPlaneError(
+            f"the control plane {self._endpoint.service} does not answer: {error}",
+            hint="its process has died; see the server's log in the run's directory",
+        )
+
+    def _refused(self, said: str, waits: str = "") -> ControlPlaneError:
+        return ControlPlaneError(
             f"the control plane {self._endpoint.service} said: {said}",
             hint="docs/railway.md lists what the control plane does and refuses",
             said=said,

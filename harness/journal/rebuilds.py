@@ -11,7 +11,7 @@ class Rebuild(Fact):
     """One reason for it.
 
     Attributes:
-        service: the one that could not be reset; empty when the whole stack could not.
+        service: the one that could not be reset.
         why: what was said of it.
         times: how often the stack was made again for that reason.
     """

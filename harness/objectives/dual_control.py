@@ -18,7 +18,7 @@ from harness.journal.events import DeletionTried
 from harness.journal.history import Entry, History
 from harness.journal.record import Figure, Verdict
 from harness.objectives.fates import agent_ended
-from harness.objectives.judging import CannotSayError, judged, plural, verdict
+from harness.objectives.judging import CannotSayError, WithoutTarget, judged, plural, verdict
 from harness.scenario.models import DualControl, LoadedScenario
 
 NAME = "dual-control"
@@ -28,16 +28,12 @@ MOST_WHYS = 3
 Tries = Sequence[Entry[DeletionTried]]
 
 
-class DualControlObjective:
+class DualControlObjective(WithoutTarget):
     """A deletion needs a second person: nobody can make one and confirm it alone."""
 
     def judge(self, scenario: LoadedScenario, history: History) -> Verdict:
         """Held when each call waited for a second person, who then could confirm it."""
         return judged(NAME, scenario.objectives.dual_control, scenario, history, _measure)
-
-    def tightest(self, scenario: LoadedScenario) -> LoadedScenario | None:  # noqa: ARG002 - the seam's shape
-        """There is nothing to tighten: without guards it must breach."""
-        return None
 
 
 def _measure(asked: DualControl, scenario: LoadedScenario, history: History) -> Verdict:

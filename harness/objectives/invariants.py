@@ -12,22 +12,18 @@ from collections.abc import Mapping
 from harness.journal.events import AgentEnded, InvariantChecked, Recovered
 from harness.journal.history import Entry, History
 from harness.journal.record import Figure, Verdict
-from harness.objectives.judging import CannotSayError, judged, plural, rows, verdict
+from harness.objectives.judging import CannotSayError, WithoutTarget, judged, plural, rows, verdict
 from harness.scenario.models import LoadedScenario
 
 NAME = "invariants"
 
 
-class InvariantsObjective:
+class InvariantsObjective(WithoutTarget):
     """What must be true of the data, is."""
 
     def judge(self, scenario: LoadedScenario, history: History) -> Verdict:
         """Held when every statement was run after the recovery and returned no row."""
         return judged(NAME, scenario.objectives.invariants, scenario, history, _measure)
-
-    def tightest(self, scenario: LoadedScenario) -> LoadedScenario | None:  # noqa: ARG002 - the seam's shape
-        """There is no tighter invariant over the same record: each holds or does not."""
-        return None
 
 
 def _measure(named: Mapping[str, str], _: LoadedScenario, history: History) -> Verdict:

@@ -29,6 +29,14 @@ class CannotSayError(Exception):
         self.lines = tuple(lines)
 
 
+class WithoutTarget:
+    """An objective that asks for no more or less of anything: it holds or does not."""
+
+    def tightest(self, scenario: LoadedScenario) -> LoadedScenario | None:  # noqa: ARG002 - the seam's shape
+        """There is nothing to tighten, so without guards it must breach."""
+        return None
+
+
 def judged(
     name: str,
     target: T | None,

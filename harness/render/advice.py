@@ -55,9 +55,12 @@ class Advice:
     remedies: tuple[Remedy, ...] = ()
 
 
+Rule = Callable[[Story], Iterable[Advice]]
+
+
 def advise(story: Story) -> tuple[Advice, ...]:
     """All advice for a run, the most pressing first."""
-    rules: tuple[Callable[[Story], Iterable[Advice]], ...] = (
+    rules: tuple[Rule, ...] = (
         _doubts,
         _shared_fate,
         _unrestorable,
@@ -221,18 +224,6 @@ def _old_copies(story: Story) -> Iterable[Advice]:
     )
 
 
-def _liftable_locks(story: Story) -> Iterable[Advice]:
-    verdict = story.verdict("immutability")
-    if verdict is None or verdict.value != "breached":
-        return
-    yield Advice(
-        "Lock copies so that their owner cannot delete them either",
-        f"{said(story, verdict)} What an administrator can delete, whoever has that key can delete too.",
-        ("immutability",),
-        _remedies(story, "copies"),
-    )
-
-
 def _slow_recovery(story: Story) -> Iterable[Advice]:
     verdict = story.verdict("rto")
     if verdict is None or verdict.value != "breached" or story.failed_recovery:
@@ -243,52 +234,46 @@ def _slow_recovery(story: Story) -> Iterable[Advice]:
     yield Advice("Shorten the recovery", said(story, verdict) + tail, ("rto",))
 
 
-def _fast_agent(story: Story) -> Iterable[Advice]:
-    verdict = story.verdict("containment")
-    if verdict is None or verdict.value != "breached":
-        return
-    yield Advice(
-        "Put a delay or a second pair of eyes before deletions",
-        f"{said(story, verdict)} No person reacts in that time; only the system can.",
-        ("containment",),
-        _remedies(story, "services"),
-    )
+def _on_breach(objective: str, headline: str, why: str, *subjects: Subject) -> Rule:
+    """Advice that is the same whatever it was that breached an objective."""
+
+    def rule(story: Story) -> Iterable[Advice]:
+        verdict = story.verdict(objective)
+        if verdict is not None and verdict.value == "breached":
+            yield Advice(headline, f"{said(story, verdict)} {why}", (objective,), _remedies(story, *subjects))
+
+    return rule
 
 
-def _broken_rules(story: Story) -> Iterable[Advice]:
-    verdict = story.verdict("invariants")
-    if verdict is None or verdict.value != "breached":
-        return
-    yield Advice(
-        "Check the data before you open the doors again",
-        f"{said(story, verdict)} What came back contradicts itself; "
-        "reconcile it with records that others keep.",
-        ("invariants",),
-    )
-
-
-def _silent_log(story: Story) -> Iterable[Advice]:
-    verdict = story.verdict("audit-trail")
-    if verdict is None or verdict.value != "breached":
-        return
-    yield Advice(
-        "Have statements logged, each under a name of its own",
-        f"{said(story, verdict)} Without it nobody can tell afterwards who destroyed what.",
-        ("audit-trail",),
-        _remedies(story, "services"),
-    )
-
-
-def _lone_deletions(story: Story) -> Iterable[Advice]:
-    verdict = story.verdict("dual-control")
-    if verdict is None or verdict.value != "breached":
-        return
-    yield Advice(
-        "Have a second person confirm deletions",
-        f"{said(story, verdict)} Whoever gets hold of that credential needs nobody else.",
-        ("dual-control",),
-        _remedies(story, "services"),
-    )
+_liftable_locks = _on_breach(
+    "immutability",
+    "Lock copies so that their owner cannot delete them either",
+    "What an administrator can delete, whoever has that key can delete too.",
+    "copies",
+)
+_fast_agent = _on_breach(
+    "containment",
+    "Put a delay or a second pair of eyes before deletions",
+    "No person reacts in that time; only the system can.",
+    "services",
+)
+_broken_rules = _on_breach(
+    "invariants",
+    "Check the data before you open the doors again",
+    "What came back contradicts itself; reconcile it with records that others keep.",
+)
+_silent_log = _on_breach(
+    "audit-trail",
+    "Have statements logged, each under a name of its own",
+    "Without it nobody can tell afterwards who destroyed what.",
+    "services",
+)
+_lone_deletions = _on_breach(
+    "dual-control",
+    "Have a second person confirm deletions",
+    "Whoever gets hold of that credential needs nobody else.",
+    "services",
+)
 
 
 def _nothing_to_do(story: Story) -> Iterable[Advice]:

@@ -1,8 +1,9 @@
 """Who reached what: the resources of the stack against the credentials they were reached with.
 
 What is left is counted from the inventories before and after the agent, what a credential did from what the
-systems themselves say was changed. So a cell never says more than was seen: what went along with something
-else, as a database with its volume, is missing from what is left and stands in nobody's column.
+systems themselves say that its destructive calls changed. So a cell never says more than was seen: what went
+along with something else, as a database with its volume, is missing and stands in nobody's column, and so is
+what the workload or a schedule removed.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Line:
     share: float | None = None
 
     @property
-    def went_along(self) -> bool:
-        """Something is missing, and nobody is known to have changed it."""
+    def unclaimed(self) -> bool:
+        """Something is missing, and no destructive call is known to have changed it."""
         return self.share is not None and self.share < 1 and not any(cell.said for cell in self.cells)
 
 
@@ -101,9 +102,9 @@ class Survival:
         return tuple((service, tuple(lines)) for service, lines in grouped)
 
     @property
-    def went_along(self) -> bool:
-        """Something is missing, and nobody is known to have changed it."""
-        return any(line.went_along for line in self.lines)
+    def unclaimed(self) -> bool:
+        """Something is missing, and no destructive call is known to have changed it."""
+        return any(line.unclaimed for line in self.lines)
 
 
 def survival(story: Story) -> Survival:

@@ -8,7 +8,6 @@ _DATABASES = "tests/replicas/aws/test_databases.py::"
 _VOLUMES = "tests/replicas/aws/test_volumes.py::"
 _VAULTS = "tests/replicas/aws/test_vaults.py::"
 _REPLICA = "tests/replicas/aws/test_replica.py::"
-
 _SEARCHES = "tests/search/test_aws.py::"
 
 AWS_DESTRUCTION = (
@@ -134,7 +133,7 @@ AWS_DESTRUCTION = (
     Destruction(
         operation="`DeleteCluster`",
         verb="ecs-delete-cluster",
-        undo="",
+        undo="making it again",
         takes_along="",
         guard="a deny by the tag of the environment",
         basis="modelled",

@@ -69,7 +69,7 @@ def test_each_change_stands_with_the_credential_it_was_made_with(tape: Tape) -> 
     assert line(table, "railway", "volume instance in production") == ("", "1 changed", "0 of 1")
     assert line(table, "railway", "volume instance in staging") == ("", "1 changed", "1 of 1")
     assert line(table, "bookings", "table in production") == ("", "", "0 of 1")
-    assert [row.service for row in table.lines if row.went_along] == ["bookings"]
+    assert [row.service for row in table.lines if row.unclaimed] == ["bookings"]
     assert not any(row.service == FILE.service for row in table.lines)
 
 
@@ -86,7 +86,7 @@ def test_what_was_not_looked_at_again_is_not_said_to_be_there(tape: Tape) -> Non
     (row,) = told(tape).lines
     assert row.left == Cell("not looked at", "undecided")
     assert row.share is None
-    assert not row.went_along
+    assert not row.unclaimed
 
 
 def test_rows_are_counted_though_no_inventory_lists_them(tape: Tape) -> None:
@@ -121,4 +121,4 @@ def test_the_page_has_it(tape: Tape) -> None:
     assert "1 changed" in part
     assert "0 of 1" in part
     assert 'width="0.0" height="4"' in part
-    assert "went with what it stood on" not in part
+    assert "in a row without a change" not in part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -130,3 +131,17 @@ def test_every_stack_that_was_made_again_is_counted_and_says_why(
     assert said in flat(done.stdout)
     assert said in plain((folder / PAGE).read_text(encoding="utf-8"))
     assert said in (folder / "junit.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("verb", "file"), [("explore", EXPLORED), ("blast-radius", RADIUS)])
+def test_what_was_found_is_kept_when_the_stack_cannot_be_taken_down(
+    installed: Installation, verb: str, file: str
+) -> None:
+    asked = SEARCH if verb == "explore" else ()
+    scenario = scenario_of(installed, "glued", f"glued-{verb}")
+    done = installed.call(verb, scenario, "--principal", "janitor", *asked)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "the shelf is glued to the wall" in flat(done.stderr)
+    kept = json.loads((newest(installed, file) / file).read_bytes())
+    found = kept["moves"] if verb == "explore" else [deed["name"] for deed in kept["deeds"]]
+    assert FOUND[1].partition(" on ")[0] in " ".join(found)

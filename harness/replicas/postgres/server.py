@@ -76,6 +76,9 @@ USUAL_SETTINGS: Mapping[str, str] = {
 class PortTakenError(Exception):
     """Somebody else listens on the port."""
 
+    def __init__(self, port: int) -> None:
+        super().__init__(f"somebody else listens on {port}")
+
 
 class ServerExitedError(Exception):
     """The server ended before it answered; the message is the end of its log."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from harness.replicas.railway.audit import Touched
 from harness.replicas.railway.authority import Caller
+from harness.replicas.railway.handover import Rule
 from harness.replicas.railway.mailbox import Mail
 from harness.replicas.railway.refusals import OWN, WAITS, NotAuthorizedError, NotFoundError
 from harness.replicas.railway.state import Estate, new_id
 
-Rule = Literal["none", "anyone", "second-person"]
 LASTS = timedelta(hours=24)
 
 

@@ -15,14 +15,11 @@ from harness.errors import ProvisionError
 from harness.facts import OPERATOR, Endpoint, Outcome, Resource
 from harness.replicas.railway.refusals import OWN, WAITS
 from harness.seams.drivers import Decoy, Request
-from harness.seams.http_client import NoAnswerError, send
-from harness.seams.http_client import Request as HttpRequest
+from harness.seams.http_client import NoAnswerError
+from harness.seams.railway_client import API, CONFIRM, SaidNoError, ask
 
-API = "/graphql/v2"
 SECONDS = 30.0
 POLL_SECONDS = 0.05
-TOO_MANY = 429
-LONGEST_WAIT = 10.0
 WAITING = re.compile(WAITS + ": ([0-9a-f-]{36})")
 
 PROJECT = """mutation ($name: String!) {
@@ -39,7 +36,6 @@ VOLUME = """mutation ($project: String!, $environment: String!) {
 BACKUP = "mutation ($id: String!) { volumeInstanceBackupCreate(volumeInstanceId: $id) { workflowId } }"
 BACKUPS = "query ($id: String!) { volumeInstanceBackupList(volumeInstanceId: $id) { id } }"
 STATUS = "query ($id: String!) { workflowStatus(workflowId: $id) { status error } }"
-CONFIRM = "mutation ($id: String!) { deletionConfirm(id: $id) { operation } }"
 
 
 @dataclass(frozen=True)
@@ -141,20 +137,10 @@ def _request(body: Mapping[str, JsonValue]) -> Request:
 
 
 def _ask(endpoint: Endpoint, clock: Clock, document: str, **variables: str) -> Any:
-    secret = endpoint.credentials[OPERATOR].secret.reveal()
-    body = {"query": document, "variables": variables}
-    request = HttpRequest.of("POST", API, {"Authorization": f"Bearer {secret}"}, body)
     try:
-        answer = send(endpoint, request, SECONDS)
-        while answer.status == TOO_MANY and (pause := float(answer.headers["Retry-After"])) <= LONGEST_WAIT:
-            clock.sleep(pause)
-            answer = send(endpoint, request, SECONDS)
-        content = answer.json()
-    except (NoAnswerError, ValueError) as error:
+        return ask(endpoint, OPERATOR, document, variables, clock=clock, timeout=SECONDS)
+    except (NoAnswerError, SaidNoError, ValueError) as error:
         raise _unmade(endpoint, str(error)) from error
-    if content.get("errors"):
-        raise _unmade(endpoint, str(content["errors"][0]["message"]))
-    return content["data"]
 
 
 def _unmade(endpoint: Endpoint, reason: str) -> ProvisionError:

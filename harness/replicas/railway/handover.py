@@ -11,6 +11,9 @@ from typing import Literal
 
 from harness.replicas.handover import take_over
 
+Rule = Literal["none", "anyone", "second-person"]
+"""Who has to confirm a deletion."""
+
 
 @dataclass(frozen=True)
 class TokenSeed:
@@ -49,7 +52,7 @@ class Handover:
     marker: str
     profile: str
     plan: str
-    confirmations: Literal["none", "anyone", "second-person"]
+    confirmations: Rule
     project: str
     environments: tuple[str, ...]
     mounts: tuple[Mount, ...]

@@ -89,8 +89,7 @@ class PlaneMemory:
         nothing but what waits to be confirmed."""
         plane = self._plane
         done = any(entry.outcome == "done" for entry in plane.audit.after(self._entries))
-        if plane.confirmations.ids() != self._waiting:
-            return True
+        done = done or plane.confirmations.ids() != self._waiting
         return done or plane.changed_behind != self._by_the_harness or not self._files_are_there()
 
     def _files_are_there(self) -> bool:

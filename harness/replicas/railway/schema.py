@@ -22,7 +22,8 @@ from harness.replicas.railway.calls import (
     services,
     volumes,
 )
-from harness.replicas.railway.confirmation import ConfirmationNeededError, Rule, WaitsError
+from harness.replicas.railway.confirmation import ConfirmationNeededError, WaitsError
+from harness.replicas.railway.handover import Rule
 from harness.replicas.railway.plane import Answers, Call
 from harness.replicas.railway.refusals import HiddenError, NotAuthorizedError
 from harness.replicas.railway.shapes import FIELDS

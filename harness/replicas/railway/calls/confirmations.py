@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.replicas.railway.confirmation import ConfirmationNeededError
+from harness.replicas.railway.audit import Touched
+from harness.replicas.railway.confirmation import ConfirmationNeededError, Pending
 from harness.replicas.railway.plane import Answers, Call
 from harness.replicas.railway.refusals import NotFoundError
 
@@ -14,9 +15,7 @@ def deletion_confirm(call: Call, id: str) -> dict[str, Any]:
     plane = call.plane
     pending = plane.confirmations.pending(id, call.caller.principal)
     for caller in (call.caller, pending.caller):
-        if _would_delete(Call(plane, caller), pending.operation, pending.answer, pending.arguments) != (
-            pending.about
-        ):
+        if _would_delete(Call(plane, caller, rehearsed=True), pending) != pending.about:
             raise NotFoundError("Confirmation")
     plane.confirmations.drop(id)
     carried = Call(plane, pending.caller, confirmed=True)
@@ -26,11 +25,10 @@ def deletion_confirm(call: Call, id: str) -> dict[str, Any]:
     return {"operation": pending.operation, "workflow_id": started}
 
 
-def _would_delete(call: Call, operation: str, answer: Any, arguments: Any) -> object:
-    call.rehearsed = True
-    call.authority.admit(operation)
+def _would_delete(call: Call, pending: Pending) -> tuple[Touched, ...] | None:
+    call.authority.admit(pending.operation)
     try:
-        answer(call, **arguments)
+        pending.answer(call, **pending.arguments)
     except ConfirmationNeededError as needed:
         return needed.about
     return None

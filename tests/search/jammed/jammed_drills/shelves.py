@@ -73,6 +73,25 @@ class JammedShelf(StuckShelf):
         return JammedMemory()
 
 
+class GluedShelf(ShelfReplica):
+    """It can be reset, and not be taken down."""
+
+    kind = "glued"
+
+    def provision(self, lease: Lease, setting: Setting) -> Endpoint:
+        """Make the folder."""
+        return replace(super().provision(lease, setting), kind=self.kind)
+
+    def destroy(self, lease: Lease) -> None:
+        """Take it down all the same, and say that it did not work.
+
+        Raises:
+            RuntimeError: always.
+        """
+        super().destroy(lease)
+        raise RuntimeError("the shelf is glued to the wall")
+
+
 class StiffShelf(StuckShelf):
     """One that knows no way to be reset."""
 
