@@ -160,7 +160,8 @@ def _secrets(endpoint: Endpoint) -> set[str]:
 def _is_silent(endpoint: Endpoint) -> bool:
     """Whether nobody listens there any more, and no file of it is left where nobody has to listen.
 
-    An engine notices a moment later that its container has ended.
+    An engine notices a moment later that its container has ended; a connection that was not yet taken
+    when the listener went is reset rather than refused, and says nothing of the next one.
     """
     if not endpoint.port:
         return not Path(endpoint.path).exists()
@@ -171,5 +172,7 @@ def _is_silent(endpoint: Endpoint) -> bool:
             socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass
         clock.sleep(0.02)
     return False

@@ -153,7 +153,8 @@ class Provisioning:
             return self.server(place).serve(place, self.choose_port, self._settings, timeout=START_SECONDS)
         except PortTakenError as error:
             raise ProvisionError(
-                f"{PORT_TRIES} ports in a row, {error} the last, were taken before {place.service} had them",
+                f"{PORT_TRIES} ports in a row, {error.port} the last, "
+                f"were taken before {place.service} had them",
                 hint="something takes every free port on this machine; end it and run the drill again",
             ) from error
         except ServerExitedError as error:

@@ -74,10 +74,15 @@ USUAL_SETTINGS: Mapping[str, str] = {
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port."""
+    """Somebody else listens on the port.
+
+    Attributes:
+        port: it.
+    """
 
     def __init__(self, port: int) -> None:
         super().__init__(f"somebody else listens on {port}")
+        self.port = port
 
 
 class ServerExitedError(Exception):

@@ -113,7 +113,7 @@ class PostgresVessel:
             )
         except PortTakenError as error:
             raise ProvisionError(
-                f"port {error} for {self.lease.service} is taken by another program",
+                f"port {error.port} for {self.lease.service} is taken by another program",
                 hint="run the drill again",
             ) from error
         except (ServerExitedError, DatabaseError) as error:
