@@ -96,19 +96,17 @@ class DumpTool:
         """A dump every ``every``; see ``schedule.coming``."""
         return coming(self._protection.every, present, since, until, f"dump of {self._source.service}")
 
-    def expire(self) -> int:
+    def expire(self, now: datetime, *, taken: bool) -> None:
         """Delete every version of a dump but the newest ``keep``; one that is locked stays.
 
         Newest is which was taken last: an old dump that logs bring forward covers as much as any.
         """
-        ended = 0
-        newest_first = sorted(self.points(), key=lambda point: point.taken, reverse=True)
+        del now
+        newest_first = sorted(self.points() if taken else (), key=lambda point: point.taken, reverse=True)
         for point in newest_first[self._protection.keep :]:
             key, _, version = point.location.rpartition("@")
             with suppress(BackupError):
                 self._store.remove(key, version)
-                ended += 1
-        return ended
 
     def start(self) -> None:
         """Nothing runs all the time."""

@@ -56,6 +56,14 @@ class BackupContract(Contract):
         """Leave only the beginning of a copy, or of a part that it cannot do without."""
         raise NotImplementedError
 
+    def first_over(self, points: list[str]) -> str:
+        """Which of the points that are kept retention ends next: the oldest, unless some are kept longer.
+
+        Args:
+            points: their ids, the newest first.
+        """
+        return points[-1]
+
     @pytest.fixture
     def source(self, bench: Bench) -> Endpoint:
         """The protected service."""
@@ -177,11 +185,17 @@ class BackupContract(Contract):
             else:
                 assert self._content(bench, source, each) != then
 
-    def test_as_time_passes_the_newest_take_the_place_of_the_oldest(
-        self, bench: Bench, tool: BackupTool
-    ) -> None:
-        if not isinstance(tool, Rotating):
-            return
+    def test_as_time_passes_the_newest_take_the_place_of_the_oldest(self) -> None:
+        """On a bench of its own: whoever keeps the copies is told of dates to come."""
+        with self.fresh_bench() as bench:
+            source = bench.provision(bench.stack.protections[self.protection].of)
+            store, tool = bench.store(source.service), bench.tool(self.protection)
+            self.content.write(store, source, 1, self.things)
+            if isinstance(tool, Rotating):
+                self._rotate(bench, tool)
+            tool.stop()
+
+    def _rotate(self, bench: Bench, tool: Rotating) -> None:
         present = bench.clock.stamp().wall
         kept = tool.due(present, LONG)
         interval = present - kept[-1].at
@@ -191,13 +205,15 @@ class BackupContract(Contract):
         assert tool.coming(present, present + interval, present + 2 * interval) == due[1:]
         for one in kept:
             tool.take(one)
-        tool.expire()
+            tool.expire(one.at, taken=True)
+        tool.expire(present, taken=False)
         before = _as_taken(tool)
         assert len(before) == len(kept)
         new = tool.take(due[0])
-        assert tool.expire() == 1
-        assert _as_taken(tool) == [new.id, *before[:-1]]
-        assert tool.expire() == 0
+        over = self.first_over(before)
+        for _ in range(2):
+            tool.expire(due[0].at, taken=True)
+            assert _as_taken(tool) == [new.id, *(id for id in before if id != over)]
 
     def test_it_can_be_stopped_at_any_time(self, tool: BackupTool) -> None:
         tool.stop()

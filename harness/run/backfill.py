@@ -34,7 +34,9 @@ class Moment:
     due: Due | None = None
 
 
-def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = None) -> None:
+def backfill(
+    ground: Ground, look: Callable[[], None], *, most: int | None = None, every_schedule: bool = False
+) -> None:
     """Insert the history of the scenario slice by slice and take each recovery point when it is due.
 
     Over a dump there may be no history: then all points hold what the dump held.
@@ -43,6 +45,7 @@ def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = Non
         ground: the replicas.
         look: is called after each moment of the past, which can last; what it raises ends the backfill.
         most: recovery points of each protection that are taken, the newest; all of them if nothing is said.
+        every_schedule: and the newest of each schedule that a protection has.
 
     Raises:
         ScenarioFileError: the database refuses the slice, or the query of an export.
@@ -52,7 +55,7 @@ def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = Non
     ground.present = now
     span = span_of(ground)
     cursor, played = now - span, 0
-    for moment in moments(ground, now, most):
+    for moment in moments(ground, now, most, every_schedule):
         until = round((history.rows if history else 0) * ((moment.at - (now - span)) / span))
         if history is not None and moment.at > cursor:
             _play(ground, history, Slice(cursor, moment.at, played, until), now)
@@ -62,15 +65,32 @@ def backfill(ground: Ground, look: Callable[[], None], *, most: int | None = Non
         look()
 
 
-def moments(ground: Ground, now: datetime, most: int | None = None) -> Iterator[Moment]:
+def moments(
+    ground: Ground, now: datetime, most: int | None = None, every_schedule: bool = False
+) -> Iterator[Moment]:
     """What is due in the past, oldest first, and at last the present."""
     due = [
         Moment(point.at, protection, point)
         for protection, tool in ground.tools.items()
-        for point in tool.due(now, span_of(ground))[-most if most else None :]
+        for point in newest(tool.due(now, span_of(ground)), most, every_schedule)
     ]
     yield from sorted(due, key=lambda moment: moment.at)
     yield Moment(now)
+
+
+def newest(points: tuple[Due, ...], most: int | None, every_schedule: bool) -> tuple[Due, ...]:
+    """The newest points.
+
+    Args:
+        points: of one protection, oldest first, labelled with the schedule.
+        most: how many; all if nothing is said.
+        every_schedule: and the newest of each schedule, which may outlive all of the others.
+    """
+    taken = points[-most if most else None :]
+    if not every_schedule:
+        return taken
+    last = {point.label: point for point in points}
+    return tuple(point for point in points if point in taken or point is last[point.label])
 
 
 def span_of(ground: Ground) -> timedelta:

@@ -612,11 +612,13 @@ class Rotating(BackupTool, Protocol):
         """
         ...
 
-    def expire(self) -> int:
+    def expire(self, now: datetime, *, taken: bool) -> None:
         """Remove for good what retention does not keep any longer, as far as no lock forbids it.
 
-        Returns:
-            How many points that were.
+        Args:
+            now: the date that it is, in scenario time.
+            taken: a point has just been added. A tool that keeps so many removes none without one; one that
+                keeps each for a time removes what is over all the same.
 
         Raises:
             BackupError: it cannot be seen what there is.

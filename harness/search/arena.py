@@ -49,7 +49,7 @@ from harness.run.plan import Plan, plan
 from harness.run.provision import provisioned
 from harness.run.restore import Stopwatch, vessel
 from harness.scenario.models import PASSING, LoadedScenario, PostgresService, parse_duration
-from harness.seams.drivers import Due, Lingering, Memory, Resettable, Surface, SurfaceFactory
+from harness.seams.drivers import Due, Lingering, Memory, Resettable, Rotating, Surface, SurfaceFactory
 from harness.seams.lookup import lookup, names, needs_engine
 from harness.search.remains import DOOM, CopyLeft, Remains, ServiceLeft, Standing, State
 
@@ -121,8 +121,16 @@ class Arena:
     known: Known
 
     def __init__(
-        self, loaded: LoadedScenario, place: Place, run_id: str, journal: Journal, clock: Clock
+        self,
+        loaded: LoadedScenario,
+        place: Place,
+        run_id: str,
+        journal: Journal,
+        clock: Clock,
+        *,
+        patient: bool = False,
     ) -> None:
+        self._patient = patient
         self._plan = _plan_with_every_surface(loaded)
         self._order = tuple(TopologicalSorter(self._plan.requires).static_order())
         self._place = place
@@ -162,7 +170,7 @@ class Arena:
         sandbox = self._up.enter_context(workplace(self._place, run_id))
         self.ground = Ground(self._plan, sandbox, self._journal, self._clock)
         self._up.enter_context(provisioned(self.ground))
-        backfill(self.ground, lambda: None, most=MOST_POINTS)
+        backfill(self.ground, lambda: None, most=MOST_POINTS, every_schedule=self._patient)
         for tool in self.ground.tools.values():
             tool.start()
         for tool in self.ground.tools.values():
@@ -223,6 +231,9 @@ class Arena:
     def _pass(self, span: timedelta) -> Outcome:
         """Let time pass, and remember of what each copy was taken."""
         began = self._clock.stamp()
+        for protection, tool in self.ground.tools.items():
+            if isinstance(tool, Rotating):
+                self._aimed |= self._places(protection)
         try:
             detail = pass_time(self.ground, span, self._take)
         except BackupError as error:
@@ -233,8 +244,12 @@ class Arena:
 
     def _take(self, protection: str, due: Due) -> None:
         source = self._plan.loaded.stack.protections[protection].of
-        self._aimed |= {source, *self._places(protection)}
-        point = self.ground.tools[protection].take(due)
+        self._aimed.add(source)
+        tool = self.ground.tools[protection]
+        try:
+            point = tool.take(due)
+        finally:
+            tool.stop()
         then = self.known.content.get(source)
         if then is None:
             # It has nothing that is tracked, so nobody could tell whether the copy holds what it should.
@@ -554,7 +569,13 @@ class NotResetError(Exception):
 
 @contextmanager
 def arena(
-    loaded: LoadedScenario, place: Place, run_id: str, journal: Journal, clock: Clock
+    loaded: LoadedScenario,
+    place: Place,
+    run_id: str,
+    journal: Journal,
+    clock: Clock,
+    *,
+    patient: bool = False,
 ) -> Iterator[Arena]:
     """Bring a stack up for many trials; all of it is gone when the block is left.
 
@@ -565,11 +586,13 @@ def arena(
         run_id: names the working directory.
         journal: is told of what is brought up; not of trials.
         clock: where time comes from.
+        patient: time will pass, so the past has the newest point of every schedule: which copies are the last
+            to go depends on how long each is kept.
 
     Raises:
         HarnessError: it does not come up.
     """
-    made = Arena(loaded, place, run_id, journal, clock)
+    made = Arena(loaded, place, run_id, journal, clock, patient=patient)
     try:
         made.bring_up()
         yield made

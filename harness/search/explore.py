@@ -69,7 +69,14 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
         try:
             with (
                 suppress(KeyboardInterrupt),
-                arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+                arena(
+                    loaded,
+                    in_memory(place),
+                    record.folder.name,
+                    record.journal,
+                    clock,
+                    patient=wish.budget.days > 0,
+                ) as stack,
             ):
                 found = search(stack, wish, database, clock, progress)
         except Exception:

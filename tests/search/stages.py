@@ -35,13 +35,15 @@ def folder_for_servers() -> Iterator[Path]:
 
 
 @contextmanager
-def brought_up(file: Path, sandbox: Sandbox, guards: tuple[str, ...] | None = None) -> Iterator[Arena]:
-    """The stack of a scenario, in memory, with these guards or its own."""
+def brought_up(
+    file: Path, sandbox: Sandbox, guards: tuple[str, ...] | None = None, *, patient: bool = False
+) -> Iterator[Arena]:
+    """The stack of a scenario, in memory, with these guards or its own; for trials in which time passes."""
     with folder_for_servers() as folder:
         place, clock = in_memory(usual_place(folder / "reports", cache=sandbox.cache)), SystemClock()
         with (
             Journal(place.reports / "run", clock) as journal,
-            arena(load(file, guards=guards), place, folder.name, journal, clock) as stack,
+            arena(load(file, guards=guards), place, folder.name, journal, clock, patient=patient) as stack,
         ):
             yield stack
 
