@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from harness.backups.object_store import date_text
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError, Failure, HarnessError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, VolumeSnapshot
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Vessel
-
-SNAPSHOTS = "snapshots"
-"""Beside the tree: a snapshot lies in the same pool and outside of what it is of."""
+from harness.seams.volume_client import SNAPSHOTS
 
 
 class VolumeSnapshotTool:
@@ -68,6 +66,23 @@ class VolumeSnapshotTool:
                 hint="is there room on the disk?",
             ) from error
         return self._point(target, due.at)
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """One every ``every``; see ``schedule.coming``."""
+        return coming(self._protection.every, present, since, until, f"snapshot of {self._source.service}")
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Remove every snapshot but the newest ``keep``, once there is a new one."""
+        del now
+        over = self.points()[self._protection.keep :] if taken else ()
+        for point in over:
+            try:
+                shutil.rmtree(self._folder / point.location)
+            except OSError as error:
+                raise BackupError(
+                    f"the snapshot {point.id} cannot be removed: {error}",
+                    hint="see whom its files belong to",
+                ) from error
 
     def start(self) -> None:
         """Nothing runs all the time."""

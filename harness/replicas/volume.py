@@ -22,7 +22,7 @@ from harness.replicas.tree_memory import FOLDER, TreeMemory
 from harness.scenario.models import Stack, VolumeService
 from harness.seams.drivers import Memory, Row, Setting, Vessel
 from harness.seams.items import Item, content_hash, fingerprint_of
-from harness.seams.volume_client import READ_ONLY, READ_WRITE, read_items
+from harness.seams.volume_client import READ_ONLY, READ_WRITE, SNAPSHOTS, read_items
 
 MOUNT = "mount"
 VOLUME = "volume"
@@ -104,7 +104,7 @@ class VolumeReplica:
         )
 
     def remember(self, endpoint: Endpoint, setting: Setting) -> Memory:
-        """Keep a copy of it, but for folders that a database lies in, which remembers them itself.
+        """Keep a copy of it and of its snapshots, but for folders of a database, which remembers them itself.
 
         Raises:
             ProvisionError: there is no room.
@@ -112,7 +112,7 @@ class VolumeReplica:
         places = (getattr(service, "volume", None) or "" for service in setting.stack.services.values())
         parts = (place.split("/") for place in places)
         databases = frozenset(part[1] for part in parts if part[0] == endpoint.service and len(part) > 1)
-        return TreeMemory(endpoint.path, endpoint.lease.directory / FOLDER, databases)
+        return VolumeMemory(endpoint, databases)
 
     def describe(self, endpoint: Endpoint) -> Mapping[str, str]:
         """What a write is worth when it is acknowledged."""
@@ -196,6 +196,41 @@ class VolumeReplica:
             note_place(lease, directory)
         directory.mkdir(parents=True)
         return VolumeVessel(lease, directory, like)
+
+
+class VolumeMemory:
+    """A volume as it is when this is made.
+
+    Args:
+        endpoint: of the volume.
+        databases: folders of it that are somebody else's to remember.
+
+    Raises:
+        ProvisionError: there is no room for a copy.
+    """
+
+    def __init__(self, endpoint: Endpoint, databases: frozenset[str]) -> None:
+        shelf, beside = endpoint.lease.directory / FOLDER, endpoint.path.with_name(SNAPSHOTS)
+        # A folder of none is as good as none.
+        beside.mkdir(parents=True, exist_ok=True)
+        self._trees = (
+            TreeMemory(endpoint.path, shelf, databases),
+            TreeMemory(beside, shelf.with_name(f"{FOLDER}-{SNAPSHOTS}")),
+        )
+
+    def changed(self) -> bool:
+        """Whether any file is not as it was left."""
+        return any(tree.changed() for tree in self._trees)
+
+    def reset(self) -> None:
+        """Put every file back.
+
+        Raises:
+            ProvisionError: that cannot be done.
+        """
+        for tree in self._trees:
+            if tree.changed():
+                tree.reset()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from harness.seams.items import Item, ItemRefusedError, ItemUnansweredError, con
 READ_WRITE, READ_ONLY = "read-write", "read-only"
 """Public halves of the credentials on a volume: how it is mounted."""
 
+SNAPSHOTS = "snapshots"
+"""Folder beside the tree with its snapshots: they lie in the same pool and outside of what they are of."""
+
 PART = ".part-"
 """What the name of a file begins with that is still being written."""
 
