@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from harness.backups.object_store import StoredVersion, store_of
 from harness.backups.piping import End, pipe
 from harness.backups.programs import Printed, installed, refuse_failure
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError, Failure, RestoreError
 from harness.facts import OPERATOR, Endpoint, RecoveryPoint, Secret
 from harness.scenario.models import Protection, Restic
@@ -100,7 +100,7 @@ class ResticTool:
         return every(self._protection.every, self._protection.keep, now, span, label)
 
     def take(self, due: Due) -> RecoveryPoint:
-        """Dump the service as it is now into a snapshot dated ``due.at``, and forget what is too old."""
+        """Dump the service as it is now into a snapshot dated ``due.at``."""
         if not self._is_there(self._objects()):
             self._run(["init"], BackupError)
         dump = End(
@@ -123,7 +123,6 @@ class ResticTool:
             raise BackupError(
                 f"no snapshot of {self._source.service}: {piped.complaint or 'restic names none'}", hint=HINT
             )
-        self._run(["forget", f"--keep-last={self._protection.keep}", "--group-by=", "--prune"], BackupError)
         for point in self.points():
             if point.location.startswith(taken):  # restic before 0.15 tells eight digits
                 return point
@@ -131,6 +130,18 @@ class ResticTool:
             f"the snapshot {taken} cannot be found again in {self._protection.to}",
             hint="something deletes what is written there; look at its lifecycle rules",
         )
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """One every ``every``; see ``schedule.coming``."""
+        label = f"snapshot of {self._source.service}"
+        return coming(self._protection.every, present, since, until, label)
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Have restic forget all but the newest ``keep``, and remove what only those needed."""
+        del now
+        if taken and len(self.points()) > self._protection.keep:
+            keep = f"--keep-last={self._protection.keep}"
+            self._run(["forget", keep, "--group-by=", "--prune"], BackupError)
 
     def start(self) -> None:
         """Nothing runs all the time."""

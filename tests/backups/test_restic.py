@@ -61,6 +61,9 @@ def test_a_snapshot_brings_back_what_the_service_held_when_it_was_taken(estate: 
 def test_it_keeps_as_many_as_it_is_told_and_lists_them_newest_first(estate: Estate) -> None:
     tool = make_tool(estate, keep=2)
     taken = [tool.take(days_ago(days)) for days in (3, 2, 1)]
+    tool.expire(days_ago(1).at, taken=False)
+    assert [point.id for point in tool.points()] == [point.id for point in reversed(taken)]
+    tool.expire(days_ago(1).at, taken=True)
     assert [point.id for point in tool.points()] == [taken[2].id, taken[1].id]
     fresh = ResticTool(tool._name, tool._protection, estate.bookings, estate.replica, estate.setting)
     assert fresh.points() == tool.points()
