@@ -10,6 +10,7 @@ import json
 import tarfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -82,6 +83,11 @@ class BackupRecord(Fact):
     def grid(self) -> SegmentGrid:
         """How its server cuts the log."""
         return SegmentGrid(self.segment_size)
+
+    @property
+    def first_segment(self) -> str:
+        """The segment in which replay begins; all log before it serves older base backups only."""
+        return self.grid.name(self.timeline, self.start)
 
     @property
     def last_segment(self) -> str:
@@ -173,6 +179,17 @@ class BaseBackupShelf:
                 if backup is not None:
                     found[prefix] = backup
         return tuple(sorted(found.values(), key=lambda backup: backup.record.taken, reverse=True))
+
+    def remove(self, backup: BaseBackup) -> bool:
+        """Delete every version of its files for good, the record first; whether that was not forbidden."""
+        try:
+            self._store.remove(backup.record_version.key, backup.record_version.id)
+        except BackupError:
+            return False  # it is locked, and so is all of it
+        for version in self._store.versions(backup.prefix):
+            with suppress(BackupError):
+                self._store.remove(version.key, version.id)
+        return True
 
     def locked_until(self, backup: BaseBackup, now: datetime) -> datetime | None:
         """Until when none of its files can be deleted by anybody."""

@@ -23,9 +23,10 @@ from harness.backups.client_tools import ClientTool
 from harness.backups.companion import Access
 from harness.backups.lifecycle import first_of
 from harness.backups.object_store import Doom, Retention, store_of
+from harness.backups.schedule import coming
 from harness.backups.tampering import tamperings_of
 from harness.backups.wal_archive import Piece, WalArchive, chain_from
-from harness.backups.wal_shipper import Order
+from harness.backups.wal_shipper import WAL_DIRECTORY, Order
 from harness.backups.wal_shipping import WalShipping
 from harness.errors import BackupError, DatabaseError, Failure, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
@@ -119,6 +120,24 @@ class PostgresPitrTool:
             hint="something deletes what is written there; look at its lifecycle rules",
         )
 
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """A base backup every ``base_every``; see ``schedule.coming``."""
+        label = f"base backup of {self._source.service}"
+        return coming(self._protection.base_every, present, since, until, label)
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Delete all base backups but the newest ``keep``, and the log that only those before it needed.
+
+        To an instant before the oldest that is left nobody can restore any longer. What is locked stays.
+        """
+        del now
+        backups = self._shelf.all() if taken else ()
+        over = backups[self._protection.keep :]
+        removed = [backup for backup in over if self._shelf.remove(backup)]
+        if removed:
+            left = [backup.record.first_segment for backup in backups if backup not in removed]
+            self._archive.remove_before(min(left))
+
     def start(self) -> None:
         """Begin to ship log, unless it runs already; returns when everything written so far is archived."""
         if not self._shipping.runs:
@@ -127,7 +146,10 @@ class PostgresPitrTool:
 
     def stop(self) -> None:
         """Ship what is left, and end shipping. Idempotent."""
-        self._shipping.stop()
+        if self._shipping.runs:
+            self._shipping.stop()
+            # By now all of it is in the archive; a server that is reset meanwhile writes other log there.
+            shutil.rmtree(self._shipper_directory / WAL_DIRECTORY, ignore_errors=True)
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """One for each base backup that is complete; what goes furthest first, then what is newest."""
@@ -196,7 +218,7 @@ class PostgresPitrTool:
                 ship_every=self._protection.ship_every.total_seconds(),
                 lock_mode=lock.mode if lock else None,
                 lock_seconds=lock.for_.total_seconds() if lock else 0.0,
-                directory=str(self._setting.sandbox.root / "shippers" / self._name),
+                directory=str(self._shipper_directory),
                 cache=str(self._setting.sandbox.cache),
             )
         )
@@ -271,6 +293,10 @@ class PostgresPitrTool:
                 f"pg_verifybackup failed with exit code {ran.returncode}: {ran.stderr.strip()}",
                 hint="the backup is damaged, or was changed; an older one may be whole",
             )
+
+    @property
+    def _shipper_directory(self) -> Path:
+        return self._setting.sandbox.root / "shippers" / self._name
 
     @property
     def _slot(self) -> str:

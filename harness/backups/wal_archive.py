@@ -14,6 +14,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.backups.object_store import ObjectStore, Retention, StoredVersion, date_text
-from harness.errors import RestoreError
+from harness.errors import BackupError, RestoreError
 from harness.facts import Fact
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -152,6 +153,17 @@ class WalArchive:
                 start, end = int(match["start"], 16), int(match["end"], 16)
                 found.append(Piece(match["segment"], start, end, match["md5"], version))
         return tuple(found)
+
+    def remove_before(self, segment: str) -> None:
+        """Delete every version of older log for good; what is locked stays.
+
+        Args:
+            segment: the first that is kept.
+        """
+        for version in self._store.versions(self._prefix):
+            if version.key.removeprefix(self._prefix)[: len(segment)] < segment:
+                with suppress(BackupError):
+                    self._store.remove(version.key, version.id)
 
     def covers_until(self, chain: Chain) -> datetime | None:
         """The newest instant that a chain brings back; None for one without pieces.
