@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.backups.railway_control_plane import ControlPlaneError, MountedVolume, RailwayControlPlane
+from harness.backups.schedule import coming
 from harness.errors import BackupError, RestoreError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import PostgresService, Protection, RailwayService, RailwayVolumeBackup
@@ -139,6 +140,26 @@ class RailwayVolumeBackupTool:
                 hint="retention has removed it already; a point must be younger than its schedule keeps",
             )
         return self._snapshot(listed[0])
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """What each schedule takes, one interval after the other; see ``schedule.coming``."""
+        found = [
+            due
+            for schedule in dict.fromkeys(self._schedules)
+            for due in coming(RHYTHMS[schedule].every, present, since, until, schedule)
+        ]
+        return tuple(sorted(found, key=lambda due: due.at))
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Have it be that date on Railway, which keeps each backup for a time, and then deletes it.
+
+        Deletions that could be taken back until then are final.
+        """
+        del taken
+        try:
+            self._railway.pass_time(now)
+        except ControlPlaneError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
 
     def start(self) -> None:
         """Nothing runs all the time: Railway takes the backups."""

@@ -308,6 +308,10 @@ class TestRailwayVolumeBackup(Here, BackupContract):
         },
     }
 
+    def first_over(self, points: list[str]) -> str:
+        """Daily ones are kept for six days, and weekly ones are older."""
+        return points[5]
+
     def lose(self, bench: Bench, point: RecoveryPoint) -> None:
         cloud = bench.endpoints["cloud"]
         directory = self._directory(bench, point)
@@ -414,7 +418,7 @@ class TestAwsBackup(OnAws):
             "cloud": {"kind": "aws", "vaults": {"kept": {}}},
             "shop": {**SHOP, "volume": "cloud/shop"},
         },
-        "protections": {"snapshots": {"tool": "aws-backup", "of": "shop", "vault": "kept"}},
+        "protections": {"snapshots": {"tool": "aws-backup", "of": "shop", "vault": "kept", "keep": 3}},
     }
 
     def lose(self, bench: Bench, point: RecoveryPoint) -> None:
@@ -441,7 +445,7 @@ class TestAwsBackupOfVolumeInAnotherAccount(OnAws):
             "cloud": {"kind": "aws", "vaults": {"kept": {}}},
             "shop": {**SHOP, "volume": "home/shop"},
         },
-        "protections": {"snapshots": {"tool": "aws-backup", "of": "shop", "to": "cloud", "vault": "kept"}},
+        "protections": {"snapshots": {**TestAwsBackup.stack["protections"]["snapshots"], "to": "cloud"}},
     }
 
     lose = TestAwsBackup.lose

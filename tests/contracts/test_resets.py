@@ -20,6 +20,7 @@ from harness.contracts.things import SCHEMA_FILE
 from harness.facts import OPERATOR, Action, Endpoint, Outcome
 from harness.replicas.tree_memory import FOLDER
 from harness.seams import mariadb_client, valkey_client
+from harness.seams.drivers import Rotating
 from harness.seams.git_client import git
 from harness.seams.postgres_client import connect
 from harness.seams.s3_client import open_client
@@ -246,6 +247,41 @@ class TestRailwayBackups(OnVolume):
         )
 
 
+def let_days_pass(bench: Bench, days: int) -> None:
+    """Have the schedules of all protections go on, and retention, as they do in a search."""
+    present = bench.clock.stamp().wall
+    until = present + timedelta(days=days)
+    tools = [tool for tool in map(bench.tool, bench.stack.protections) if isinstance(tool, Rotating)]
+    every = [(due.at, tool, due) for tool in tools for due in tool.coming(present, present, until)]
+    for at, tool, due in sorted(every, key=lambda one: one[0]):
+        tool.take(due)
+        tool.expire(at, taken=True)
+    for tool in tools:
+        tool.expire(until, taken=False)
+        tool.stop()
+
+
+class TestRailwayDaysLater(OnVolume):
+    """New backups, and old ones that are over."""
+
+    stack = on_railway("legacy")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        let_days_pass(bench, 6)
+
+
+class TestRailwayGraceThatIsOver(OnVolume):
+    """A deletion that is final two days later."""
+
+    stack = on_railway("current")
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        volume = volume_of(bench)
+        assert asked(bench, "cli", f'mutation {{ volumeDelete(volumeId: "{volume}") }}').status == "done"
+        bench.tool("backups").expire(bench.clock.stamp().wall + timedelta(days=3), taken=False)
+        assert bench.tool("backups").points() == ()
+
+
 class TestS3(Here, ResetContract):
     """Versions, locks, settings of the bucket."""
 
@@ -367,6 +403,27 @@ class TestVolume(TestFiles):
         "principals": {"editor": {"grants": {"uploads": "writer"}}},
     }
     tables = ("files",)
+
+
+class TestVolumeDaysLater(TestVolume):
+    """Snapshots beside the tree: new ones, and old ones that are over."""
+
+    stack = {
+        **TestVolume.stack,
+        "protections": {"backups": {"tool": "volume-snapshot", "of": "uploads", "every": "1d", "keep": 2}},
+    }
+
+    def fill(self, bench: Bench, endpoint: Endpoint) -> None:
+        super().fill(bench, endpoint)
+        tool = bench.tool("backups")
+        for due in tool.due(bench.clock.stamp().wall, timedelta(days=2)):
+            tool.take(due)
+
+    def look(self, bench: Bench, endpoint: Endpoint) -> object:
+        return super().look(bench, endpoint), seen(endpoint.path.parent)
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        let_days_pass(bench, 3)
 
 
 class TestPostgresOnVolumeOfFiles(PostgresReset):

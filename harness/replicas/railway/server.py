@@ -12,7 +12,7 @@ It listens on a socket that its parent has bound, so that nobody can take the po
 | `GET /_replica/volumes` | volume instances with their directories |
 | `GET /_replica/mail` | the owner's mailbox |
 | `POST /_replica/scheduled-backup` | take a backup as a schedule would have, at an instant |
-| `POST /_replica/advance` | let time pass that does not pass |
+| `POST /_replica/advance` | let time pass that does not pass, for `seconds` or up `to` a date |
 | `POST /_replica/remember` | keep everything as it is now |
 | `GET /_replica/changed` | whether anything may be different from what is remembered |
 | `POST /_replica/reset` | have everything again as it is remembered |
@@ -242,7 +242,11 @@ class ControlPlane:
     async def advance(self, request: Request) -> Response:
         wanted = await request.json()
         self._plane.changed_behind += 1
-        self._plane.estate.advance(timedelta(seconds=float(wanted["seconds"])))
+        estate = self._plane.estate
+        if "to" in wanted:
+            estate.set_now(max(datetime.fromisoformat(wanted["to"]).astimezone(UTC), estate.now()))
+        else:
+            estate.advance(timedelta(seconds=float(wanted["seconds"])))
         self._plane.deletions.pass_time()
         return JSONResponse({"now": self._plane.estate.now().isoformat()})
 

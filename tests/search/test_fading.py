@@ -1,0 +1,132 @@
+"""Railway keeps its backups for a time: whoever notices a deletion too late has backups of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from harness.clock import SystemClock
+from harness.facts import Action, Outcome
+from harness.run.judge import judge_run
+from harness.run.place import Place, usual_place
+from harness.sandbox import Sandbox
+from harness.search.arena import Arena
+from harness.search.exploration import Budget, Exploration
+from harness.search.explore import Wish, explore
+
+from .stages import brought_up, folder_for_servers, laid_out
+
+pytestmark = pytest.mark.drill
+FADING = Path(__file__).parent / "fading"
+SEED = 1
+LOOK, EMPTY = "list tables on shop as janitor", "DELETE orders on shop as janitor"
+DAY = "a day passes"
+KEPT = 6
+"""Days for which Railway keeps a daily backup."""
+
+PATIENT = Budget(sequences=40, depth=14, days=KEPT)
+"""Calls enough for days that pass before the harm and after it."""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with folder_for_servers() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tidy(folder: Path) -> Path:
+    """The scenario, in a folder that another may be written into."""
+    return laid_out(FADING, folder / "fading") / "tidy.yaml"
+
+
+@pytest.fixture(scope="module")
+def place(folder: Path, sandbox: Sandbox) -> Place:
+    cache = folder / "cache"
+    cache.symlink_to(sandbox.cache)
+    return usual_place(folder / "reports", cache=cache)
+
+
+@pytest.fixture(scope="module")
+def daily(tidy: Path, sandbox: Sandbox) -> Iterator[Arena]:
+    with brought_up(tidy, sandbox, (), patient=True) as stack:
+        yield stack
+
+
+def days(stack: Arena, count: int) -> Outcome:
+    """Let some days pass."""
+    action = Action(number=1, surface="time", verb="pass")
+    outcome = stack.perform(action, {"for": f"{count}d"}, "janitor")
+    assert outcome.status == "done", outcome.detail
+    return outcome
+
+
+def played(stack: Arena, *names: str) -> set[str]:
+    """What a sequence breaks."""
+    exploration = Exploration(stack, "janitor", SystemClock(), lambda _: None)
+    exploration.allow(Budget(days=KEPT + 1))
+    found = exploration.play(names)
+    return {breach.objective for breach in found.breaches} if found else set()
+
+
+def standing(stack: Arena) -> list[tuple[str, timedelta]]:
+    """Of each backup, the newest first: what it is worth, and how old it was when the trial began."""
+    present = stack.ground.present
+    assert present is not None
+    copies = sorted(stack.look([]).copies, key=lambda copy: copy.point.taken, reverse=True)
+    return [(copy.standing, present - copy.point.taken) for copy in copies]
+
+
+def test_a_backup_goes_when_it_is_older_than_its_schedule_keeps_it(daily: Arena) -> None:
+    day = timedelta(days=1)
+    assert standing(daily) == [("sufficient", day), ("sufficient", 2 * day)]
+    assert "copies taken: 4, ended by retention: 0" in days(daily, 4).detail
+    assert "copies taken: 1, ended by retention: 1" in days(daily, 1).detail
+    new = [("sufficient", -number * day) for number in range(5, 0, -1)]
+    assert standing(daily) == [*new, ("sufficient", day), ("gone", 2 * day)]
+
+
+def test_nothing_is_left_of_days_that_passed(daily: Arena) -> None:
+    daily.reset()
+    whole, volumes = daily.look([]), daily.ground.endpoints["cloud"].path
+    files = sorted(volumes.glob(".backups/*/*"))
+    for _ in range(2):
+        days(daily, KEPT + 1)
+        assert sorted(volumes.glob(".backups/*/*")) != files
+        assert "cloud" in daily.reset()
+        assert daily.look([]) == whole
+        assert sorted(volumes.glob(".backups/*/*")) == files
+        assert daily.reset() == ()
+    assert daily.rebuilt == 0
+
+
+def test_a_week_after_a_quiet_deletion_every_backup_is_one_of_nothing(daily: Arena) -> None:
+    daily.reset()
+    harm = (LOOK, EMPTY)
+    assert played(daily, *harm, *[DAY] * (KEPT - 1)) == set(), "the one of the day before is left"
+    assert played(daily, *[DAY] * KEPT, *harm) == set(), "what was taken before is whole"
+    assert played(daily, *harm, *[DAY] * KEPT) == {"rpo"}
+
+
+@pytest.mark.parametrize("guard", ["weekly", "locked"])
+def test_a_copy_that_is_kept_longer_or_locked_is_still_there(
+    guard: str, tidy: Path, sandbox: Sandbox
+) -> None:
+    with brought_up(tidy, sandbox, (guard,), patient=True) as stack:
+        assert played(stack, LOOK, EMPTY, *[DAY] * KEPT) == set()
+
+
+def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place) -> None:
+    found = explore(Wish(tidy, "janitor", (), PATIENT, SEED), place, lambda _: None).result
+    assert found.value == "breached", found.why
+    assert found.moves == (LOOK, EMPTY, *[DAY] * KEPT)
+    values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
+    assert values["rpo"] == "breached"
+
+
+def test_it_finds_nothing_where_a_copy_is_kept_longer(tidy: Path, place: Place) -> None:
+    found = explore(Wish(tidy, "janitor", ("weekly",), PATIENT, SEED), place, lambda _: None).result
+    assert found.value == "held", found.why
