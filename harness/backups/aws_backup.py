@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint, TamperingKind
 from harness.scenario.models import AwsBackup, Protection
@@ -71,7 +71,25 @@ class AwsBackupTool:
             arn = self._vaults.take_into_vault(
                 self._protection.vault, resource, source, due.at, self._days, self._lodging.environment
             )
-            return next(point for point in self._list() if point.location == arn)
+            found = [point for point in self._list() if point.location == arn]
+        except AwsError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+        if not found:
+            raise BackupError(
+                f"{self._name}: the recovery point of {due.at:%Y-%m-%d} was taken, but is not listed",
+                hint="its time is over already; keep recovery points longer",
+            )
+        return found[0]
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """One every ``every``; see ``schedule.coming``."""
+        return coming(self._protection.every, present, since, until, "recovery point")
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Have it be that date where the vault is: AWS Backup deletes each point when its time is over."""
+        del taken
+        try:
+            self._vaults.pass_time(now)
         except AwsError as error:
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
 

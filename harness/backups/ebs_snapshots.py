@@ -14,11 +14,16 @@ from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.backups.aws_lodging import bring_back, lodging_of, volume_id
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint, TamperingKind
 from harness.scenario.models import EbsSnapshots, Protection
 from harness.seams.drivers import Due, PartTimer, Setting, Store, Tampering, Vessel
+
+SCHEDULED = "scheduled"
+"""What the description of a snapshot says that a schedule has taken."""
+
+LOCKED = "OperationNotPermitted"
 
 
 class EbsSnapshotsTool:
@@ -65,6 +70,22 @@ class EbsSnapshotsTool:
         except AwsError as error:
             raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
 
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """One every ``every``; see ``schedule.coming``."""
+        return coming(self._protection.every, present, since, until, "snapshot")
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Have it be that date, and delete every scheduled snapshot but the newest ``keep``.
+
+        One that is locked stays.
+        """
+        try:
+            self._aws.pass_time(now)
+            for snapshot in self._scheduled()[self._protection.keep :] if taken else ():
+                self._delete(snapshot)
+        except AwsError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
+
     def start(self) -> None:
         """Nothing runs all the time: EBS takes the snapshots."""
 
@@ -104,6 +125,21 @@ class EbsSnapshotsTool:
         """Remembered, since a volume that is gone has no name any more."""
         self._volume = self._volume or volume_id(self._aws, self._lodging.name)
         return self._volume
+
+    def _scheduled(self) -> list[str]:
+        """Those that the schedule has taken, the newest first; nobody else's end with it."""
+        filters = [{"Name": "description", "Values": [SCHEDULED]}]
+        answer = self._aws.ask("ec2", "describe_snapshots", OwnerIds=["self"], Filters=filters)
+        taken = {one["SnapshotId"]: one["StartTime"] for one in answer["Snapshots"]}
+        ours = {point.location for point in self._list()} & taken.keys()
+        return sorted(ours, key=lambda id: taken[id], reverse=True)
+
+    def _delete(self, snapshot: str) -> None:
+        try:
+            self._aws.ask("ec2", "delete_snapshot", SnapshotId=snapshot)
+        except AwsError as error:
+            if error.code != LOCKED:
+                raise
 
     def _list(self) -> tuple[RecoveryPoint, ...]:
         known = {one["id"]: one for one in self._aws.volumes()["snapshots"]}

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.backups.aws_control_plane import AwsControlPlane, AwsError
 from harness.backups.aws_lodging import bring_back, lodging_of
-from harness.backups.schedule import every
+from harness.backups.schedule import coming, every
 from harness.errors import BackupError
 from harness.facts import Endpoint, RecoveryPoint
 from harness.scenario.models import Protection, RdsSettings, RdsSnapshots
@@ -79,6 +79,23 @@ class RdsSnapshotsTool:
                 hint="retention has removed it already; keep backups longer",
             )
         return found[0]
+
+    def coming(self, present: datetime, since: datetime, until: datetime) -> tuple[Due, ...]:
+        """One a day while RDS takes them itself, or every ``every``; see ``schedule.coming``."""
+        if self._protection.kind == "automated":
+            return coming(DAY, present, since, until, "automated") if self._retention else ()
+        return coming(self._protection.every, present, since, until, "manual")
+
+    def expire(self, now: datetime, *, taken: bool) -> None:
+        """Have it be that date: RDS keeps automated ones for a time. Of manual ones ``keep`` stay."""
+        try:
+            self._aws.pass_time(now)
+            if self._protection.kind == "manual" and taken:
+                ours = [point for point in self._list() if point.location.startswith(f"{self._name}-")]
+                for point in ours[self._protection.keep :]:
+                    self._aws.ask("rds", "delete_db_snapshot", DBSnapshotIdentifier=point.location)
+        except AwsError as error:
+            raise BackupError(f"{self._name}: {error.message}", hint=error.hint) from error
 
     def start(self) -> None:
         """Nothing runs all the time: RDS takes the snapshots."""

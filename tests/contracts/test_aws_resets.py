@@ -11,7 +11,7 @@ from harness.contracts import Bench
 from harness.facts import Action, Endpoint
 from harness.replicas.control_plane import ask
 
-from .test_resets import POSTGRES_THINGS, PostgresReset
+from .test_resets import POSTGRES_THINGS, PostgresReset, let_days_pass
 
 SHOWN = (
     ("rds", "describe_db_instances", {}),
@@ -199,6 +199,24 @@ class TestRds(OnAws):
         for subnet in subnets(plane):
             self.make(bench, "ec2-delete-subnet", SubnetId=subnet)
         self.make(bench, "ec2-delete-vpc", VpcId=balancer["VpcId"])
+
+
+class TestRdsDaysLater(OnAws):
+    """New copies of all three kinds, and old ones that are over."""
+
+    stack = on_aws("data", TestRds.stack["protections"])
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        let_days_pass(bench, 6)
+
+
+class TestEbsDaysLater(OnAws):
+    """New snapshots, and old ones that are over."""
+
+    stack = on_aws("disk", {"snapshots": {"tool": "ebs-snapshots", "of": "shop", "every": "1d", "keep": 2}})
+
+    def ruin(self, bench: Bench, endpoint: Endpoint) -> None:
+        let_days_pass(bench, 3)
 
 
 class TestEbs(OnAws):

@@ -251,8 +251,12 @@ class FrontDoor:
         return {"arn": arn}
 
     def _advance(self, request: MotoRequest) -> Any:
+        wanted = json.loads(request.get_data())
         self._plane.changed_behind += 1
-        self._plane.advance(timedelta(seconds=float(json.loads(request.get_data())["seconds"])))
+        if "to" in wanted:
+            self._plane.advance(datetime.fromisoformat(wanted["to"]) - self._plane.today())
+        else:
+            self._plane.advance(timedelta(seconds=float(wanted["seconds"])))
         return {}
 
     def _remember(self, request: MotoRequest) -> Any:

@@ -59,8 +59,8 @@ class Plane:
         return self._clock.stamp().wall
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass that does not pass, for locks, retention and the recycle bin."""
-        self._calendar.advance(by)
+        """Let time pass that does not pass, for locks, retention and the recycle bin; never backwards."""
+        self._calendar.advance(max(by, timedelta(0)))
         self.pass_time()
 
     def today(self) -> datetime:
