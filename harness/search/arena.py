@@ -234,13 +234,27 @@ class Arena:
         for protection, tool in self.ground.tools.items():
             if isinstance(tool, Rotating):
                 self._aimed |= self._places(protection)
+        whole = tuple(self._whole_in_common())
         try:
             detail = pass_time(self.ground, span, self._take)
         except BackupError as error:
             detail = error.message
+        # The tool itself has rewritten what they share: what it still lists of them is as whole as before.
+        self._renewed |= {point.id: self._bytes_of(point) for point in whole}
         ended = self._clock.stamp()
         self.seconds.actions += ended.since(began)
         return Outcome(status="done", detail=detail, began=began, ended=ended)
+
+    def _whole_in_common(self) -> Iterator[RecoveryPoint]:
+        """Points that share objects of a bucket with newer ones, as in a repository, and are as proven."""
+        for copy in self.known.copies:
+            point, tool = copy.point, self.ground.tools[copy.protection]
+            place = self.ground.endpoints.get(point.place)
+            if place is None or place.kind != "s3" or not isinstance(tool, Rotating):
+                continue
+            proven = self._renewed.get(point.id, self._evidence[point.id])
+            if "@" not in point.location and self._bytes_of(point) == proven:
+                yield point
 
     def _take(self, protection: str, due: Due) -> None:
         source = self._plan.loaded.stack.protections[protection].of

@@ -113,6 +113,22 @@ def test_retention_takes_nothing_away_that_is_locked(locked: Arena) -> None:
     assert played(locked, LOOK, EMPTY, DAY, DAY) == set()
 
 
+@pytest.mark.parametrize("guard", ["log", pytest.param("repository", marks=pytest.mark.restic)])
+def test_any_tool_loses_what_is_older_than_it_keeps_and_has_it_again_after_a_reset(
+    guard: str, tidy: Path, sandbox: Sandbox
+) -> None:
+    with brought_up(tidy, sandbox, (guard,)) as stack:
+        whole, store = stack.look([]), stack.ground.store("vault")
+        versions = store.everything()
+        assert played(stack, LOOK, EMPTY, DAY) == set(), "one good copy is left, of a day ago"
+        assert played(stack, LOOK, EMPTY, DAY, DAY) == {"rpo"}
+        stack.reset()
+        assert stack.look([]) == whole
+        assert store.everything() == versions
+        assert played(stack, LOOK, EMPTY, DAY, DAY) == {"rpo"}, "once more, from the beginning"
+        assert stack.rebuilt == 0
+
+
 def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place) -> None:
     wish = Wish(tidy, "janitor", (), Budget(sequences=60, days=3), SEED)
     found = explore(wish, place, lambda _: None).result
