@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from harness.contracts import MARIADB, POSTGRES, THINGS, BackupContract, Bench, ItemThings, SqlThings
-from harness.contracts.backup import Parts
+from harness.contracts.backup import LONG, Parts
 from harness.contracts.things import SCHEMA_FILE, fingerprint
 from harness.facts import OPERATOR, Action, Endpoint, RecoveryPoint
 from harness.seams.aws_client import open_aws_client
-from harness.seams.drivers import BackupTool, Store, Tamperable
+from harness.seams.drivers import BackupTool, Rotating, Store, Tamperable
 from harness.seams.s3_client import open_client
 from harness.surfaces.aws import AwsSurface
 from tests.backups.test_command import BACKUP, LIST, RESTORE
@@ -410,6 +410,21 @@ class TestEbsSnapshots(OnAws):
         statuses = {what: outcome.status for what, outcome in found.items()}
         assert statuses == dict.fromkeys(("shorten", "bypass", "delete"), "refused"), found
         assert [each for each in tool.points() if each.id == point.id] == [locked]
+
+    def test_retention_takes_no_snapshot_away_while_it_is_locked(self) -> None:
+        with self.fresh_bench() as bench:
+            bench.provision("shop")
+            tool, now = bench.tool(self.protection), bench.clock.stamp().wall
+            assert isinstance(tool, Rotating)
+            points = [tool.take(due) for due in tool.due(now, LONG)]
+            endpoint = bench.endpoints["cloud"]
+            client = open_aws_client("ec2", endpoint, endpoint.credentials[OPERATOR])
+            client.lock_snapshot(SnapshotId=points[0].location, LockMode="compliance", LockDuration=2)
+            for due in tool.coming(now, now, now + timedelta(days=3)):
+                tool.take(due)
+                tool.expire(due.at, taken=True)
+                there = points[0].id in {point.id for point in tool.points()}
+                assert there == (due.at <= now + timedelta(days=2)), "it goes when its lock is over"
 
 
 class TestAwsBackup(OnAws):
