@@ -480,6 +480,23 @@ def test_a_write_is_shipped_while_the_service_runs_and_covers_until_follows_the_
 
 
 @pytest.mark.slow
+def test_retention_leaves_what_is_locked_and_the_log_that_it_needs(
+    estate: Estate, make_tool: Callable[..., PostgresPitrTool]
+) -> None:
+    tool = make_tool(lock={"mode": "compliance", "for": "9d"}, keep=1)
+    over, locked, new = (days_ago(days) for days in (14, 7, 0))
+    for due in (over, locked, new):
+        estate.book(round((new.at - due.at) / timedelta(days=1)) + 1, 1)
+        tool.take(due)
+    tool.stop()
+    tool.expire(new.at, taken=True)
+    points = tool.points()
+    assert {point.taken for point in points} == {locked.at, new.at}
+    assert all(point.covers_until == points[0].covers_until for point in points)
+    assert estate.count(tool.restore(points[-1], estate.vessel(), estate.mark)) == 3
+
+
+@pytest.mark.slow
 def test_base_backups_and_log_are_locked_as_the_protection_says(
     estate: Estate, make_tool: Callable[..., PostgresPitrTool]
 ) -> None:
