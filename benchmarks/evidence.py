@@ -58,6 +58,7 @@ def main() -> None:
         out.mkdir()
         formats = [option for name in names("reporters") for option in ("--format", name)]
         rendering = _best(root, "report", str(folder), "--out", str(out), *formats)
+        printing = _best(root, "report", str(folder), "--out", str(out), "--format", "pdf")
         page = (out / PAGE).stat().st_size
         _call(root, "keygen", "team")
         signing = _call(root, "sign", str(folder), "--key", "team.key", "--operator", "benchmark")
@@ -65,6 +66,7 @@ def main() -> None:
     print(f"  {lines[JOURNAL_FILE]:,} events, {lines['ledger.jsonl']:,} rows of ledger")
     _tell(f"rendered in {len(names('reporters'))} formats", rendering)
     print(f"    the page has {page / 1e6:.2f} MB")
+    _tell("the PDF alone", printing)
     _tell("signed", signing)
     _tell("verified", verifying)
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from harness.confinement import is_offered
+from harness.render import pdf
 from harness.sandbox import Sandbox, unprivileged_account
 from harness.seams.container_engine import NAMESPACE, connect, trouble
 
@@ -36,6 +37,7 @@ ENOUGH = 4 * 2**30
 
 IMAGES = tuple(f"{NAMESPACE}{name}" for name in ("postgres", "mariadb", "valkey", "s3"))
 LEFT_OUT = "no containers here"
+NO_PDF = "no documents here"
 UNCONFINED = "this kernel has no Landlock that is new enough"
 PROGRAMS = {
     "restic": ("restic", "restic"),
@@ -61,6 +63,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _leave_out(UNCONFINED, can_be_had=True)
     if item.get_closest_marker("docker") is not None and (why := _without_containers()):
         _leave_out(f"{LEFT_OUT}: {why}")
+    if item.get_closest_marker("pdf") is not None and (why := pdf.trouble()):
+        _leave_out(f"{NO_PDF}: {why}")
     for marker, (program, package) in PROGRAMS.items():
         if item.get_closest_marker(marker) is not None and _find(program) is None:
             _leave_out(_not_installed(program, package))
@@ -94,6 +98,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     without = sum(UNCONFINED in skip for skip in skips)
     if without:
         terminalreporter.write_line(f"left out: {without} tests: {UNCONFINED}", yellow=True)
+    unprinted = [skip.partition(f"{NO_PDF}: ")[2] for skip in skips if NO_PDF in skip]
+    if unprinted:
+        told = f"left out: {len(unprinted)} tests of documents: {unprinted[0]}"
+        terminalreporter.write_line(told, yellow=True)
     reasons = [skip.partition(f"{LEFT_OUT}: ")[2] for skip in skips if LEFT_OUT in skip]
     if reasons:
         told = f"left out: {len(reasons)} tests that run containers: {reasons[0]}"

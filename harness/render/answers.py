@@ -18,7 +18,7 @@ from harness.journal.explored import Explored
 from harness.journal.matrix import GuardMatrix
 from harness.journal.radius import BlastRadius
 from harness.journal.record import Verdict
-from harness.render import html, json, junit, text
+from harness.render import html, json, junit, pdf, text
 from harness.render.explored import answer as explored_answer
 from harness.render.explored import explored_page, explored_text
 from harness.render.guards import answer as guards_answer
@@ -30,6 +30,7 @@ from harness.render.wording import amount, clean, plain
 from harness.scenario.models import VerdictValue
 
 REPORTS = ("text", "json", "junit", "html")
+FORMATS = (*REPORTS, "pdf")
 LONGEST = 4000
 
 
@@ -100,13 +101,14 @@ def write_reports(
         result: what it found.
         run_id: the name of the folder that has the evidence.
         folder: is there.
-        reports: which of ``REPORTS``.
+        reports: which of ``FORMATS``.
 
     Returns:
         The files.
 
     Raises:
         OSError: one cannot be written.
+        MissingToolError: what prints the page is not on this machine.
     """
     return tuple(_write(name, result, run_id, folder) for name in reports)
 
@@ -125,6 +127,9 @@ def _write(report: str, result: Result, run_id: str, folder: Path) -> Path:
             document = JUnitXml("ninelives")
             document.add_testsuite(_suite(answer_of(result), run_id))
             document.write(str(path), pretty=True)
+        case "pdf":
+            path = folder / pdf.FILE
+            path.write_bytes(pdf.document(page_of(result), run_id))
         case _:
             path = folder / html.FILE
             path.write_text(page_of(result), encoding="utf-8", newline="\n")

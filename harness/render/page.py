@@ -32,7 +32,7 @@ def page_environment() -> Environment:
             Path(__file__).with_name("templates"), (Path(__file__), Path(compiler.__file__))
         ),
     )
-    environment.globals.update(css=Markup(_style_sheet()), policy=_policy(_style_sheet()))  # noqa: S704 (our own)
+    environment.globals.update(css=Markup(style_sheet()), policy=_policy(style_sheet()))  # noqa: S704 (our own)
     environment.filters.update(
         duration=wording.duration,
         number=wording.number,
@@ -52,7 +52,8 @@ def page_environment() -> Environment:
 
 
 @cache
-def _style_sheet() -> str:
+def style_sheet() -> str:
+    """That of every page."""
     return files("harness.render").joinpath("templates/report.css").read_text(encoding="utf-8")
 
 

@@ -91,6 +91,7 @@ BUILT_IN: dict[DriverKind, dict[str, str]] = {
         "json": "harness.render.json:JsonReporter",
         "junit": "harness.render.junit:JUnitReporter",
         "html": "harness.render.html:HtmlReporter",
+        "pdf": "harness.render.pdf:PdfReporter",
         "markdown": "harness.render.markdown:MarkdownReporter",
         "ctrf": "harness.render.ctrf:CtrfReporter",
         "csv": "harness.render.csv:CsvReporter",
@@ -109,6 +110,7 @@ EXTRAS = {
     "pymysql": "mariadb",
     "testcontainers": "docker",
     "valkey": "valkey",
+    "weasyprint": "pdf",
 }
 """The extra of our own distribution that brings each package."""
 

@@ -20,7 +20,7 @@ from harness.journal.history import read_history
 from harness.journal.matrix import GuardMatrix
 from harness.journal.witness import digest_file
 from harness.journal.writer import Journal
-from harness.render.answers import REPORTS, answer_of, write_reports
+from harness.render.answers import FORMATS, answer_of, write_reports
 from harness.run.drill import run_started
 from harness.run.judge import judge_run
 from harness.run.place import Place, name_run, point_latest, run_folder
@@ -176,10 +176,10 @@ def render_again(result: Result, folder: Path, out: Path, reports: Sequence[str]
         RequestError: the record is not as it was written, or there is no such report of a search.
         HarnessError: one cannot be written.
     """
-    unknown = [name for name in reports if name not in REPORTS]
+    unknown = [name for name in reports if name not in FORMATS]
     if unknown:
         raise RequestError(
-            f"of a search there is no report {unknown[0]}", hint=f"there are: {', '.join(REPORTS)}"
+            f"of a search there is no report {unknown[0]}", hint=f"there are: {', '.join(FORMATS)}"
         )
     problem = problem_with(folder)
     if problem:

@@ -24,6 +24,8 @@ from harness.seams.lookup import BUILT_IN, lookup
 SEEN = re.compile(f"[{UNSEEN}]")
 VERBATIM = ("json",)
 """verdicts.json is for programs, which get each text as it was."""
+PRINTED = ("pdf",)
+"""A page as a document, compressed: looked at in test_pdf.py."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def texts(part: Any) -> Iterator[str]:
             yield from texts(inner)
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN["reporters"]) - {*VERBATIM}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN["reporters"]) - {*VERBATIM, *PRINTED}))
 def test_no_format_holds_what_cannot_be_seen(name: str, record: RunRecord, tmp_path: Path) -> None:
     for file, text in written(name, record, tmp_path).items():
         assert SEEN.search(text) is None, file
