@@ -12,11 +12,11 @@ from harness.facts import Fact
 from harness.journal.claims import Witnessed
 from harness.journal.events import Line, RunStarted
 from harness.journal.history import SCENARIO_FILE
-from harness.journal.record import Figure, Verdict
+from harness.journal.record import Figure, RunRecord, Verdict
 from harness.journal.roll import Enrolled
 from harness.journal.writer import JOURNAL_FILE
 from harness.render.json import FILE as VERDICTS_FILE
-from harness.render.json import FigureEntry, VerdictEntry, VerdictsFile, read_verdicts
+from harness.render.json import FigureEntry, VerdictEntry, VerdictsFile, read_verdicts, verdicts_file
 from harness.scenario.models import VerdictValue
 
 FIRST_LINE = 64 * 1024
@@ -147,6 +147,21 @@ def read_run(folder: Path, enrolled: Enrolled | None = None) -> Kept:
                 "`ninelives report FOLDER` writes its reports again",
             ) from error
         return _unfinished(folder, enrolled, started, _why(folder, error))
+
+
+def kept_of(record: RunRecord, folder: Path) -> Kept:
+    """A run that was judged again just now.
+
+    Args:
+        record: the run.
+        folder: that has it.
+
+    Raises:
+        RequestError: nothing tells when it began.
+    """
+    started = record.history.first(RunStarted)
+    enrolled = started.body.enrolled if started else None
+    return _finished(folder, enrolled, started.body if started else None, verdicts_file(record))
 
 
 def _why(folder: Path, error: OSError | ValueError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +11,17 @@ from markupsafe import Markup
 
 from harness.render.svg import LETTER, WIDE, Axis, drawing, element, join
 from harness.render.wording import duration, number, offset
+from harness.scenario.models import VerdictValue
 
 MOST_BUCKETS = 240
 """Steps of the traffic curve; more than a screen can show apart."""
+
+GLYPHS: dict[VerdictValue, str] = {
+    "breached": "M5 5L11 11M11 5L5 11",
+    "held": "M4.5 8.4L7 10.8L11.5 5.6",
+    "undecided": "M5.8 6.2C5.8 3.4 10.2 3.6 10.2 6.2C10.2 7.8 8 7.8 8 9.4M8 11.9V12",
+}
+"""What tells verdicts apart without their colour, in a box of 16 pixels."""
 
 UPPER = 120
 """Pixels of the highest rate."""
@@ -216,6 +225,84 @@ def against(name: str, title: str, pieces: Sequence[Piece], objective: float) ->
         patternUnits="userSpaceOnUse",
     )
     return drawing(name, title, said, 56, element("defs", pattern), *body)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run in a trend.
+
+    Attributes:
+        text: which run it is.
+        seconds: what was measured; None when nothing was.
+        value: the verdict on it.
+    """
+
+    text: str
+    seconds: float | None
+    value: VerdictValue
+
+
+def trend(name: str, title: str, points: Sequence[Point], objective: float | None) -> Markup:
+    """Draw a time over runs, one mark a run and the oldest first, against what was asked for.
+
+    A run in which nothing was measured stands below the line of zero. The scale is linear.
+
+    Args:
+        name: unique on the page.
+        title: what is measured.
+        points: the runs; at least one.
+        objective: seconds; None when nothing is asked for.
+    """
+    measured = [point.seconds for point in points if point.seconds is not None and point.seconds < math.inf]
+    scale = max([*measured, objective or 0.0, 0.001]) * 1.08
+    top, base = 20.0, 20.0 + UPPER
+    axis = Axis(0.0, float(len(points)))
+
+    def level(seconds: float) -> float:
+        return base - min(seconds / scale, 1.0) * UPPER
+
+    body = [
+        element("line", x1=0, x2="100%", y1=base, y2=base, class_="base"),
+    ]
+    if measured and max(measured) > 0:
+        most = max(measured)
+        body.append(element("text", f"most {duration(most)}", x=0, y=level(most) - 8, class_="axis"))
+    if objective is not None:
+        y = level(objective)
+        body += [
+            element("line", x1=0, x2="100%", y1=y, y2=y, class_="asked"),
+            element(
+                "text",
+                f"objective {duration(objective)}",
+                x="100%",
+                y=y - 5,
+                text_anchor="end",
+                class_="said",
+            ),
+        ]
+    for n, point in enumerate(points):
+        known = point.seconds is not None and point.seconds < math.inf
+        y = level(point.seconds) if point.seconds is not None and known else base + 14
+        body.append(_run_mark(axis.percent(n + 0.5), y, point))
+    said = f"{number(len(measured))} of {number(len(points))} runs measured it"
+    if measured:
+        said += (
+            f", from {duration(min(measured))} to {duration(max(measured))}, {duration(measured[-1])} at last"
+        )
+    return drawing(name, title, f"{said}.", base + 26, *body)
+
+
+def _run_mark(x: str, y: float, point: Point) -> Markup:
+    """The glyph of a verdict, its middle there."""
+    told = "not measured" if point.seconds is None else duration(point.seconds)
+    glyph = element(
+        "g",
+        element("circle", cx=8, cy=8, r=7.5),
+        element("path", d=GLYPHS[point.value]),
+        transform="translate(-5,-5) scale(.625)",
+    )
+    tip = element("title", f"{point.text}: {told}, {point.value}")
+    return element("svg", tip, glyph, x=x, y=y, overflow="visible", class_=f"run {point.value}")
 
 
 def parts(name: str, title: str, pieces: Sequence[Piece]) -> Markup:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, compiler
 from markupsafe import Markup
 
-from harness.render import narrative, wording
+from harness.render import charts, narrative, wording
 from harness.render.compiled import CompiledTemplates
 
 
@@ -32,7 +32,7 @@ def page_environment() -> Environment:
             Path(__file__).with_name("templates"), (Path(__file__), Path(compiler.__file__))
         ),
     )
-    environment.globals.update(css=Markup(style_sheet()), policy=_policy(style_sheet()))  # noqa: S704 (our own)
+    environment.globals.update(css=Markup(style_sheet()), policy=_policy(style_sheet()), glyphs=charts.GLYPHS)  # noqa: S704 (our own)
     environment.filters.update(
         duration=wording.duration,
         number=wording.number,
