@@ -215,14 +215,14 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
                 unreadable.append(Unreadable(name=clean(name), why=error.message))
             tell(n + 1, len(named))
         runs.sort(key=lambda one: (one.run.started, one.name), reverse=True)
-        pages = dict(_pages(tuple(runs), tuple(unreadable)))
-        for path, text in pages.items():
+        drawn = dict(pages(tuple(runs), tuple(unreadable)))
+        for path, text in drawn.items():
             _write(out / path, text)
         contents = Contents(
             ninelives=harness.__version__,
             runs=tuple(runs),
             unreadable=tuple(unreadable),
-            files=tuple(sorted({*pages, *(page_of(one.name) for one in runs)})),
+            files=tuple(sorted({*drawn, *(page_of(one.name) for one in runs)})),
         )
         _write(out / CONTENTS, contents.model_dump_json(indent=1, by_alias=True) + "\n")
         for path in set(former.files) - {*contents.files}:
@@ -307,7 +307,13 @@ def _published(folder: Path, name: str, former: Published | None, out: Path) -> 
     return Published(name=name, journal=journal, title=record.scenario.scenario.title, run=run)
 
 
-def _pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> Iterator[tuple[str, str]]:
+def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> Iterator[tuple[str, str]]:
+    """The pages over many runs, each with its path in the site.
+
+    Args:
+        runs: the newest first.
+        unreadable: folders that tell nothing.
+    """
     told = tuple(one for one in runs if not one.run.supposed)
     scenarios = _histories(told)
     rows = {row.published.name: row for scenario in scenarios for row in scenario.rows}

@@ -255,7 +255,7 @@ def trend(name: str, title: str, points: Sequence[Point], objective: float | Non
     """
     measured = [point.seconds for point in points if point.seconds is not None and point.seconds < math.inf]
     scale = max([*measured, objective or 0.0, 0.001]) * 1.08
-    top, base = 20.0, 20.0 + UPPER
+    base = 20.0 + UPPER
     axis = Axis(0.0, float(len(points)))
 
     def level(seconds: float) -> float:
@@ -283,7 +283,8 @@ def trend(name: str, title: str, points: Sequence[Point], objective: float | Non
     for n, point in enumerate(points):
         known = point.seconds is not None and point.seconds < math.inf
         y = level(point.seconds) if point.seconds is not None and known else base + 14
-        body.append(_run_mark(axis.percent(n + 0.5), y, point))
+        x = axis.percent(n + 0.5)
+        body += [element("line", x1=x, x2=x, y1=base, y2=y, class_="thread"), _run_mark(x, y, point)]
     said = f"{number(len(measured))} of {number(len(points))} runs measured it"
     if measured:
         said += (

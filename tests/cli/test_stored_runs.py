@@ -121,6 +121,30 @@ def test_one_format_writes_one_file(stored: Path, tmp_path: Path, installation: 
     assert "junit" in unknown.stderr
 
 
+def test_a_site_is_made_offline_of_every_run_that_is_there(stored: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    done = offline("report", "--site", site, "--reports", stored.parent, cwd=tmp_path)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{site / 'index.html'}\n")
+    assert (site / "runs" / f"{stored.name}.html").read_bytes() == (stored / "index.html").read_bytes()
+    assert stored.name in (site / "index.html").read_text()
+
+
+def test_what_does_not_go_together_is_refused(
+    stored: Path, tmp_path: Path, installation: Installation
+) -> None:
+    for wrong, told in (
+        (("report",), "name one run"),
+        (("report", stored, stored), "name one run"),
+        (("report", "--site", tmp_path / "site", "--format", "csv"), "are not for it"),
+        (("report", "--site", stored), "is no site"),
+        (("report", "--site", tmp_path / "site", "no-such-run"), "no run folder no-such-run"),
+    ):
+        done = installation.call(*wrong)
+        assert done.returncode == 3, done.stderr
+        assert told in done.stderr
+    assert not (tmp_path / "site").exists()
+
+
 def test_a_changed_record_decides_nothing(stored: Path, installation: Installation) -> None:
     journal = stored / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)

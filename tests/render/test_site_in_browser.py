@@ -1,0 +1,166 @@
+"""The site in headless Chromium: filters without JavaScript, each width and scheme, hostile texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hostile_texts import CORPUS
+from playwright.sync_api import Browser
+from test_in_browser import NARROW, OVERLAPS, WIDE, Looked, open_page
+
+from harness.archive.site import Published, Unreadable, pages, scenario_page
+from tests.archive.runs import SHOP, kept, verdict
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass(frozen=True)
+class Site:
+    folder: Path
+
+    def open(
+        self,
+        browser: Browser,
+        page: str,
+        width: int = WIDE,
+        scheme: Literal["light", "dark"] = "light",
+        *,
+        scripts: bool = False,
+    ) -> Looked:
+        return open_page(browser, self.folder / page, width=width, scheme=scheme, scripts=scripts)
+
+
+def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...] = ()) -> Site:
+    for page, text in pages(runs, unreadable):
+        (folder / page).parent.mkdir(exist_ok=True)
+        (folder / page).write_text(text, encoding="utf-8")
+    return Site(folder)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Twelve runs of a scenario, every third breached and unexpected, one that measured nothing."""
+    runs = tuple(
+        Published(name=f"run-{n}", journal="ab", title="A shop loses its orders", run=run)
+        for n in range(12, 0, -1)
+        for value in ("undecided" if n == 5 else "breached" if n % 3 == 0 else "held",)
+        for times in ({} if n == 5 else {"rto": 40.0 * n, "target": 300.0},)
+        for run in (
+            kept(n, verdict("rto", value, **times), verdict("isolation"), age=timedelta(days=12 - n)),
+        )
+    )
+    return written(tmp_path_factory.mktemp("site"), runs)
+
+
+@pytest.fixture(
+    params=[(w, s) for w in (WIDE, NARROW) for s in ("light", "dark")], ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def looks(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[list[Looked]]:
+    """Index and scenario, in each width and scheme."""
+    found = [site.open(browser, page, *request.param) for page in ("index.html", scenario_page(SHOP))]
+    yield found
+    for looked in found:
+        looked.context.close()
+
+
+def test_pages_fit_their_width_and_can_be_read(looks: list[Looked]) -> None:
+    for looked in looks:
+        looked.fits_its_width()
+        size = looked.page.viewport_size
+        height = looked.ask("document.documentElement.scrollHeight")
+        looked.page.set_viewport_size({**size, "height": height})
+        looked.can_be_read_on_its_ground(40)
+        assert looked.ask(OVERLAPS) == []
+        looked.was_quiet()
+
+
+def visible(looked: Looked) -> int:
+    return looked.page.locator("tr.run:visible").count()
+
+
+@pytest.mark.parametrize("page", ["index.html", scenario_page(SHOP)])
+def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site: Site, page: str) -> None:
+    looked = site.open(browser, page)
+    assert visible(looked) == 12
+    looked.page.get_by_label("every verdict").focus()
+    for kind, count in (("held", 7), ("breached", 4), ("undecided", 1)):
+        looked.page.keyboard.press("ArrowRight")
+        assert looked.page.get_by_label(kind, exact=True).is_checked()
+        assert visible(looked) == count
+        assert looked.page.locator(f"tr.run.{kind}:visible").count() == count
+    looked.page.get_by_label("every verdict").check()
+    looked.page.get_by_label("only what was not expected").focus()
+    looked.page.keyboard.press("Space")
+    assert visible(looked) == 5
+    looked.page.get_by_label("held", exact=True).check()
+    assert visible(looked) == 0
+    looked.context.close()
+
+
+def test_who_has_the_focus_can_be_seen(browser: Browser, site: Site) -> None:
+    looked = site.open(browser, "index.html")
+    looked.page.get_by_label("every verdict").focus()
+    looked.page.keyboard.press("ArrowRight")
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert looked.ask(outline) == "solid"
+    looked.context.close()
+
+
+def test_a_mark_stands_as_high_as_its_run_took(browser: Browser, site: Site) -> None:
+    looked = site.open(browser, scenario_page(SHOP))
+    marks = looked.page.locator(".drawing svg.run")
+    boxes = [marks.nth(n).locator("circle").bounding_box() for n in range(marks.count())]
+    assert len(boxes) == 12
+    heights = [box["y"] for n, box in enumerate(boxes, 1) if n != 5]
+    assert heights == sorted(heights, reverse=True), "each took longer than the one before"
+    assert boxes[4]["y"] > max(heights), "the one that measured nothing is below zero"
+    line = looked.page.locator(".drawing .asked").bounding_box()["y"]
+    above = [n for n, box in enumerate(boxes, 1) if box["y"] + box["height"] / 2 < line]
+    assert above == [8, 9, 10, 11, 12], "40 s a run against 300 s"
+    looked.context.close()
+
+
+def test_the_index_leads_to_a_scenario_and_back(browser: Browser, site: Site) -> None:
+    looked = site.open(browser, "index.html")
+    looked.page.get_by_role("link", name=SHOP).first.click()
+    assert looked.page.get_by_role("heading", name="A shop loses its orders").is_visible()
+    looked.page.get_by_role("link", name="All scenarios").click()
+    assert looked.page.get_by_role("heading", name="Drills and what they showed").is_visible()
+    looked.context.close()
+
+
+def test_hostile_texts_neither_run_nor_break_a_page(browser: Browser, tmp_path: Path) -> None:
+    runs = tuple(
+        Published(
+            name=f"run-{n}",
+            journal="",
+            title=text,
+            run=kept(
+                n,
+                verdict(text, "breached" if n % 2 else "held", rto=1.0),
+                verdict("rto", rto=1.0),
+                age=timedelta(days=100 - n),
+                scenario=scenario,
+                problem=text,
+            ),
+        )
+        for n, (text, scenario) in enumerate(
+            [(text, scenario) for text in CORPUS.values() for scenario in (text, SHOP)], 1
+        )
+    )
+    unreadable = tuple(Unreadable(name=text[:300], why=text[:300]) for text in CORPUS.values())
+    site = written(tmp_path, runs[::-1], unreadable)
+    every = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html"))
+    assert len(every) == 2 + len(CORPUS)
+    for page in every:
+        looked = site.open(browser, page, scripts=True)
+        assert looked.ask("window.pwned") is None, page
+        assert looked.page.locator("script, img, iframe, object, base, animate").count() == 0, page
+        looked.was_quiet()
+        looked.fits_its_width()
+        looked.context.close()
