@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, overload
+from typing import Literal, NamedTuple, get_args, overload
 
 from pydantic_core import from_json
 
@@ -34,7 +34,9 @@ from harness.journal.witness import Row, Rows
 
 Operation = Literal["insert", "update", "delete"]
 State = Literal["acked", "refused", "broken", "unanswered"]
-OPERATION: Mapping[str, Operation] = {"insert": "insert", "update": "update", "delete": "delete"}
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+STATES: tuple[State, ...] = get_args(State)
+OPERATION: Mapping[str, Operation] = {name: name for name in OPERATIONS}
 STATE: Mapping[str, State] = {"acked": "acked", "refused": "refused", "broken": "broken"}
 NEVER = float("inf")
 
@@ -177,19 +179,19 @@ class Calls(Sequence[Call]):
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._seq: list[int] = []
+        self._seq = array("Q")
         self._user: list[str] = []
-        self._state: list[State] = []
+        self._state = array("B")
         self._times = tuple(array("d") for _ in range(4))
-        self._lines = array("Q"), array("Q")
+        self._lines = array("I"), array("I")
         self._detail: dict[int, str] = {}
         # The writes of call n are those from _first[n] up to _first[n + 1].
-        self._first = array("Q", [0])
+        self._first = array("I", [0])
         self._table: list[str] = []
         self._key: list[str] = []
-        self._op: list[Operation] = []
+        self._op = array("B")
         self._hash: list[int | None] = []
-        self._order = array("Q")
+        self._order = array("I")
 
     @classmethod
     def of(cls, calls: Iterable[Call]) -> Calls:
@@ -206,7 +208,7 @@ class Calls(Sequence[Call]):
             self._detail[len(self._seq)] = call.detail
         self._seq.append(call.seq)
         self._user.append(self._named(call.user))
-        self._state.append(call.state)
+        self._state.append(STATES.index(call.state))
         for column, at in zip(
             self._times, (call.sent, call.sent_wall, call.ended, call.ended_wall), strict=True
         ):
@@ -216,13 +218,13 @@ class Calls(Sequence[Call]):
         for write in call.writes:
             self._table.append(self._named(write.table))
             self._key.append(write.key)
-            self._op.append(write.op)
+            self._op.append(OPERATIONS.index(write.op))
             self._hash.append(write.hash)
         self._first.append(len(self._key))
 
     def _sort(self) -> None:
         sent_line, _ = self._lines
-        self._order = array("Q", sorted(range(len(self._seq)), key=sent_line.__getitem__))
+        self._order = array("I", sorted(range(len(self._seq)), key=sent_line.__getitem__))
 
     def _named(self, name: str) -> str:
         return self._names.setdefault(name, name)
@@ -244,11 +246,12 @@ class Calls(Sequence[Call]):
 
     def in_state(self, *states: State) -> Iterator[Call]:
         """Those that came to this, in the order of their answers."""
-        return (self._at(n) for n, state in enumerate(self._state) if state in states)
+        wanted = {STATES.index(state) for state in states}
+        return (self._at(n) for n, state in enumerate(self._state) if state in wanted)
 
     def ends(self) -> Iterator[tuple[State, float]]:
         """What came of each, and when on the monotonic clock, in the order of the answers."""
-        return zip(self._state, self._times[2], strict=True)
+        return zip(map(STATES.__getitem__, self._state), self._times[2], strict=True)
 
     def _at(self, n: int) -> Call:
         writes = range(self._first[n], self._first[n + 1])
@@ -257,8 +260,10 @@ class Calls(Sequence[Call]):
         return Call(
             self._seq[n],
             self._user[n],
-            self._state[n],
-            tuple(Write(self._table[w], self._key[w], self._op[w], self._hash[w]) for w in writes),
+            STATES[self._state[n]],
+            tuple(
+                Write(self._table[w], self._key[w], OPERATIONS[self._op[w]], self._hash[w]) for w in writes
+            ),
             sent,
             sent_wall,
             ended,
@@ -293,6 +298,16 @@ class Ledger:
     def indeterminate(self) -> Iterator[Call]:
         """The calls of which nobody can say whether they were written."""
         return self.calls.in_state("broken", "unanswered")
+
+    @property
+    def answered(self) -> tuple[float, float]:
+        """When the first and the last answer came, on the monotonic clock; infinity before minus infinity
+        when none did."""
+        first, last = NEVER, -NEVER
+        for state, ended in self.calls.ends():
+            if state != "unanswered":
+                first, last = min(first, ended), max(last, ended)
+        return first, last
 
     def first_acknowledged_since(self, mono: float) -> float | None:
         """When the first acknowledgement at or after ``mono`` came, on the same clock; None if none did."""
@@ -372,12 +387,12 @@ def parse_ledger(lines: Iterable[bytes]) -> Ledger:
                 continue
             sent_place, sent = open_calls.pop(seq)
             calls._append(_ended(line, place, sent, sent_place))
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             raise ValueError(f"line {place}: {error!r}") from error
     for sent_place, sent in open_calls.values():
         try:
             calls._append(_unanswered(sent, sent_place))
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             raise ValueError(f"line {sent_place}: {error!r}") from error
     calls._sort()
     return Ledger(calls, place, torn)

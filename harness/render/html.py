@@ -287,10 +287,10 @@ def _tallies(story: Story) -> tuple[Tally, ...]:
     Raises:
         JournalError: it cannot be read, or is no record of a run: its times lie months apart.
     """
-    ended = [at for state, at in story.history.ledger.calls.ends() if state != "unanswered"]
-    if story.origin is None or not ended:
+    first, last = story.history.ledger.answered
+    if story.origin is None or first > last:
         return ()
-    if not max(ended) - min(ended) < LONGEST_RUN:
+    if not last - first < LONGEST_RUN:
         raise JournalError("the times in the ledger make no sense", hint="play the drill again")
     seconds = story.history.ledger.per_second(story.origin)
     return tuple(Tally(second.at, 1.0, second.acked, second.refused + second.broken) for second in seconds)
