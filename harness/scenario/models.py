@@ -46,7 +46,7 @@ IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 PASSING = "time.pass"
 """The one step that is no call: time passes, in which schedules run and retention ends what is over."""
 
-CALL = r"^[a-z0-9]+\.[a-z][a-z0-9-]*$"
+CALL = r"^[a-z0-9][a-z0-9-]*\.[a-z][a-z0-9-]*$"
 REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 AWS_CALL = r"^[a-z0-9-]+\.[A-Z][A-Za-z0-9]+$"
 SCENARIO_ID = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*$"

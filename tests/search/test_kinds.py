@@ -18,7 +18,7 @@ from harness.search.arena import Arena
 from harness.search.calls import listed
 from harness.search.exploration import Budget, Exploration
 from harness.search.kinds import KINDS, kind_of
-from harness.search.moves import Key, Thing
+from harness.search.moves import Key, Thing, call
 from harness.search.radius import blast_radius
 
 from .stages import brought_up, explored
@@ -73,6 +73,13 @@ def test_calls_are_told_apart_by_their_names(surface: str) -> None:
 # --- a surface that lists its calls, which nothing here knows of --------------------------------------
 
 SHOWN = Key("barn", "agent", "password", {"user": "agent", "password": "${secret}"})
+
+
+def test_the_name_of_a_surface_may_have_a_dash() -> None:
+    move = call(SHOWN, "destroy", "acme-barn.burn-down", "burn it down", {"stall": "3"})
+    assert move.step.do == "acme-barn.burn-down"
+
+
 OWN = Key("barn", "agent", "password")
 
 
