@@ -44,6 +44,7 @@ MOST_ROWS = 500
 MOST_POINTS = 30
 """Runs in one trend: on the narrowest screen ten pixels are left for each."""
 MOST_MARKS = 12
+LONGEST = 500
 
 TIMES = (("rpo", "Recovery point"), ("rto", "Recovery time"))
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -198,9 +199,14 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
         What it holds.
 
     Raises:
-        RequestError: ``out`` holds something else, or two folders have one name.
+        RequestError: there is no folder, ``out`` holds something else, or two folders have one name.
         HarnessError: it cannot be written.
     """
+    if not folders:
+        # Of a wrong folder of reports nothing would be found, and every page removed.
+        raise RequestError(
+            "there is no run to write pages of", hint="name runs, or their folder by --reports"
+        )
     former = _former(out)
     named = _by_name(folders)
     known = {one.name: one for one in former.runs if former.ninelives == harness.__version__}
@@ -212,7 +218,9 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
                 if (one := _published(folder, name, known.get(name), out)) is not None:
                     runs.append(one)
             except HarnessError as error:
-                unreadable.append(Unreadable(name=clean(name), why=error.message))
+                # Where it lies on this machine is nobody's business who reads the site.
+                why = error.message.replace(str(folder), name)
+                unreadable.append(Unreadable(name=clean(name), why=clean(why, LONGEST)))
             tell(n + 1, len(named))
         runs.sort(key=lambda one: (one.run.started, one.name), reverse=True)
         drawn = dict(pages(tuple(runs), tuple(unreadable)))
@@ -302,7 +310,6 @@ def _published(folder: Path, name: str, former: Published | None, out: Path) -> 
     record = judge_begun(folder)
     kept = kept_of(record, folder)
     _write(page, html.page(record))
-    # Where the folder lay on this machine is nobody's business who reads the site.
     run = kept.model_copy(update={"folder": ""})
     return Published(name=name, journal=journal, title=record.scenario.scenario.title, run=run)
 

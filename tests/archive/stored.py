@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+# That folder is no package, and where this runs pytest may not have looked into it yet.
 sys.path.append(str(Path(__file__).parents[1] / "render"))
 
 from pocketos_run import Tape, loaded, play_pocketos

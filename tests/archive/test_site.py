@@ -221,6 +221,7 @@ def test_a_folder_that_tells_nothing_is_named_with_its_reason(reports: Path, tmp
     (reports / "broken" / "scenario.json").write_text("{")
     contents = publish(runs_of(reports), tmp_path / "site", silent)
     assert [each.name for each in contents.unreadable] == ["broken"]
+    assert str(tmp_path) not in (tmp_path / "site" / "site.json").read_text()
     assert len(contents.runs) == 2
     assert "broken" in text((tmp_path / "site" / "index.html").read_text())
 
@@ -230,6 +231,14 @@ def test_a_search_is_no_run(reports: Path, tmp_path: Path) -> None:
     (reports / "20260426T101200Z-search" / "radius.json").write_text("{}")
     contents = publish(runs_of(reports), tmp_path / "site", silent)
     assert (len(contents.runs), contents.unreadable) == (2, ())
+
+
+def test_without_any_run_what_is_there_stays(reports: Path, tmp_path: Path) -> None:
+    publish(runs_of(reports), tmp_path / "site", silent)
+    before = everything(tmp_path / "site")
+    with pytest.raises(RequestError, match="there is no run"):
+        publish([], tmp_path / "site", silent)
+    assert everything(tmp_path / "site") == before
 
 
 def test_a_folder_of_something_else_is_left_alone(reports: Path, tmp_path: Path) -> None:
