@@ -395,10 +395,10 @@ def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: I
 @pytest.mark.drill
 def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(desk: Installation) -> None:
     lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if not line.startswith("#")]
-    nightly, gate, signing, quarterly, verifying = (
+    nightly, gate, signing, site, quarterly, verifying = (
         line.split(maxsplit=FIELDS)[FIELDS].replace(r"\%", "%") for line in lines
     )
-    for line in (nightly, gate, signing, verifying):
+    for line in (nightly, gate, signing, site, verifying):
         first = run(line, desk, ("sh", "-c"))
         assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     second = run(quarterly, desk, ("sh", "-c"))
@@ -407,6 +407,7 @@ def test_the_lines_of_the_crontab_say_when_something_is_wrong_and_nothing_else(d
     assert "SOC 2" in told.read_text()
     (folder,) = runs(desk)
     assert not (folder / "manifest.json").exists(), "there is no key"
+    assert folder.name in (desk.root / "public" / "index.html").read_text()
     made = run("mkdir .ninelives && ninelives keygen .ninelives/ninelives", desk, ("sh", "-c"))
     assert made.returncode == 0, made.stderr
     for line in (signing, verifying):
