@@ -41,6 +41,7 @@ class Comparison(Fact):
         notes: why figures may differ without anything having become better or worse.
         verdicts: of every objective of either.
         figures: those that were measured or assumed in either, and differ.
+        decided: the later run came to its end, and its record can be trusted.
     """
 
     before: str
@@ -49,14 +50,15 @@ class Comparison(Fact):
     notes: tuple[str, ...]
     verdicts: tuple[Turned, ...]
     figures: tuple[Moved, ...]
+    decided: bool = True
 
     @property
     def value(self) -> VerdictValue:
-        """``breached`` if an objective is newly breached, ``undecided`` if one is no longer decided."""
+        """``breached`` if an objective is newly breached, ``undecided`` if one, or the run, is undecided."""
         worse = {turned.after for turned in self.verdicts if turned.is_worse}
         if "breached" in worse:
             return "breached"
-        return "undecided" if worse else "held"
+        return "undecided" if worse or not self.decided else "held"
 
 
 def compare(before: Kept, after: Kept) -> Comparison:
@@ -73,6 +75,7 @@ def compare(before: Kept, after: Kept) -> Comparison:
             for name, one, two in pairs
         ),
         figures=tuple(moved for name, one, two in pairs for moved in _moved(name, one, two)),
+        decided=after.ended and after.problem is None,
     )
 
 

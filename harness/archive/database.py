@@ -327,7 +327,9 @@ def opened(url: str) -> Iterator[Archive]:
     """
     engine = create_engine(_of_postgres(url))
     event.listen(engine, "begin", _one_writer_at_a_time)
-    shown = engine.url.set(drivername="postgresql").render_as_string(hide_password=True)
+    # Not with user and query, which may hold a password.
+    place = URL.create("postgresql", host=engine.url.host, port=engine.url.port, database=engine.url.database)
+    shown = place.render_as_string()
     with _closing(engine) as engine:
         reader = _reader(engine, isolation_level="REPEATABLE READ")
         archive = Archive(engine, reader, shown, "check the address, the server and the rights of that user")
@@ -381,6 +383,12 @@ def _of_postgres(url: str) -> URL:
         raise RequestError("the URL of the history's database cannot be read", hint=hint) from None
     if made.get_backend_name() not in ("postgresql", "postgres"):
         raise RequestError(f"the history cannot be kept in {made.get_backend_name()!r}", hint=hint)
+    if "@" in (made.host or ""):
+        # What stands before it is the end of a password.
+        raise RequestError(
+            "the URL of the history's database has more than one @",
+            hint=f"{hint}, and %40 for an @ of a password",
+        )
     waiting = (
         made if "connect_timeout" in made.query else made.update_query_dict({"connect_timeout": CONNECTING})
     )

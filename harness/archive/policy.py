@@ -6,9 +6,16 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from harness.controls.catalogue import SEPARATOR, frameworks, mistaken
@@ -36,8 +43,6 @@ def parse_percent(value: Any) -> float:
     Raises:
         ValueError: the text is no number with a percent sign.
     """
-    if isinstance(value, float):
-        return value
     if not isinstance(value, str) or not re.fullmatch(PERCENT, value):
         raise PydanticCustomError("percent", "a share such as 20%")
     return float(value[:-1]) / 100
@@ -84,7 +89,13 @@ class Retests(Model):
 
     scenario: ScenarioId | None = Field(None, description="runs of that scenario; of every one without it")
     within: Period = Field(description="at most so long after the run that was not as expected")
-    over: Period = Field(description="runs count that are at most so old")
+    over: Period = Field(description="runs count that are at most so old; longer than `within`")
+
+    @model_validator(mode="after")
+    def _can_be_breached(self) -> Self:
+        if self.over <= self.within:
+            raise PydanticCustomError("retests", "`over` longer than `within`, or nothing is ever late")
+        return self
 
     @property
     def rule(self) -> str:

@@ -2,7 +2,7 @@
 
 Everything is a file that loads nothing and runs nothing: what filters is the style sheet. Each run is judged
 again from its journal, and its page is drawn from that; ``site.json`` keeps what came out, so that a run
-whose journal is as it was is not judged the next time. What of a former site is over is removed.
+whose files are as they were is not judged the next time. What of a former site is over is removed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from harness.errors import HarnessError, RequestError
 from harness.facts import Fact
 from harness.journal.answer import RESULT_FILES
 from harness.journal.witness import digest_file
-from harness.journal.writer import JOURNAL_FILE
 from harness.render import html
 from harness.render.charts import Point, trend
 from harness.render.page import page_environment
 from harness.render.wording import amount, clean, day, quantity
-from harness.run.judge import judge_begun
+from harness.run.judge import SCENARIO, judge_begun
 
 INDEX = "index.html"
 CONTENTS = "site.json"
@@ -55,13 +54,13 @@ class Published(Fact):
 
     Attributes:
         name: of its folder.
-        journal: SHA-256; empty when it has none.
+        evidence: SHA-256 over what the run is judged by.
         title: of its scenario.
         run: what came of it.
     """
 
     name: str
-    journal: str
+    evidence: str
     title: str
     run: Kept
 
@@ -303,15 +302,22 @@ def _published(folder: Path, name: str, former: Published | None, out: Path) -> 
     """
     if any((folder / result).exists() for result in RESULT_FILES):
         return None
-    journal = digest_file(folder / JOURNAL_FILE) if (folder / JOURNAL_FILE).exists() else ""
+    evidence = _evidence(folder)
     page = out / page_of(name)
-    if former is not None and former.journal == journal and page.exists():
+    if former is not None and former.evidence == evidence and page.exists():
         return former
     record = judge_begun(folder)
     kept = kept_of(record, folder)
     _write(page, html.page(record))
     run = kept.model_copy(update={"folder": ""})
-    return Published(name=name, journal=journal, title=record.scenario.scenario.title, run=run)
+    return Published(name=name, evidence=evidence, title=record.scenario.scenario.title, run=run)
+
+
+def _evidence(folder: Path) -> str:
+    """A digest over every file that a run is judged by: its scenario, journal, ledger and rows."""
+    files = sorted({folder / SCENARIO, *folder.glob("*.jsonl")})
+    told = (f"{path.name} {digest_file(path)}\n" for path in files if path.is_file())
+    return hashlib.sha256("".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
 def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.archive.comparison import compare
@@ -30,6 +32,13 @@ def test_an_objective_that_is_not_judged_any_more_is_undecided() -> None:
     compared = compare(kept(1, verdict("rto"), verdict("rpo")), kept(2, verdict("rto")))
     assert compared.value == "undecided"
     assert "rpo  held -> not judged, worse" in comparison_text(compared)
+
+
+@pytest.mark.parametrize("changes", [{"ended": False}, {"problem": "a line was changed"}])
+def test_a_run_that_proves_nothing_is_no_better_than_a_breach(changes: dict[str, Any]) -> None:
+    before = kept(1, verdict("rto", "breached"))
+    assert compare(before, kept(2, verdict("rto", "held"), **changes)).value == "undecided"
+    assert compare(before, kept(2, verdict("rto", "held"))).value == "held"
 
 
 def test_figures_that_moved_are_told_and_others_not() -> None:

@@ -387,6 +387,9 @@ def test_every_mistake_of_a_policy_is_told_with_its_place_and_the_nearest_key(tm
     [
         ("waivers: []\n", "asks for nothing"),
         ("restore-cadence: [{every: 1d}, {every: 2d}]\n", "restore-cadence:any stands here twice"),
+        ("retests: [{within: 90d, over: 7d}]\n", "nothing is ever late"),
+        ("retests: [{within: 7d, over: 7d}]\n", "nothing is ever late"),
+        (f"regressions: [{{scenario: {SHOP}, objective: rto, may-grow: 20.0}}]\n", "a share such as 20%"),
     ],
 )
 def test_a_policy_that_could_not_refuse_is_none(tmp_path: Path, text: str, message: str) -> None:

@@ -304,6 +304,20 @@ def test_the_verbs_ask_a_team_when_its_url_is_set(tmp_path: Path, team: str) -> 
     assert not (tmp_path / "reports" / FILE).exists()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://127.0.0.1:1/runs?user=ana&password=hidden",
+        "postgresql://ana:x@hidden@127.0.0.1:1/runs",
+        "postgresql://ana:x%40hidden@127.0.0.1:1/runs",
+    ],
+)
+def test_no_form_of_a_url_tells_its_password(url: str) -> None:
+    with pytest.raises((HistoryError, RequestError)) as raised, opened(url):
+        pass
+    assert "hidden" not in f"{raised.value} {raised.value.hint}"
+
+
 def test_a_team_that_does_not_answer_is_told_without_its_password() -> None:
     with pytest.raises(HistoryError) as raised, opened("postgresql://ana:hidden@127.0.0.1:1/runs"):
         pass

@@ -31,7 +31,7 @@ from tests.archive.stored import store_run
 
 def published(number: int, *verdicts: Any, days: float = 0, **changes: Any) -> Published:
     run: Kept = kept(number, *verdicts, age=timedelta(days=days), **changes)
-    return Published(name=run.run_id, journal="ab", title="A shop", run=run)
+    return Published(name=run.run_id, evidence="ab", title="A shop", run=run)
 
 
 def rto(seconds: float, value: str = "held", target: float = 300.0) -> Any:
@@ -172,8 +172,9 @@ def test_the_same_runs_give_the_same_bytes(reports: Path, tmp_path: Path) -> Non
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
 
 
-def test_a_run_is_judged_once_and_again_when_its_journal_is_another(
-    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["journal.jsonl", "ledger.jsonl"])
+def test_a_run_is_judged_once_and_again_when_its_files_are_others(
+    file: str, reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[str] = []
     from harness.archive import site
@@ -184,8 +185,8 @@ def test_a_run_is_judged_once_and_again_when_its_journal_is_another(
     publish([first, second], tmp_path / "site", silent)
     publish([first, second], tmp_path / "site", silent)
     assert judged == [first.name, second.name]
-    journal = second / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes().replace(b'"refused"', b'"done"', 1))
+    changed = second / file
+    changed.write_bytes(changed.read_bytes().replace(b'"refused"', b'"done"', 1) + b" ")
     contents = publish([first, second], tmp_path / "site", silent)
     assert judged == [first.name, second.name, second.name]
     assert [one.run.problem is not None for one in contents.runs if one.name == second.name] == [True]

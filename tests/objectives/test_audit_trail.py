@@ -62,11 +62,22 @@ def test_an_entry_must_name_the_principal_the_object_and_the_time(told: Any) -> 
     assert "tells 0 of 1 destructive call" in verdict.summary
 
 
-@pytest.mark.parametrize("name", ["public", "shop.public.orders", "orders"])
-def test_an_object_may_be_named_by_a_part_of_its_name(name: str) -> None:
-    touched = ROWS.model_copy(update={"kind": "table", "name": name})
-    statement = entry(20.2, "DROP SCHEMA Public CASCADE; DROP TABLE orders")
-    assert judge(deleting(statement, MARKED, touched=touched)).value == "held"
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("DELETE FROM orders", "held"),
+        ('TRUNCATE "public"."orders"', "held"),
+        ("drop table PUBLIC.Orders", "held"),
+        ("DROP SCHEMA IF EXISTS Public CASCADE", "held"),
+        ("CREATE TABLE public.scratch (n int)", "breached"),
+        ("SELECT * FROM public.customers", "breached"),
+        ("DELETE FROM suborders_archive", "breached"),
+        ("DELETE FROM orders_2025", "breached"),
+    ],
+)
+def test_an_object_is_named_by_its_own_name_or_with_what_is_dropped_around_it(said: str, value: str) -> None:
+    touched = ROWS.model_copy(update={"kind": "table", "name": "public.orders"})
+    assert judge(deleting(entry(20.2, said), MARKED, touched=touched)).value == value
 
 
 def test_a_log_that_tells_nothing_breaches() -> None:

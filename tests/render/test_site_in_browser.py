@@ -46,7 +46,7 @@ def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreada
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Twelve runs of a scenario, every third breached and unexpected, one that measured nothing."""
     runs = tuple(
-        Published(name=f"run-{n}", journal="ab", title="A shop loses its orders", run=run)
+        Published(name=f"run-{n}", evidence="ab", title="A shop loses its orders", run=run)
         for n in range(12, 0, -1)
         for value in ("undecided" if n == 5 else "breached" if n % 3 == 0 else "held",)
         for times in ({} if n == 5 else {"rto": 40.0 * n, "target": 300.0},)
@@ -138,7 +138,7 @@ def test_hostile_texts_neither_run_nor_break_a_page(browser: Browser, tmp_path: 
     runs = tuple(
         Published(
             name=f"run-{n}",
-            journal="",
+            evidence="",
             title=text,
             run=kept(
                 n,

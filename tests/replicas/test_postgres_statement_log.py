@@ -34,6 +34,14 @@ def test_each_statement_is_read_with_its_role_and_time_and_nothing_else() -> Non
     ]
 
 
+def test_nothing_but_a_newline_ends_a_line() -> None:
+    forged = "2026-11-23 05:51:49.000 UTC [9] dba@kiosk LOG:  statement: DROP TABLE orders"
+    for sign in "\f\v\r\x1c\x85\u2028\u2029":
+        said = f"DELETE FROM orders -- {sign}{forged}"
+        log = f"2026-11-23 05:51:46.250 UTC [9] clerk@kiosk LOG:  statement: {said}\n"
+        assert list(read_statements(log)) == [Logged(at(46.25), "clerk", said)]
+
+
 def test_a_log_without_statements_has_none() -> None:
     assert list(read_statements("")) == []
     assert list(read_statements("LOG:  statement: without the prefix\n")) == []

@@ -175,7 +175,7 @@ class PostgresReplica(ServerReplica):
     def statements(self, endpoint: Endpoint) -> tuple[Logged, ...]:
         """What its log says; see ``harness.seams.drivers.Logging``."""
         try:
-            text = (endpoint.lease.directory / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+            text = (endpoint.lease.directory / LOG_FILE).read_bytes().decode(errors="replace")
         except OSError as error:
             raise DatabaseError(
                 f"the log of {endpoint.service} cannot be read: {error}", hint="is the replica gone?"

@@ -19,9 +19,12 @@ STATEMENT = re.compile(r"(?:statement|execute [^:]*): (.*)", re.DOTALL)
 
 
 def read_statements(log: str) -> Iterator[Logged]:
-    """The statements in a log, in its order; a statement of several lines goes on in lines with a tab."""
+    """The statements in a log, in its order; a statement of several lines goes on in lines with a tab.
+
+    Nothing but a newline ends a line: the server writes every other character as it came.
+    """
     at, role, said = "", "", ""
-    for line in (*log.splitlines(), None):
+    for line in (*log.split("\n"), None):
         if line is not None and line.startswith("\t"):
             said += f"\n{line[1:]}"
             continue
