@@ -249,7 +249,7 @@ class Story:
     def deleted(self) -> tuple[Resource, ...]:
         """What the systems themselves say that the destructive actions changed."""
         touched = (r for deed in self.harms if deed.outcome for r in deed.outcome.touched)
-        return tuple(dict.fromkeys(touched))
+        return together(touched)
 
     @cached_property
     def leads(self) -> tuple[Lead, ...]:
@@ -444,6 +444,25 @@ def places(resources: Iterable[Resource]) -> str:
     if len(counts) == 1:
         return "".join(counts)
     return listing([f"{count:,} {place}" for place, count in counts.most_common()])
+
+
+def together(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """Each thing once, in order; rows of a table, which calls can change again and again, summed up."""
+    counts: Counter[Resource] = Counter()
+    for resource in resources:
+        if resource.kind == "rows":
+            counts[_table_of(resource)] += count_of(resource)
+        else:
+            counts[resource] = 1
+    return tuple(
+        thing.model_copy(update={"name": f"{thing.name}: {count}"}) if thing.kind == "rows" else thing
+        for thing, count in counts.items()
+    )
+
+
+def _table_of(resource: Resource) -> Resource:
+    table, _, _ = resource.name.rpartition(": ")
+    return resource.model_copy(update={"name": table or resource.name})
 
 
 def count_of(resource: Resource) -> int:

@@ -19,7 +19,7 @@ from typing import Literal
 from harness.facts import WORKSPACE_SUFFIX, Resource
 from harness.journal.events import InventoryTaken
 from harness.journal.reach import lasting
-from harness.render.story import Deed, Story, count_of
+from harness.render.story import Deed, Story, count_of, together
 from harness.render.wording import number
 
 Tone = Literal["held", "breached", "undecided", "quiet"]
@@ -119,7 +119,9 @@ def survival(story: Story) -> Survival:
         aimed = tuple(_aimed(of, service) for of in by_holder)
         if any(cell.said for cell in aimed):
             lines.append(Line(service, "calls that destroy", aimed, Cell()))
-        changed = [frozenset(thing for call in of for thing in call.changed(service)) for of in by_holder]
+        changed = [
+            frozenset(together(thing for call in of for thing in call.changed(service))) for of in by_holder
+        ]
         there = before.get(service, frozenset())
         for sort in sorted({_sort(thing) for thing in there.union(*changed)}):
             here = [_of_sort(things, sort) for things in changed]

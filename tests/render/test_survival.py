@@ -7,7 +7,7 @@ from pocketos_run import RUN, Tape, loaded
 from harness.facts import Resource
 from harness.journal import events as e
 from harness.render.html import page
-from harness.render.story import Story
+from harness.render.story import Story, kinds, together
 from harness.render.survival import MOST_ROWS, Cell, Survival, survival
 
 
@@ -122,3 +122,19 @@ def test_the_page_has_it(tape: Tape) -> None:
     assert "0 of 1" in part
     assert 'width="0.0" height="4"' in part
     assert "in a row without a change" not in part
+
+
+def test_rows_that_several_calls_deleted_are_summed_and_things_are_counted_once() -> None:
+    def thing(kind: str, name: str) -> Resource:
+        return Resource(service="shop", kind=kind, name=name)
+
+    touched = [
+        thing("rows", "orders: 100"),
+        thing("table", "orders"),
+        thing("rows", "orders: 100"),
+        thing("rows", "users: 7"),
+        thing("rows", "orders: 100"),
+        thing("table", "orders"),
+    ]
+    assert [each.name for each in together(touched)] == ["orders: 300", "orders", "users: 7"]
+    assert kinds(together(touched)).replace("\xa0", " ") == "307 rows and 1 table"
