@@ -22,11 +22,12 @@ from markupsafe import Markup
 from pydantic import Field, ValidationError
 
 import harness
-from harness.archive.comparison import Comparison, compare
+from harness.archive.comparison import Comparison, Moved, compare
 from harness.archive.kept import Kept, kept_of
 from harness.errors import HarnessError, RequestError
 from harness.facts import Fact
 from harness.journal.answer import RESULT_FILES
+from harness.journal.record import Figure
 from harness.journal.witness import digest_file
 from harness.render import html
 from harness.render.charts import Point, trend
@@ -185,6 +186,12 @@ class History:
         """The newest run against the one before it."""
         return compare(self.newest.before, self.newest.run) if self.newest.before else None
 
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """Figures of the newest run that read otherwise than before: a millisecond of a day does not."""
+        figures = self.difference.figures if self.difference else ()
+        return tuple(one for one in figures if _told(one.before) != _told(one.after))
+
 
 def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]) -> Contents:
     """Write a site, or bring one up to date.
@@ -339,6 +346,7 @@ def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> It
             scenarios=scenarios,
             counts=Counter(one.run.value for one in told),
             surprises=sum(not one.run.as_expected for one in told),
+            unended=sum(not one.run.ended for one in told),
             shown=newest[:MOST_ROWS],
             omitted=max(0, len(newest) - MOST_ROWS),
             unreadable=unreadable,
@@ -353,6 +361,7 @@ def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> It
                 scenario=scenario,
                 trends=tuple(_trends(scenario)),
                 difference=scenario.difference,
+                moved=scenario.moved,
                 shown=scenario.rows[:MOST_ROWS],
                 omitted=max(0, len(scenario.rows) - MOST_ROWS),
                 version=harness.__version__,
@@ -398,7 +407,10 @@ def _trends(scenario: History) -> Iterator[tuple[str, Markup, str]]:
 
 
 def _figure(run: Kept, objective: str) -> str:
-    figure = run.figure(objective, objective)
+    return _told(run.figure(objective, objective))
+
+
+def _told(figure: Figure | None) -> str:
     return amount(figure) if figure else "\N{EN DASH}"
 
 

@@ -56,7 +56,7 @@ def test_the_index_has_every_run_and_each_scenario_as_its_newest_run_left_it() -
         published(1, rto(61.0), days=2),
     )
     told = text(dict(pages(runs, ()))["index.html"])
-    assert "3 runs 2 scenarios 2 held 1 breached 0 undecided 1 not as expected" in told
+    assert "3 runs 2 scenarios 2 held 1 breached 0 undecided 0 did not end 1 not as expected" in told
     assert told.index("bank/drill") < told.index(SHOP), "scenarios stand in order"
     rows = told[told.index("Turned since the run before") :]
     assert rows.index("2026-04-24") < rows.index("2026-04-23") < rows.index("2026-04-22")
@@ -74,9 +74,16 @@ def test_a_scenario_has_its_history_and_what_the_newest_run_changed() -> None:
     assert "rto 1m1s 6m40s" in told
 
 
+def test_a_figure_that_reads_as_before_has_not_moved() -> None:
+    runs = (published(2, rto(60.0001)), published(1, rto(60.0), days=1))
+    assert "No figure moved." in text(dict(pages(runs, ()))[scenario_page(SHOP)])
+
+
 def test_a_run_that_measured_nothing_is_a_mark_of_its_own() -> None:
     runs = (published(2, verdict("rto", "undecided"), ended=False), published(1, rto(61.0), days=1))
-    page = dict(pages(runs, ()))[scenario_page(SHOP)]
+    drawn = dict(pages(runs, ()))
+    page = drawn[scenario_page(SHOP)]
+    assert "1 undecided 1 did not end" in text(drawn["index.html"])
     assert "not measured, undecided" in page
     assert "1 of 2 runs measured it" in page
     assert "did not end" in page

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from hostile_texts import CORPUS
+from hostile_texts import CORPUS, corpus_run
 from playwright.sync_api import Browser
 from test_in_browser import NARROW, OVERLAPS, WIDE, Looked, open_page
 
-from harness.archive.site import Published, Unreadable, pages, scenario_page
+from harness.archive.site import Published, Unreadable, pages, publish, scenario_page
 from tests.archive.runs import SHOP, kept, verdict
 
 pytestmark = pytest.mark.browser
@@ -44,14 +45,20 @@ def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreada
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Twelve runs of a scenario, every third breached and unexpected, one that measured nothing."""
+    """Twelve runs of a scenario, every third breached and unexpected, one that ended before it measured."""
     runs = tuple(
         Published(name=f"run-{n}", evidence="ab", title="A shop loses its orders", run=run)
         for n in range(12, 0, -1)
         for value in ("undecided" if n == 5 else "breached" if n % 3 == 0 else "held",)
         for times in ({} if n == 5 else {"rto": 40.0 * n, "target": 300.0},)
         for run in (
-            kept(n, verdict("rto", value, **times), verdict("isolation"), age=timedelta(days=12 - n)),
+            kept(
+                n,
+                verdict("rto", value, **times),
+                verdict("isolation"),
+                age=timedelta(days=12 - n),
+                ended=n != 5,
+            ),
         )
     )
     return written(tmp_path_factory.mktemp("site"), runs)
@@ -79,6 +86,19 @@ def test_pages_fit_their_width_and_can_be_read(looks: list[Looked]) -> None:
         looked.was_quiet()
 
 
+@pytest.mark.parametrize("page", ["index.html", scenario_page(SHOP)])
+def test_on_a_phone_nothing_of_a_run_is_out_of_sight(browser: Browser, site: Site, page: str) -> None:
+    looked = site.open(browser, page, NARROW)
+    cells = looked.page.locator("tr.run").first.locator("> *:visible")
+    boxes = [cells.nth(n).bounding_box() for n in range(cells.count())]
+    assert len(boxes) == (6 if page == "index.html" else 5) + 1, "the newest run turned"
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= NARROW for box in boxes)
+    assert len({box["y"] for box in boxes}) == len(boxes), "one below the other"
+    label = "getComputedStyle(document.querySelector('tr.run td.num'), '::before').content"
+    assert looked.ask(label) == '"RPO"'
+    looked.context.close()
+
+
 def visible(looked: Looked) -> int:
     return looked.page.locator("tr.run:visible").count()
 
@@ -99,6 +119,12 @@ def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site:
     assert visible(looked) == 5
     looked.page.get_by_label("held", exact=True).check()
     assert visible(looked) == 0
+    looked.page.get_by_label("every verdict").check()
+    looked.page.get_by_label("only what was not expected").uncheck()
+    looked.page.get_by_label("only what did not end").focus()
+    looked.page.keyboard.press("Space")
+    assert visible(looked) == 1
+    assert looked.page.locator("tr.run:visible").get_by_text("did not end").is_visible()
     looked.context.close()
 
 
@@ -157,8 +183,26 @@ def test_hostile_texts_neither_run_nor_break_a_page(browser: Browser, tmp_path: 
     site = written(tmp_path, runs[::-1], unreadable)
     every = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html"))
     assert len(every) == 2 + len(CORPUS)
-    for page in every:
-        looked = site.open(browser, page, scripts=True)
+    each_is_harmless(browser, site, every)
+
+
+def test_a_run_full_of_hostile_texts_is_published_harmlessly(browser: Browser, tmp_path: Path) -> None:
+    """From its folder, the name of which is one too, to the pages that tell of it."""
+    reports = tmp_path / "reports"
+    run = reports / CORPUS["image"]
+    scenario = corpus_run(run).scenario.model_dump_json(by_alias=True)
+    (run / "scenario.json").write_text(scenario)
+    broken = reports / '"><script>window.pwned=1<'
+    broken.mkdir()
+    (broken / "scenario.json").write_text(CORPUS["script"])
+    contents = publish([run, broken], tmp_path / "site", lambda done, of: None)
+    assert (len(contents.runs), len(contents.unreadable), len(contents.files)) == (1, 1, 3)
+    each_is_harmless(browser, Site(tmp_path / "site"), contents.files)
+
+
+def each_is_harmless(browser: Browser, site: Site, pages: Iterable[str]) -> None:
+    for page, width in product(pages, (WIDE, NARROW)):
+        looked = site.open(browser, page, width, scripts=True)
         assert looked.ask("window.pwned") is None, page
         assert looked.page.locator("script, img, iframe, object, base, animate").count() == 0, page
         looked.was_quiet()
