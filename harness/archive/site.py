@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -58,12 +59,14 @@ class Published(Fact):
         evidence: SHA-256 over what the run is judged by.
         title: of its scenario.
         run: what came of it.
+        drawn: SHA-256 of its page.
     """
 
     name: str
     evidence: str
     title: str
     run: Kept
+    drawn: str = ""
 
 
 class Unreadable(Fact):
@@ -219,6 +222,8 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
     runs: list[Published] = []
     unreadable: list[Unreadable] = []
     try:
+        # Named before it is written, each page is known as ours if this is interrupted.
+        _keep(out, former, former.files, map(page_of, named))
         for n, (name, folder) in enumerate(named.items()):
             try:
                 if (one := _published(folder, name, known.get(name), out)) is not None:
@@ -230,17 +235,15 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
             tell(n + 1, len(named))
         runs.sort(key=lambda one: (one.run.started, one.name), reverse=True)
         drawn = dict(pages(tuple(runs), tuple(unreadable)))
+        contents = Contents(ninelives=harness.__version__, runs=tuple(runs), unreadable=tuple(unreadable))
+        files = {*drawn, *(page_of(one.name) for one in runs)}
+        over = {*former.files, *map(page_of, named)} - files
+        _keep(out, contents, files, over)
         for path, text in drawn.items():
             _write(out / path, text)
-        contents = Contents(
-            ninelives=harness.__version__,
-            runs=tuple(runs),
-            unreadable=tuple(unreadable),
-            files=tuple(sorted({*drawn, *(page_of(one.name) for one in runs)})),
-        )
-        _write(out / CONTENTS, contents.model_dump_json(indent=1, by_alias=True) + "\n")
-        for path in set(former.files) - {*contents.files}:
+        for path in over:
             _remove(out, path)
+        contents = _keep(out, contents, files)
     except OSError as error:
         raise HarnessError(
             f"the site cannot be written into {out}: {error}",
@@ -309,15 +312,22 @@ def _published(folder: Path, name: str, former: Published | None, out: Path) -> 
     """
     if any((folder / result).exists() for result in RESULT_FILES):
         return None
+    if not _is_text(name):
+        raise RequestError("the name of its folder is not UTF-8", hint="rename it")
     evidence = _evidence(folder)
     page = out / page_of(name)
-    if former is not None and former.evidence == evidence and page.exists():
+    if former is not None and former.evidence == evidence and _is_as_drawn(page, former.drawn):
         return former
     record = judge_begun(folder)
-    kept = kept_of(record, folder)
+    run = kept_of(record, folder).model_copy(update={"folder": ""})
     _write(page, html.page(record))
-    run = kept.model_copy(update={"folder": ""})
-    return Published(name=name, evidence=evidence, title=record.scenario.scenario.title, run=run)
+    title = record.scenario.scenario.title
+    return Published(name=name, evidence=evidence, title=title, run=run, drawn=digest_file(page))
+
+
+def _is_as_drawn(page: Path, digest: str) -> bool:
+    """Whether nobody has changed a page since it was written."""
+    return page.is_file() and digest_file(page) == digest
 
 
 def _evidence(folder: Path) -> str:
@@ -412,6 +422,18 @@ def _figure(run: Kept, objective: str) -> str:
 
 def _told(figure: Figure | None) -> str:
     return amount(figure) if figure else "\N{EN DASH}"
+
+
+def _is_text(name: str) -> bool:
+    """Python has bytes that are not UTF-8 as surrogates, which no file of JSON can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _keep(out: Path, contents: Contents, *files: Iterable[str]) -> Contents:
+    """Write site.json, with these pages in it."""
+    named = contents.model_copy(update={"files": tuple(sorted({*chain(*files)}))})
+    _write(out / CONTENTS, named.model_dump_json(indent=1, by_alias=True) + "\n")
+    return named
 
 
 def _write(path: Path, text: str) -> None:

@@ -41,6 +41,9 @@ def command(
 
     RUN is its folder, or its name in the folder of reports, such as `latest`. With --site several may be
     named; without any it takes all that are there.
+
+    Exit code: 0 whatever the verdicts are, and when a site has runs that cannot be read; 3 and 4 as for
+    `ninelives run`.
     """
     if site is not None:
         if formats or out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from datetime import timedelta
@@ -179,6 +180,56 @@ def test_the_same_runs_give_the_same_bytes(reports: Path, tmp_path: Path) -> Non
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
 
 
+def test_a_site_brought_up_to_date_is_the_one_made_anew(reports: Path, tmp_path: Path) -> None:
+    first, second = runs_of(reports)
+    for folders in ([first], [first, second], [second]):
+        publish(folders, tmp_path / "grown", silent)
+    publish([second], tmp_path / "anew", silent)
+    assert everything(tmp_path / "grown") == everything(tmp_path / "anew")
+
+
+def test_a_site_that_was_interrupted_is_brought_up_to_date(reports: Path, tmp_path: Path) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    first, second = runs_of(reports)
+    with pytest.raises(KeyboardInterrupt):
+        publish([first, second], tmp_path / "site", stop)
+    assert (tmp_path / "site" / page_of(first.name)).exists()
+    publish([second], tmp_path / "site", silent)
+    publish([second], tmp_path / "anew", silent)
+    assert everything(tmp_path / "site") == everything(tmp_path / "anew"), "the page of the first is gone"
+
+
+def test_an_interruption_while_pages_are_removed_leaves_none_behind(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.archive import site
+
+    def stop(out: Path, path: str) -> None:
+        raise KeyboardInterrupt
+
+    first, second = runs_of(reports)
+    publish([first], tmp_path / "site", silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(site, "_remove", stop)
+        with pytest.raises(KeyboardInterrupt):
+            publish([second], tmp_path / "site", silent)
+    publish([second], tmp_path / "site", silent)
+    publish([second], tmp_path / "anew", silent)
+    assert everything(tmp_path / "site") == everything(tmp_path / "anew")
+
+
+@pytest.mark.parametrize("page", [page_of("20260424T101200Z-pocketos-a"), "index.html"])
+def test_a_page_that_somebody_changed_is_drawn_again(page: str, reports: Path, tmp_path: Path) -> None:
+    publish(runs_of(reports), tmp_path / "site", silent)
+    before = everything(tmp_path / "site")
+    (tmp_path / "site" / page).write_bytes(before[page].replace(b"breached", b"held"))
+    publish(runs_of(reports), tmp_path / "site", silent)
+    assert everything(tmp_path / "site") == before
+
+
 @pytest.mark.parametrize("file", ["journal.jsonl", "ledger.jsonl"])
 def test_a_run_is_judged_once_and_again_when_its_files_are_others(
     file: str, reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -232,6 +283,16 @@ def test_a_folder_that_tells_nothing_is_named_with_its_reason(reports: Path, tmp
     assert str(tmp_path) not in (tmp_path / "site" / "site.json").read_text()
     assert len(contents.runs) == 2
     assert "broken" in text((tmp_path / "site" / "index.html").read_text())
+
+
+def test_a_folder_whose_name_is_no_text_is_named_as_well_as_it_can_be(reports: Path, tmp_path: Path) -> None:
+    store_run(reports / os.fsdecode(b"run-\xff"))
+    contents = publish(runs_of(reports), tmp_path / "site", silent)
+    assert [(each.name, each.why) for each in contents.unreadable] == [
+        ("run-\N{REPLACEMENT CHARACTER}", "the name of its folder is not UTF-8")
+    ]
+    assert len(contents.runs) == 2
+    assert publish(runs_of(reports), tmp_path / "site", silent) == contents, "its site.json can be read"
 
 
 def test_a_search_is_no_run(reports: Path, tmp_path: Path) -> None:
