@@ -33,7 +33,7 @@ from harness.journal.witness import digest_file
 from harness.render import html
 from harness.render.charts import Point, trend
 from harness.render.page import page_environment
-from harness.render.wording import amount, clean, day, quantity
+from harness.render.wording import amount, clean, day, listing, quantity
 from harness.run.judge import SCENARIO, judge_begun
 
 INDEX = "index.html"
@@ -45,6 +45,8 @@ MOST_ROWS = 500
 MOST_POINTS = 30
 """Runs in one trend: on the narrowest screen ten pixels are left for each."""
 MOST_MARKS = 12
+MOST_NAMES = 6
+LONGEST_NAME = 60
 LONGEST = 500
 
 TIMES = (("rpo", "Recovery point"), ("rto", "Recovery time"))
@@ -142,14 +144,15 @@ class Row:
 
     @cached_property
     def turned(self) -> tuple[str, ...]:
-        """The objectives whose verdict is another one than in the run before."""
+        """The objectives with another verdict than in the run before; those that turned alike together."""
         if self.before is None:
             return ()
-        return tuple(
-            f"{one.objective}: {one.before or 'not judged'} \N{RIGHTWARDS ARROW} {one.after or 'not judged'}"
-            for one in compare(self.before, self.run).verdicts
-            if one.before != one.after
-        )
+        alike: dict[str, list[str]] = {}
+        for one in compare(self.before, self.run).verdicts:
+            if one.before != one.after:
+                way = f"{one.before or 'not judged'} \N{RIGHTWARDS ARROW} {one.after or 'not judged'}"
+                alike.setdefault(way, []).append(clean(one.objective, LONGEST_NAME))
+        return tuple(f"{listing(names, MOST_NAMES)}: {way}" for way, names in alike.items())
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,17 @@ class History:
 
     @property
     def moved(self) -> tuple[Moved, ...]:
-        """Figures of the newest run that read otherwise than before: a millisecond of a day does not."""
+        """Figures that read otherwise than before: a millisecond of a day does not.
+
+        Of what only one of the runs has, those that an objective is named after: the verdicts tell the rest.
+        """
         figures = self.difference.figures if self.difference else ()
-        return tuple(one for one in figures if _told(one.before) != _told(one.after))
+        return tuple(
+            one
+            for one in figures
+            if _told(one.before) != _told(one.after)
+            and (one.name == one.objective or (one.before and one.after))
+        )
 
 
 def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]) -> Contents:

@@ -65,6 +65,14 @@ def test_the_index_has_every_run_and_each_scenario_as_its_newest_run_left_it() -
     assert "rto: held \N{RIGHTWARDS ARROW} breached" in rows
 
 
+def test_what_turned_alike_is_told_at_once() -> None:
+    both = verdict("rpo", "undecided"), rto(61.0, "undecided"), verdict("isolation", "breached")
+    runs = (published(2, *both), published(1, verdict("rpo"), rto(61.0), verdict("isolation"), days=1))
+    arrow = "\N{RIGHTWARDS ARROW}"
+    told = text(dict(pages(runs, ()))["index.html"])
+    assert f"rpo and rto: held {arrow} undecided isolation: held {arrow} breached" in told
+
+
 def test_a_scenario_has_its_history_and_what_the_newest_run_changed() -> None:
     runs = (published(2, rto(400.0, "breached")), published(1, rto(61.0), days=1, digest="d2"))
     told = text(dict(pages(runs, ()))[scenario_page(SHOP)])
@@ -78,6 +86,13 @@ def test_a_scenario_has_its_history_and_what_the_newest_run_changed() -> None:
 def test_a_figure_that_reads_as_before_has_not_moved() -> None:
     runs = (published(2, rto(60.0001)), published(1, rto(60.0), days=1))
     assert "No figure moved." in text(dict(pages(runs, ()))[scenario_page(SHOP)])
+
+
+def test_of_what_one_run_alone_measured_only_the_times_are_told() -> None:
+    before = published(1, verdict("rto", rto=61.0, target=300.0, restore=1.0), days=1)
+    runs = (published(2, verdict("rto", "undecided"), ended=False), before)
+    told = text(dict(pages(runs, ()))[scenario_page(SHOP)])
+    assert "Figure Before Now rto 1m1s \N{EN DASH} Runs" in told
 
 
 def test_a_run_that_measured_nothing_is_a_mark_of_its_own() -> None:
