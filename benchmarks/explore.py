@@ -19,7 +19,7 @@ from harness.clock import SystemClock
 from harness.journal.writer import Journal
 from harness.run.loading import load
 from harness.run.place import Place, in_memory, usual_place
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.exploration import Budget, Exploration, Statistics
 
 HARDENED = Path(__file__).parent.parent / "scenarios" / "pocketos" / "hardened.yaml"
@@ -67,7 +67,7 @@ def _explore(place: Place, name: str, sequences: int) -> _Measured:
     began = clock.stamp()
     with Journal(place.reports / run_id, clock) as journal:
         stack: Arena
-        with arena(load(HARDENED), place, run_id, journal, clock) as stack:
+        with Arena(load(HARDENED), place, run_id, journal, clock) as stack:
             up, own, every = clock.stamp(), clock.cpu(), _cpu_of_all(process)
             exploration = Exploration(stack, "staging-agent", clock, watch)
             exploration.search(Budget(sequences=sequences, depth=DEPTH), 1, None)

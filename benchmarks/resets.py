@@ -19,7 +19,7 @@ from harness.facts import Action
 from harness.journal.writer import Journal
 from harness.run.loading import load
 from harness.run.place import Place, in_memory, usual_place
-from harness.search.arena import arena
+from harness.search.arena import Arena
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 10
@@ -68,7 +68,7 @@ def _measure(place: Place, kind: str, file: Path, call: Call) -> tuple[float, fl
     began = clock.stamp()
     with (
         Journal(place.reports / run_id, clock) as journal,
-        arena(load(file), place, run_id, journal, clock) as stack,
+        Arena(load(file), place, run_id, journal, clock) as stack,
     ):
         anew = clock.stamp().since(began)
         for _ in range(ROUNDS):

@@ -12,8 +12,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+CONFINED = "tests/test_confinement.py::test_within_its_run_it_does_what_it_wants"
 OTHER_MACHINES = {
-    "tests/test_confinement.py::test_within_its_run_it_does_what_it_wants": (
+    CONFINED: (
         "from harness import confinement\nconfinement.is_offered = lambda: False\n",
         "this kernel has no Landlock",
     ),
@@ -48,8 +49,9 @@ def test_what_is_left_out_is_told(one: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("one", OTHER_MACHINES)
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have everything")
-def test_in_ci_nothing_is_left_out(one: str, tmp_path: Path) -> None:
+def test_in_ci_nothing_is_left_out_that_can_be_had(one: str, tmp_path: Path) -> None:
+    """A kernel is the machine's, for whoever runs; a package is root's to install."""
     played = play(tmp_path, one, CI="true")
-    assert played.returncode == 1, played.stdout
+    fails = one == CONFINED or os.geteuid() == 0
+    assert played.returncode == (1 if fails else 0), played.stdout
     assert OTHER_MACHINES[one][1] in played.stdout

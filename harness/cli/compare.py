@@ -27,8 +27,8 @@ def command(before: str, after: str, as_json: bool, reports: Path, database: str
     A run is named as `ninelives history` names it, by number or id, or the beginning of one; `latest` is the
     newest. The folder of a run will do too.
 
-    Exit code: 1 when an objective is breached that was not, 2 when one is no longer decided, else 0; 3 and 4
-    as for `ninelives run`.
+    Exit code: 1 when an objective is breached that was not, 2 when one is no longer decided or AFTER did not
+    end or cannot be trusted, else 0; 3 and 4 as for `ninelives run`.
     """
     from harness.archive.comparison import compare
     from harness.archive.words import comparison_text

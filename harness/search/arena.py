@@ -1,6 +1,6 @@
 """A stack that is brought up once, for many trials: each finds it exactly as the one before did.
 
-    with arena(loaded, place, run_id, journal, clock) as stack:
+    with Arena(loaded, place, run_id, journal, clock) as stack:
         for ...:
             outcomes = [stack.perform(action, arguments, principal) for ...]
             left = stack.look(outcomes)      # harness.search.remains: what is left, as frozen facts
@@ -26,6 +26,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
+from typing import Self
 
 from harness.clock import Clock, Stamp
 from harness.errors import (
@@ -108,7 +109,17 @@ class Seconds:
 
 
 class Arena:
-    """The stack. Made by ``arena``.
+    """The stack, from the beginning of a ``with`` block to its end.
+
+    Args:
+        loaded: a scenario over the stack: its history is the past, shortened; neither its agent nor its
+            workload plays.
+        place: where to work.
+        run_id: names the working directory.
+        journal: is told of what is brought up; not of trials.
+        clock: where time comes from.
+        days_pass: time will pass, so the past has the newest point of every schedule: which copies are the
+            last to go depends on how long each is kept.
 
     Attributes:
         ground: plan, endpoints and tools of the stack as it is now; exchanged when it is rebuilt.
@@ -128,9 +139,9 @@ class Arena:
         journal: Journal,
         clock: Clock,
         *,
-        patient: bool = False,
+        days_pass: bool = False,
     ) -> None:
-        self._patient = patient
+        self._days_pass = days_pass
         self._plan = _plan_with_every_surface(loaded)
         self._order = tuple(TopologicalSorter(self._plan.requires).static_order())
         self._place = place
@@ -159,6 +170,22 @@ class Arena:
         """The scenario as it is played here, with its small past."""
         return self._plan.loaded
 
+    def __enter__(self) -> Self:
+        """Bring it up.
+
+        Raises:
+            HarnessError: it does not come up; nothing of it is left.
+        """
+        with ExitStack() as failed:
+            failed.callback(self.take_down)
+            self.bring_up()
+            failed.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Destroy all of it."""
+        self.take_down()
+
     def bring_up(self) -> None:
         """Make the whole stack, its past, and the proof of its copies, and remember all of it.
 
@@ -170,7 +197,7 @@ class Arena:
         sandbox = self._up.enter_context(workplace(self._place, run_id))
         self.ground = Ground(self._plan, sandbox, self._journal, self._clock)
         self._up.enter_context(provisioned(self.ground))
-        backfill(self.ground, lambda: None, most=MOST_POINTS, every_schedule=self._patient)
+        backfill(self.ground, lambda: None, most=MOST_POINTS, every_schedule=self._days_pass)
         for tool in self.ground.tools.values():
             tool.start()
         for tool in self.ground.tools.values():
@@ -579,39 +606,6 @@ class NotResetError(Exception):
         super().__init__(f"{service}: {why}")
         self.service = service
         self.why = why
-
-
-@contextmanager
-def arena(
-    loaded: LoadedScenario,
-    place: Place,
-    run_id: str,
-    journal: Journal,
-    clock: Clock,
-    *,
-    patient: bool = False,
-) -> Iterator[Arena]:
-    """Bring a stack up for many trials; all of it is gone when the block is left.
-
-    Args:
-        loaded: a scenario over the stack: its history is the past, shortened; neither its agent nor its
-            workload plays.
-        place: where to work.
-        run_id: names the working directory.
-        journal: is told of what is brought up; not of trials.
-        clock: where time comes from.
-        patient: time will pass, so the past has the newest point of every schedule: which copies are the last
-            to go depends on how long each is kept.
-
-    Raises:
-        HarnessError: it does not come up.
-    """
-    made = Arena(loaded, place, run_id, journal, clock, patient=patient)
-    try:
-        made.bring_up()
-        yield made
-    finally:
-        made.take_down()
 
 
 def at_rest(loaded: LoadedScenario) -> LoadedScenario:

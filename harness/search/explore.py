@@ -17,7 +17,7 @@ from harness.run.loading import load
 from harness.run.place import Place, in_memory
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.chosen import chosen, refuse_stranger
 from harness.search.exploration import Budget, Exploration, Finding, Statistics, triable_names
 from harness.search.explored import never_tried, save_scenario, tried_of
@@ -69,13 +69,13 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
         try:
             with (
                 suppress(KeyboardInterrupt),
-                arena(
+                Arena(
                     loaded,
                     in_memory(place),
                     record.folder.name,
                     record.journal,
                     clock,
-                    patient=wish.budget.days > 0,
+                    days_pass=wish.budget.days > 0,
                 ) as stack,
             ):
                 found = search(stack, wish, database, clock, progress)

@@ -22,7 +22,7 @@ from harness.journal.rebuilds import counted
 from harness.run.place import Place, in_memory
 from harness.scenario.models import Isolation, Stack
 from harness.seams.lookup import lookup
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.chosen import chosen, refuse_stranger
 from harness.search.exploration import ACTING, LOOKING, Trial
 from harness.search.kinds import kind_of
@@ -75,7 +75,7 @@ def measure_radius(wish: RadiusWish, place: Place, tell: Listener = lambda _: No
         try:
             with (
                 suppress(KeyboardInterrupt),
-                arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
+                Arena(loaded, in_memory(place), record.folder.name, record.journal, clock) as stack,
             ):
                 radius = blast_radius(stack, str(wish.file), wish.principals, tell)
         except Exception:

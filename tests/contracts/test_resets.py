@@ -173,9 +173,7 @@ class OnVolume(PostgresReset):
 
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         super().fill(bench, endpoint)
-        tool = bench.tool("backups")
-        for due in tool.due(bench.clock.stamp().wall, timedelta(days=2)):
-            tool.take(due)
+        take_the_past(bench)
 
     def look(self, bench: Bench, endpoint: Endpoint) -> object:
         tool = bench.tool("backups")
@@ -245,6 +243,13 @@ class TestRailwayBackups(OnVolume):
         asked(
             bench, "cli", f'mutation {{ volumeInstanceBackupDelete({given}: "{newest}") {{ workflowId }} }}'
         )
+
+
+def take_the_past(bench: Bench) -> None:
+    """Have a protection called backups take what it would have of the last two days."""
+    tool = bench.tool("backups")
+    for due in tool.due(bench.clock.stamp().wall, timedelta(days=2)):
+        tool.take(due)
 
 
 def let_days_pass(bench: Bench, days: int) -> None:
@@ -415,9 +420,7 @@ class TestVolumeDaysLater(TestVolume):
 
     def fill(self, bench: Bench, endpoint: Endpoint) -> None:
         super().fill(bench, endpoint)
-        tool = bench.tool("backups")
-        for due in tool.due(bench.clock.stamp().wall, timedelta(days=2)):
-            tool.take(due)
+        take_the_past(bench)
 
     def look(self, bench: Bench, endpoint: Endpoint) -> object:
         return super().look(bench, endpoint), seen(endpoint.path.parent)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hostile_texts import CORPUS, corpus_run
@@ -20,31 +18,15 @@ from tests.archive.runs import SHOP, kept, verdict
 pytestmark = pytest.mark.browser
 
 
-@dataclass(frozen=True)
-class Site:
-    folder: Path
-
-    def open(
-        self,
-        browser: Browser,
-        page: str,
-        width: int = WIDE,
-        scheme: Literal["light", "dark"] = "light",
-        *,
-        scripts: bool = False,
-    ) -> Looked:
-        return open_page(browser, self.folder / page, width=width, scheme=scheme, scripts=scripts)
-
-
-def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...] = ()) -> Site:
+def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...] = ()) -> Path:
     for page, text in pages(runs, unreadable):
         (folder / page).parent.mkdir(exist_ok=True)
         (folder / page).write_text(text, encoding="utf-8")
-    return Site(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve runs of a scenario, every third breached and unexpected, one that ended before it measured."""
     runs = tuple(
         Published(name=f"run-{n}", evidence="ab", title="A shop loses its orders", run=run)
@@ -67,9 +49,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(
     params=[(w, s) for w in (WIDE, NARROW) for s in ("light", "dark")], ids=lambda p: f"{p[0]}-{p[1]}"
 )
-def looks(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[list[Looked]]:
+def looks(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Looked]]:
     """Index and scenario, in each width and scheme."""
-    found = [site.open(browser, page, *request.param) for page in ("index.html", scenario_page(SHOP))]
+    width, scheme = request.param
+    found = [
+        open_page(browser, site / page, width=width, scheme=scheme)
+        for page in ("index.html", scenario_page(SHOP))
+    ]
     yield found
     for looked in found:
         looked.context.close()
@@ -87,8 +73,8 @@ def test_pages_fit_their_width_and_can_be_read(looks: list[Looked]) -> None:
 
 
 @pytest.mark.parametrize("page", ["index.html", scenario_page(SHOP)])
-def test_on_a_phone_nothing_of_a_run_is_out_of_sight(browser: Browser, site: Site, page: str) -> None:
-    looked = site.open(browser, page, NARROW)
+def test_on_a_phone_nothing_of_a_run_is_out_of_sight(browser: Browser, site: Path, page: str) -> None:
+    looked = open_page(browser, site / page, width=NARROW)
     cells = looked.page.locator("tr.run").first.locator("> *:visible")
     boxes = [cells.nth(n).bounding_box() for n in range(cells.count())]
     assert len(boxes) == (6 if page == "index.html" else 5) + 1, "the newest run turned"
@@ -104,8 +90,8 @@ def visible(looked: Looked) -> int:
 
 
 @pytest.mark.parametrize("page", ["index.html", scenario_page(SHOP)])
-def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site: Site, page: str) -> None:
-    looked = site.open(browser, page)
+def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site: Path, page: str) -> None:
+    looked = open_page(browser, site / page)
     assert visible(looked) == 12
     looked.page.get_by_label("every verdict").focus()
     for kind, count in (("held", 7), ("breached", 4), ("undecided", 1)):
@@ -128,8 +114,8 @@ def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site:
     looked.context.close()
 
 
-def test_who_has_the_focus_can_be_seen(browser: Browser, site: Site) -> None:
-    looked = site.open(browser, "index.html")
+def test_who_has_the_focus_can_be_seen(browser: Browser, site: Path) -> None:
+    looked = open_page(browser, site / "index.html")
     looked.page.get_by_label("every verdict").focus()
     looked.page.keyboard.press("ArrowRight")
     outline = "getComputedStyle(document.activeElement).outlineStyle"
@@ -137,8 +123,8 @@ def test_who_has_the_focus_can_be_seen(browser: Browser, site: Site) -> None:
     looked.context.close()
 
 
-def test_a_mark_stands_as_high_as_its_run_took(browser: Browser, site: Site) -> None:
-    looked = site.open(browser, scenario_page(SHOP))
+def test_a_mark_stands_as_high_as_its_run_took(browser: Browser, site: Path) -> None:
+    looked = open_page(browser, site / scenario_page(SHOP))
     marks = looked.page.locator(".drawing svg.run")
     boxes = [marks.nth(n).locator("circle").bounding_box() for n in range(marks.count())]
     assert len(boxes) == 12
@@ -151,8 +137,8 @@ def test_a_mark_stands_as_high_as_its_run_took(browser: Browser, site: Site) -> 
     looked.context.close()
 
 
-def test_the_index_leads_to_a_scenario_and_back(browser: Browser, site: Site) -> None:
-    looked = site.open(browser, "index.html")
+def test_the_index_leads_to_a_scenario_and_back(browser: Browser, site: Path) -> None:
+    looked = open_page(browser, site / "index.html")
     looked.page.get_by_role("link", name=SHOP).first.click()
     assert looked.page.get_by_role("heading", name="A shop loses its orders").is_visible()
     looked.page.get_by_role("link", name="All scenarios").click()
@@ -197,12 +183,12 @@ def test_a_run_full_of_hostile_texts_is_published_harmlessly(browser: Browser, t
     (broken / "scenario.json").write_text(CORPUS["script"])
     contents = publish([run, broken], tmp_path / "site", lambda done, of: None)
     assert (len(contents.runs), len(contents.unreadable), len(contents.files)) == (1, 1, 3)
-    each_is_harmless(browser, Site(tmp_path / "site"), contents.files)
+    each_is_harmless(browser, tmp_path / "site", contents.files)
 
 
-def each_is_harmless(browser: Browser, site: Site, pages: Iterable[str]) -> None:
+def each_is_harmless(browser: Browser, site: Path, pages: Iterable[str]) -> None:
     for page, width in product(pages, (WIDE, NARROW)):
-        looked = site.open(browser, page, width, scripts=True)
+        looked = open_page(browser, site / page, width=width, scripts=True)
         assert looked.ask("window.pwned") is None, page
         assert looked.page.locator("script, img, iframe, object, base, animate").count() == 0, page
         looked.was_quiet()

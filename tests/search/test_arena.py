@@ -18,7 +18,7 @@ from harness.run.loading import load
 from harness.run.place import Place, in_memory, usual_place
 from harness.sandbox import LOOPBACK, Sandbox
 from harness.scenario.models import LoadedScenario
-from harness.search.arena import Arena, arena
+from harness.search.arena import Arena
 from harness.search.remains import Remains, breaches
 
 SHOP = Path(__file__).parent.parent / "drills" / "shop"
@@ -40,7 +40,7 @@ def brought_up(file: str, place: Place) -> Iterator[Arena]:
     loaded = load(SHOP / f"{file}.yaml")
     with (
         Journal(place.reports / run_id, clock) as journal,
-        arena(loaded, place, run_id, journal, clock) as stack,
+        Arena(loaded, place, run_id, journal, clock) as stack,
     ):
         yield stack
 

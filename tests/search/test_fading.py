@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.clock import SystemClock
-from harness.facts import Action, Outcome
 from harness.run.judge import judge_run
-from harness.run.place import Place, usual_place
+from harness.run.place import Place
 from harness.sandbox import Sandbox
 from harness.search.arena import Arena
-from harness.search.exploration import Budget, Exploration
+from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
 
-from .stages import brought_up, folder_for_servers, laid_out
+from .stages import broken_by, brought_up, laid_out, pass_days
 
 pytestmark = pytest.mark.drill
 FADING = Path(__file__).parent / "fading"
@@ -32,44 +30,20 @@ PATIENT = Budget(sequences=40, depth=14, days=KEPT)
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with folder_for_servers() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def tidy(folder: Path) -> Path:
     """The scenario, in a folder that another may be written into."""
     return laid_out(FADING, folder / "fading") / "tidy.yaml"
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path, sandbox: Sandbox) -> Place:
-    cache = folder / "cache"
-    cache.symlink_to(sandbox.cache)
-    return usual_place(folder / "reports", cache=cache)
-
-
-@pytest.fixture(scope="module")
 def daily(tidy: Path, sandbox: Sandbox) -> Iterator[Arena]:
-    with brought_up(tidy, sandbox, (), patient=True) as stack:
+    with brought_up(tidy, sandbox, (), days_pass=True) as stack:
         yield stack
-
-
-def days(stack: Arena, count: int) -> Outcome:
-    """Let some days pass."""
-    action = Action(number=1, surface="time", verb="pass")
-    outcome = stack.perform(action, {"for": f"{count}d"}, "janitor")
-    assert outcome.status == "done", outcome.detail
-    return outcome
 
 
 def played(stack: Arena, *names: str) -> set[str]:
     """What a sequence breaks."""
-    exploration = Exploration(stack, "janitor", SystemClock(), lambda _: None)
-    exploration.allow(Budget(days=KEPT + 1))
-    found = exploration.play(names)
-    return {breach.objective for breach in found.breaches} if found else set()
+    return broken_by(stack, "janitor", names, days=KEPT + 1)
 
 
 def standing(stack: Arena) -> list[tuple[str, timedelta]]:
@@ -83,8 +57,8 @@ def standing(stack: Arena) -> list[tuple[str, timedelta]]:
 def test_a_backup_goes_when_it_is_older_than_its_schedule_keeps_it(daily: Arena) -> None:
     day = timedelta(days=1)
     assert standing(daily) == [("sufficient", day), ("sufficient", 2 * day)]
-    assert "copies taken: 4, ended by retention: 0" in days(daily, 4).detail
-    assert "copies taken: 1, ended by retention: 1" in days(daily, 1).detail
+    assert "copies taken: 4, ended by retention: 0" in pass_days(daily, "janitor", 4).detail
+    assert "copies taken: 1, ended by retention: 1" in pass_days(daily, "janitor", 1).detail
     new = [("sufficient", -number * day) for number in range(5, 0, -1)]
     assert standing(daily) == [*new, ("sufficient", day), ("gone", 2 * day)]
 
@@ -94,7 +68,7 @@ def test_nothing_is_left_of_days_that_passed(daily: Arena) -> None:
     whole, volumes = daily.look([]), daily.ground.endpoints["cloud"].path
     files = sorted(volumes.glob(".backups/*/*"))
     for _ in range(2):
-        days(daily, KEPT + 1)
+        pass_days(daily, "janitor", KEPT + 1)
         assert sorted(volumes.glob(".backups/*/*")) != files
         assert "cloud" in daily.reset()
         assert daily.look([]) == whole
@@ -115,7 +89,7 @@ def test_a_week_after_a_quiet_deletion_every_backup_is_one_of_nothing(daily: Are
 def test_a_copy_that_is_kept_longer_or_locked_is_still_there(
     guard: str, tidy: Path, sandbox: Sandbox
 ) -> None:
-    with brought_up(tidy, sandbox, (guard,), patient=True) as stack:
+    with brought_up(tidy, sandbox, (guard,), days_pass=True) as stack:
         assert played(stack, LOOK, EMPTY, *[DAY] * KEPT) == set()
 
 

@@ -22,17 +22,11 @@ from harness.search.exploration import Budget, Exploration, Finding
 from harness.search.explore import Wish, explore
 from harness.search.radius import blast_radius
 
-from .stages import brought_up, folder_for_servers, laid_out
+from .stages import brought_up, laid_out
 
 pytestmark = pytest.mark.drill
 GAPS = Path(__file__).parent / "gaps"
 LOOK = "list tables on attic as janitor"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with folder_for_servers() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

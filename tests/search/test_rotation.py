@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.clock import SystemClock
-from harness.facts import Action, Outcome
 from harness.run.judge import judge_run
-from harness.run.place import Place, usual_place
+from harness.run.place import Place
 from harness.sandbox import Sandbox
 from harness.search.arena import Arena
-from harness.search.exploration import Budget, Exploration
+from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
 
-from .stages import brought_up, folder_for_servers, laid_out
+from .stages import broken_by, brought_up, laid_out, pass_days
 
 pytestmark = pytest.mark.drill
 ROTATION = Path(__file__).parent / "rotation"
@@ -27,22 +25,9 @@ DAY = "a day passes"
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with folder_for_servers() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def tidy(folder: Path) -> Path:
     """The scenario, in a folder that another may be written into."""
     return laid_out(ROTATION, folder / "rotation") / "tidy.yaml"
-
-
-@pytest.fixture(scope="module")
-def place(folder: Path, sandbox: Sandbox) -> Place:
-    cache = folder / "cache"
-    cache.symlink_to(sandbox.cache)
-    return usual_place(folder / "reports", cache=cache)
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +42,15 @@ def locked(tidy: Path, sandbox: Sandbox) -> Iterator[Arena]:
         yield stack
 
 
-def days(stack: Arena, count: int) -> Outcome:
-    """Let some days pass."""
-    action = Action(number=1, surface="time", verb="pass")
-    outcome = stack.perform(action, {"for": f"{count}d"}, "janitor")
-    assert outcome.status == "done", outcome.detail
-    return outcome
-
-
 def played(stack: Arena, *names: str) -> set[str]:
     """What a sequence breaks."""
-    exploration = Exploration(stack, "janitor", SystemClock(), lambda _: None)
-    exploration.allow(Budget(days=3))
-    found = exploration.play(names)
-    return {breach.objective for breach in found.breaches} if found else set()
+    return broken_by(stack, "janitor", names, days=3)
 
 
 def test_a_day_takes_a_copy_of_what_is_there_and_ends_the_oldest(open_stack: Arena) -> None:
     whole = open_stack.look([])
     assert [copy.standing for copy in whole.copies] == ["sufficient", "sufficient"]
-    assert "copies taken: 1, ended by retention: 1" in days(open_stack, 1).detail
+    assert "copies taken: 1, ended by retention: 1" in pass_days(open_stack, "janitor", 1).detail
     after = open_stack.look([])
     assert [copy.standing for copy in after.copies] == ["sufficient", "sufficient", "gone"]
     assert after.copies[0].lacks == 0.0, "it was taken of all that there was"
@@ -89,7 +63,7 @@ def test_nothing_is_left_of_days_that_passed(open_stack: Arena) -> None:
     whole, store = open_stack.look([]), open_stack.ground.store("vault")
     versions = store.everything()
     for _ in range(2):
-        days(open_stack, 3)
+        pass_days(open_stack, "janitor", 3)
         assert store.everything() != versions
         assert "vault" in open_stack.reset()
         assert open_stack.look([]) == whole
@@ -108,7 +82,7 @@ def test_two_days_after_a_quiet_deletion_every_copy_is_one_of_nothing(open_stack
 
 
 def test_retention_takes_nothing_away_that_is_locked(locked: Arena) -> None:
-    assert "copies taken: 3, ended by retention: 0" in days(locked, 3).detail
+    assert "copies taken: 3, ended by retention: 0" in pass_days(locked, "janitor", 3).detail
     locked.reset()
     assert played(locked, LOOK, EMPTY, DAY, DAY) == set()
 
