@@ -83,7 +83,8 @@ def _all(reports: Path) -> tuple[Path, ...]:
 
 
 def _publish(folders: tuple[Path, ...], site: Path) -> None:
-    from harness.archive.site import INDEX, publish
+    from harness.archive.pages import INDEX
+    from harness.archive.site import publish
 
     with click.progressbar(
         length=len(folders), label="runs read", file=sys.stderr, hidden=not sys.stderr.isatty()

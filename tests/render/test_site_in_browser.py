@@ -12,7 +12,8 @@ from hostile_texts import CORPUS, corpus_run
 from playwright.sync_api import Browser
 from test_in_browser import NARROW, OVERLAPS, WIDE, Looked, open_page
 
-from harness.archive.site import Published, Unreadable, pages, publish, scenario_page
+from harness.archive.pages import Published, Unreadable, pages, scenario_page
+from harness.archive.site import publish
 from tests.archive.runs import SHOP, kept, verdict
 
 pytestmark = pytest.mark.browser
