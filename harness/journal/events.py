@@ -355,12 +355,14 @@ class LogEntry(Fact):
     Attributes:
         at: as the log says.
         principal: whose credential it names; the name itself when it is nobody's of this run.
-        text: what was done, shortened, secrets blotted out.
+        text: what was done, secrets blotted out; the beginning of it when it is very long.
+        whole: whether ``text`` is all of it.
     """
 
     at: datetime
     principal: str
     text: str
+    whole: bool = True
 
 
 class LogRead(Fact):

@@ -9,7 +9,8 @@ write over it; both must be refused.
 
 What was destroyed elsewhere, or in other ways than SQL, is in no log that is read: with such a call the
 objective is undecided, unless the log is found wanting without it. So it is when the service keeps no log
-that anybody could read, and when a call of ours never reached it.
+that anybody could read, when a call of ours never reached it, and when the record has only the beginning of
+an entry that may name what was changed.
 """
 
 from __future__ import annotations
@@ -63,14 +64,18 @@ def _measure(asked: AuditTrail, scenario: LoadedScenario, history: History) -> V
     lines = (read.n, *(e.n for e in tries), *(n for deed in harms for n in deed.lines))
     if read.body.call.status == "failed":
         raise CannotSayError(f"a call of ours to {service} failed: {read.body.call.detail}", lines)
+    unread = [e for e in read.body.entries if not e.whole and any(_is_of(e, deed, asked) for deed in here)]
     wrong = []
     if not marked:
         wrong.append(f"the log of {service} does not tell what {asked.principal} does")
-    elif len(told) < len(here):
+    elif len(told) + len(unread) < len(here):
         wrong.append(f"the log of {service} tells {len(told):,} of {plural(len(here), 'destructive call')}")
     wrong += [f"{asked.principal} can {what}" for what in open_to]
     if wrong:
         return verdict(NAME, "breached", "; ".join(wrong) + ".", figures, lines)
+    if len(told) < len(here):
+        kept = plural(len(unread), "log entry", "log entries")
+        raise CannotSayError(f"only the beginning of {kept} was kept", lines)
     doubt = next(_doubts(history, asked, service, len(harms) - len(here)), "")
     if doubt:
         raise CannotSayError(doubt, lines)
@@ -95,12 +100,17 @@ def _told(deeds: Iterable[Deed], entries: Iterable[LogEntry], asked: AuditTrail)
 
 def _tells(entry: LogEntry, deed: Deed, asked: AuditTrail) -> bool:
     """Whether an entry names who, what and when of a deed."""
+    if not _is_of(entry, deed, asked) or deed.outcome is None:
+        return False
+    return any(_names(entry.text, resource) for resource in deed.outcome.touched)
+
+
+def _is_of(entry: LogEntry, deed: Deed, asked: AuditTrail) -> bool:
+    """Whether an entry has the principal and the time of a deed."""
     outcome = deed.outcome
     if outcome is None or entry.principal != asked.principal:
         return False
-    if not outcome.began.wall - SLACK <= entry.at <= outcome.ended.wall + SLACK:
-        return False
-    return any(_names(entry.text, resource) for resource in outcome.touched)
+    return outcome.began.wall - SLACK <= entry.at <= outcome.ended.wall + SLACK
 
 
 def _names(statement: str, resource: Resource) -> bool:

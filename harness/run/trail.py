@@ -11,8 +11,8 @@ from harness.run.ground import Ground
 from harness.seams.drivers import Logged, Logging
 from harness.seams.lookup import lookup
 
-LONGEST_TEXT = 500
-"""Characters of an entry that are kept."""
+LONGEST_TEXT = 20_000
+"""Characters of an entry that are kept: a log may hold statements of a gigabyte, a journal may not."""
 
 SLACK = timedelta(seconds=1)
 """By how much the log's clock may be behind ours; both are this machine's."""
@@ -45,7 +45,9 @@ def read_log(ground: Ground, principal: str, since: datetime) -> None:
 
     def shown(entry: Logged) -> LogEntry:
         owner = next((c.principal for c in endpoint.credentials.values() if c.name == entry.name), entry.name)
-        return LogEntry(at=entry.at, principal=owner, text=redactor.clean(entry.text)[:LONGEST_TEXT])
+        text = redactor.clean(entry.text)
+        kept = text[:LONGEST_TEXT]
+        return LogEntry(at=entry.at, principal=owner, text=kept, whole=kept == text)
 
     mark = f"ninelives_{token_hex(4)}"
     call = run(f"CREATE TEMP TABLE {mark} (seen int)")

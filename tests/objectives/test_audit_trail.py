@@ -92,6 +92,24 @@ def test_each_call_is_told_by_an_entry_of_its_own(entries: tuple[Any, ...], valu
     assert judge(deleting_by(first, second, entries=(*entries, MARKED)), calls=2).value == value
 
 
+@pytest.mark.parametrize(
+    ("text", "at", "value"),
+    [
+        ("DELETE FROM orders WHERE id IN (1", 20.2, "held"),
+        ("DELETE /* a long remark", 20.2, "undecided"),
+        ("DELETE /* a long remark", 18.9, "breached"),
+    ],
+)
+def test_an_entry_of_which_only_the_beginning_was_kept_may_tell_what_is_not_in_it(
+    text: str, at: float, value: str
+) -> None:
+    cut = entry(at, text).model_copy(update={"whole": False})
+    verdict = judge(deleting(cut, MARKED))
+    assert verdict.value == value
+    if value == "undecided":
+        assert "only the beginning of 1 log entry was kept" in verdict.summary
+
+
 def test_a_log_that_tells_nothing_breaches() -> None:
     verdict = judge(deleting())
     assert verdict.value == "breached"

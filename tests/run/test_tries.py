@@ -41,6 +41,8 @@ objectives:
   isolation: {principal: clerk, may_touch: [], after_restore: true}
   audit-trail: {principal: clerk}
 """
+DELETE = f"DELETE /* {'tidying up ' * 100} */ FROM orders"
+"""A statement that names what it destroys late: the record must have that, too."""
 SHOP = Path(__file__).parents[1] / "drills" / "shop"
 VAULT = "services:\n  vault: {kind: s3, bucket: shop-vault}\n"
 DUMPS = "protections:\n  dumps: {tool: pg_dump, of: shop, to: vault, every: 1d, keep: 1}\n"
@@ -69,7 +71,9 @@ def kiosk(folder: Path) -> LoadedScenario:
         ("    schema: schema.sql\n", "    schema: schema.sql\n    log_statement: mod\n"),
     )
     scenario = folder / "deleted-orders.yaml"
-    scenario.write_text(scenario.read_text() + ASKED)
+    text = scenario.read_text()
+    assert text.count("DELETE FROM orders") == 1
+    scenario.write_text(text.replace("DELETE FROM orders", DELETE) + ASKED)
     return load_scenario(scenario)
 
 
@@ -138,7 +142,7 @@ def test_copies_are_looked_at_after_that_and_nothing_else_was_played_later(recor
 def test_the_servers_own_log_tells_who_deleted_what_and_cannot_be_changed_by_them(record: RunRecord) -> None:
     (read,) = (entry.body for entry in record.history.of(LogRead))
     statements = [entry.text for entry in read.entries]
-    assert statements[0] == "DELETE FROM orders"
+    assert statements[0] == DELETE
     assert read.mark in statements[-1]
     assert {entry.principal for entry in read.entries} == {"clerk"}
     tries = {entry.body.what: entry.body.outcome for entry in record.history.of(LogTampered)}
