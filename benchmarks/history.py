@@ -14,7 +14,8 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
-from harness.archive.database import BEGINNING, Reached, opened_file
+from harness.archive.database import BEGINNING, Reached
+from harness.archive.file import opened_file
 from harness.archive.kept import Kept
 from harness.clock import SystemClock
 from harness.journal.roll import FIRST_PREV, ROLL_FILE, Enrolled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -36,14 +35,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from harness.archive.kept import Kept, KeptVerdict
 from harness.archive.tables import LAST_MIGRATION, ROLLS, RUNS, VERDICTS, VERSION_TABLE
 from harness.errors import HistoryError, RequestError
+from harness.journal.history import LATEST
 from harness.journal.record import Figure
 from harness.journal.roll import Enrolled
-
-FILE = "history.sqlite"
-ASIDE = ".aside"
-LATEST = "latest"
-PATIENCE = 120
-"""Seconds to wait for another process that writes into the file."""
 
 CONNECTING = "15"
 """Seconds to wait for a server to answer, where the URL has no other."""
@@ -100,7 +94,7 @@ class Archive:
     """
 
     def __init__(self, engine: Engine, reader: Engine, where: str, hint: str) -> None:
-        """Take a database; ``opened`` and ``opened_file`` do that.
+        """Take a database; ``opened`` and ``harness.archive.file.opened_file`` do that.
 
         Args:
             engine: of SQLAlchemy; its transactions come one after the other.
@@ -291,30 +285,6 @@ class Archive:
 
 
 @contextmanager
-def opened_file(reports: Path) -> Iterator[Archive]:
-    """The history beside the run folders; made if it is not there.
-
-    Args:
-        reports: the folder of all runs.
-
-    Raises:
-        HistoryError: it cannot be used.
-    """
-    path = reports / FILE
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": PATIENCE})
-    event.listen(engine, "connect", _leave_transactions_to_us)
-    event.listen(engine, "begin", _begin)
-    hint = (
-        "check free space and permissions of that folder, or make it anew from the run folders: "
-        "`ninelives history --rebuild`; no run needs it"
-    )
-    with _closing(engine) as engine:
-        archive = Archive(engine, _reader(engine), str(path), hint)
-        archive.check()
-        yield archive
-
-
-@contextmanager
 def opened(url: str) -> Iterator[Archive]:
     """A team's history; its tables are made if they are not there.
 
@@ -330,44 +300,26 @@ def opened(url: str) -> Iterator[Archive]:
     # Not with user and query, which may hold a password.
     place = URL.create("postgresql", host=engine.url.host, port=engine.url.port, database=engine.url.database)
     shown = place.render_as_string()
-    with _closing(engine) as engine:
-        reader = _reader(engine, isolation_level="REPEATABLE READ")
+    with disposed(engine) as engine:
+        reader = reader_of(engine, isolation_level="REPEATABLE READ")
         archive = Archive(engine, reader, shown, "check the address, the server and the rights of that user")
         archive.check()
         yield archive
 
 
-def set_aside(reports: Path) -> Path | None:
-    """Move the history beside the run folders away, whatever is the matter with it.
+def reader_of(engine: Engine, **options: str) -> Engine:
+    """The same database for transactions that only read.
 
-    Returns:
-        Where it is now; None if there was none. An older one that was moved there is gone.
-
-    Raises:
-        HistoryError: it cannot be moved.
+    Args:
+        engine: of SQLAlchemy.
+        options: more of them for its connections.
     """
-    moved: Path | None = None
-    try:
-        # The journal of a file that was cut short belongs to that file, and would spoil another.
-        for name in (FILE, f"{FILE}-journal"):
-            path = reports / name
-            if path.exists():
-                aside = path.with_name(path.name + ASIDE)
-                path.replace(aside)
-                moved = moved or aside
-    except OSError as error:
-        raise HistoryError(
-            f"cannot move {reports / FILE} away: {error}", hint="check the permissions of that folder"
-        ) from error
-    return moved
-
-
-def _reader(engine: Engine, **options: str) -> Engine:
     return engine.execution_options(**{READING: True, **options})
 
 
 @contextmanager
-def _closing(engine: Engine) -> Iterator[Engine]:
+def disposed(engine: Engine) -> Iterator[Engine]:
+    """Close its connections when the block is left."""
     try:
         yield engine
     finally:
@@ -395,22 +347,13 @@ def _of_postgres(url: str) -> URL:
     return waiting.set(drivername="postgresql+psycopg")
 
 
-def _leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: Connection) -> None:
-    """Whoever reads first and writes then could find that another has written in between."""
-    connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
-
-
 def _one_writer_at_a_time(connection: Connection) -> None:
-    if not _only_reads(connection):
+    if not only_reads(connection):
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
-def _only_reads(connection: Connection) -> bool:
+def only_reads(connection: Connection) -> bool:
+    """Whether the transaction that begins is one of a reader."""
     return bool(connection.get_execution_options().get(READING))
 
 

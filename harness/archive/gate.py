@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import cache
 from statistics import median
 
@@ -139,7 +140,7 @@ def _required(rule: Required, past: Archive, latest: Latest, now: datetime) -> C
     run = latest(rule.scenario)
     if run is None:
         saw = "no run of it has ended" if past.newest(1, rule.scenario) else "no run of it is recorded"
-        return Check(rule=rule.rule, value="breached", saw=saw, do=f"play {rule.scenario}")
+        return Check(rule=rule.rule, value="breached", saw=saw, do=_to_play(rule.scenario, past))
     age = now - run.started
     value, saw = _came_out(rule, run)
     saw = f"{saw}, {_ago(age)}"
@@ -152,6 +153,12 @@ def _required(rule: Required, past: Archive, latest: Latest, now: datetime) -> C
         value, saw = "breached", f"{saw}; {format_duration(rule.every)} allowed"
         do = f"play {rule.scenario}"
     return Check(rule=rule.rule, value=value, saw=saw, runs=(run.run_id,), do=do)
+
+
+def _to_play(scenario: str, past: Archive) -> str:
+    """What to do about a scenario of which no run has ended: its name may be misspelt."""
+    near = get_close_matches(scenario, set(past.scenarios()) - {scenario}, n=1)
+    return f"play {scenario}" + (f", or write {near[0]} if that is meant" if near else "")
 
 
 def _came_out(rule: Required, run: Kept) -> tuple[VerdictValue, str]:
@@ -311,9 +318,8 @@ def _regression(rule: Regression, past: Archive, latest: Latest, until: datetime
     name = rule.figure or rule.objective
     newest = latest(rule.scenario)
     if newest is None:
-        return Check(
-            rule=rule.rule, value="undecided", saw="no run of it has ended", do=f"play {rule.scenario}"
-        )
+        do = _to_play(rule.scenario, past)
+        return Check(rule=rule.rule, value="undecided", saw="no run of it has ended", do=do)
     figure = newest.figure(rule.objective, name)
     if newest.problem is not None or figure is None or math.isnan(figure.value):
         return _without_figure(rule, newest, name)

@@ -24,6 +24,7 @@ from harness.scenario.models import SCENARIO_ID, Model, Period
 from harness.scenario.problems import BUILT_IN, Finding, nearest
 from harness.scenario.schema import Schema, schema_of
 from harness.scenario.sheet import read_sheet
+from harness.seams.lookup import names
 
 PERCENT = r"^[0-9]{1,4}(\.[0-9]{1,2})?%$"
 ANY = "any"
@@ -205,6 +206,11 @@ def _findings(policy: Policy) -> Iterator[Finding]:
         yield Finding((), "asks for nothing", hint)
     for index, framework in enumerate(policy.frameworks):
         yield from _of_framework(framework, index)
+    for index, regression in enumerate(policy.regressions):
+        if regression.objective not in names("objectives"):
+            message = f"unknown objective {regression.objective!r}"
+            hint = nearest(regression.objective, names("objectives"))
+            yield Finding(("regressions", index, "objective"), message, hint)
     for rule in sorted({rule for rule in policy.rules if policy.rules.count(rule) > 1}):
         yield Finding((), f"the rule {rule} stands here twice", "keep one of the two")
     for index, waiver in enumerate(policy.waivers):

@@ -14,6 +14,10 @@ from harness.render.wording import amount, clean, day, duration, plain, quantity
 from harness.scenario.models import VerdictValue
 
 MOST_RUNS = 3
+GAP = "  "
+NAMED_BY = 6
+"""The column of a row of the history where scenario and run begin."""
+
 PASSES: dict[VerdictValue, str] = {
     "held": "PASSES",
     "breached": "REFUSED",
@@ -22,12 +26,14 @@ PASSES: dict[VerdictValue, str] = {
 NONE = "-"
 
 
-def history_text(runs: Sequence[Kept], count: int) -> str:
+def history_text(runs: Sequence[Kept], count: int, width: int | None = None) -> str:
     """A table of runs, the newest first.
 
     Args:
         runs: to show.
         count: how many there are.
+        width: columns that there is room for; where a row takes more, what names a run has a line of its
+            own below it. None when there is room for all.
     """
     if not runs:
         return "no run is recorded; `ninelives history --rebuild` records folders from elsewhere too"
@@ -36,9 +42,17 @@ def history_text(runs: Sequence[Kept], count: int) -> str:
     ]
     rows += [tuple(_cells(run)) for run in runs]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    shown = f"{len(runs)} of {plain(quantity(count, 'run'))}"
-    return "\n".join((*(line.rstrip() for line in lines), shown))
+    lines = [
+        GAP.join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    if width is not None and max(map(len, lines)) > width:
+        where = sum(widths[:NAMED_BY]) + len(GAP) * NAMED_BY
+        lines = [
+            part
+            for line, row in zip(lines, rows, strict=True)
+            for part in (line[:where].rstrip(), GAP + GAP.join(row[NAMED_BY:]))
+        ]
+    return "\n".join((*lines, f"{len(runs)} of {plain(quantity(count, 'run'))}"))
 
 
 def _cells(run: Kept) -> Iterator[str]:
@@ -69,6 +83,13 @@ def comparison_text(compared: Comparison) -> str:
 def _comparison_lines(compared: Comparison) -> Iterator[str]:
     yield f"{compared.before} -> {compared.after}"
     yield from (f"note: {note}" for note in compared.notes)
+    for run, verdicts in (
+        (compared.before, [turned.before for turned in compared.verdicts]),
+        (compared.after, [turned.after for turned in compared.verdicts]),
+    ):
+        if not any(verdicts):
+            yield f"nothing to compare: {run} has no verdict"
+            return
     width = max((len(turned.objective) for turned in compared.verdicts), default=0)
     for turned in compared.verdicts:
         name = turned.objective.ljust(width)

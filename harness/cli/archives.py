@@ -54,9 +54,6 @@ def following(
         RequestError: there is no such folder, or the URL is none.
         HistoryError: the history cannot be used.
     """
-    from harness.archive.database import opened, opened_file, set_aside
-    from harness.archive.recording import record, record_anew
-
     database = database or None  # what a CI system makes of a secret that is not set
     there = reports.is_dir()
     if not there and database is None:
@@ -64,12 +61,36 @@ def following(
             f"there is no folder {reports}, so no run is recorded",
             hint="play a run with `ninelives run`, or name the folder of reports with --reports",
         )
-    if anew and database is None and (aside := set_aside(reports)) is not None:
-        click.echo(f"the history that was there is now {aside}", err=True)
-    with opened_file(reports) if database is None else opened(database) as archive:
+    with _opened(reports, database, anew=anew) as (archive, from_the_beginning):
         problem = None
         if there:
-            problem = record_anew(archive, reports) if anew else record(archive, reports)
-        if problem is not None:
-            click.echo(clean(f"note: {problem}; runs after it are not recorded"), err=True)
+            problem = _record(archive, reports, anew=from_the_beginning)
         yield archive, problem
+
+
+@contextmanager
+def _opened(reports: Path, database: str | None, *, anew: bool) -> Iterator[tuple[Archive, bool]]:
+    """The history, and whether every run is still to be recorded."""
+    from harness.archive.database import opened
+    from harness.archive.file import opened_file, set_aside, turn
+
+    if database is not None:
+        with opened(database) as archive:
+            yield archive, anew
+        return
+    with turn(reports, alone=anew) as was_made:
+        if anew and was_made:
+            click.echo("another process has just made the history anew", err=True)
+        elif anew and (aside := set_aside(reports)) is not None:
+            click.echo(f"the history that was there is now {aside}", err=True)
+        with opened_file(reports) as archive:
+            yield archive, anew and not was_made
+
+
+def _record(archive: Archive, reports: Path, *, anew: bool) -> str | None:
+    from harness.archive.recording import record, record_anew
+
+    problem = record_anew(archive, reports) if anew else record(archive, reports)
+    if problem is not None:
+        click.echo(clean(f"note: {problem}; runs after it are not recorded"), err=True)
+    return problem

@@ -9,11 +9,14 @@ import click
 
 from harness.cli.archives import following, with_history
 from harness.cli.exits import Exit, exit_of_value
+from harness.cli.folding import tell_lines
 
 if TYPE_CHECKING:
     # Only what is installed with the extra has it.
     from harness.archive.database import Archive
     from harness.archive.kept import Kept
+
+INDENT = " " * 6
 
 
 @click.command("compare")
@@ -35,7 +38,10 @@ def command(before: str, after: str, as_json: bool, reports: Path, database: str
 
     with following(reports, database) as (archive, _):
         compared = compare(_run(archive, before), _run(archive, after))
-    click.echo(compared.model_dump_json() if as_json else comparison_text(compared))
+    if as_json:
+        click.echo(compared.model_dump_json())
+    else:
+        tell_lines(comparison_text(compared), rest=INDENT)
     return exit_of_value(compared.value)
 
 

@@ -38,7 +38,7 @@ from harness.search.recording import stored_result
 def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: Path) -> Exit:
     """Tell what RUNS say of controls: supports, contradicts, or not tested.
 
-    RUNS are folders of runs, or their names in the folder of reports, such as `latest`. Without any, the
+    RUNS are folders of runs; or, in the folder of reports, names, numbers or `latest`. Without any, the
     catalogue is told. Every run that is named counts, the failed and the interrupted ones too; searches, and
     runs of what a scenario does not say (`--idle`, `--guards`), are left out.
     """

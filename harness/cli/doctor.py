@@ -142,7 +142,7 @@ def _engine() -> Finding:
         version = client.version()["Version"]
         made = len(client.images.list(f"{NAMESPACE}*"))
     except HarnessError as error:
-        detail = f"not there, only --provider docker needs it: {error.message}"
+        detail = f"only --provider docker needs it: {error.message}; {error.hint}"
         return Finding("container engine", True, detail)
     remedy = "" if made else "`make images` makes the images that services run in when they name none"
     return Finding("container engine", True, f"version {version}, {made} images of ours", remedy)

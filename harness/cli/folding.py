@@ -33,3 +33,15 @@ def tell(
     shown = Text(line)
     shown.stylize(style, len(first), len(first) + len(styled))
     console.print(shown, soft_wrap=True)
+
+
+def tell_lines(text: str, rest: str) -> None:
+    """Print lines of text, each as ``tell`` does.
+
+    Args:
+        text: plain; what a line begins with stays before it.
+        rest: indent of what goes on in the next line.
+    """
+    console = Console(highlight=False)
+    for line in text.splitlines():
+        tell(console, line, rest=rest)

@@ -8,8 +8,12 @@ import click
 
 from harness.cli.archives import following, with_history
 from harness.cli.exits import Exit, exit_of_value
+from harness.cli.folding import tell_lines
 from harness.clock import SystemClock
 from harness.errors import HarnessError
+
+INDENT = " " * 11
+"""Of what belongs to the mark above it."""
 
 
 @click.command("gate")
@@ -40,7 +44,10 @@ def command(file: Path, as_json: bool, markdown: Path | None, reports: Path, dat
     policy = read_policy(file)
     with following(reports, database) as (archive, problem):
         decision = decide(policy, archive, SystemClock().stamp().wall, problem)
-    click.echo(decision.model_dump_json() if as_json else decision_text(decision))
+    if as_json:
+        click.echo(decision.model_dump_json())
+    else:
+        tell_lines(decision_text(decision), rest=INDENT)
     if markdown is not None:
         _add(markdown, decision_markdown(decision))
     return exit_of_value(decision.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from harness.cli.archives import following, with_history
 from harness.cli.exits import Exit
@@ -35,5 +36,6 @@ def command(
         for run in runs:
             click.echo(run.model_dump_json())
     else:
-        click.echo(history_text(runs, count))
+        console = Console()
+        click.echo(history_text(runs, count, console.width if console.is_terminal else None))
     return Exit.AS_EXPECTED

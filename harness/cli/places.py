@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from harness.errors import RequestError
+from harness.journal.history import LATEST
+from harness.journal.roll import read_roll
 from harness.seams.lookup import Provider
 
 if TYPE_CHECKING:
@@ -43,19 +46,44 @@ def find_run(run: Path, reports: Path) -> Path:
     """A stored run's folder.
 
     Args:
-        run: its path, or its name in the folder of all of them.
+        run: its path; or, in the folder of all runs, its name, how that begins, or its number.
         reports: that folder.
 
     Raises:
-        RequestError: it is neither.
+        RequestError: it is none of these, or may be several.
+        JournalError: the roll, which has the numbers, cannot be read.
     """
     for folder in (run, reports / run):
         if folder.is_dir():
             return folder
-    raise RequestError(
-        f"there is no run folder {run}, nor {reports / run}",
-        hint=f"name a run folder, or one in {reports}: its newest is `latest`",
-    )
+    name, names = str(run), _names_in(reports)
+    if name.isascii() and name.isdigit():
+        found = [line.run_id for line in read_roll(reports)[0] if str(line.number) == name]
+        found = [each for each in found if each in names]
+    else:
+        found = [each for each in names if each.startswith(name)]
+    if len(found) > 1:
+        raise RequestError(f"{run} may be {found[0]} or {found[1]}", hint="write its name in full")
+    if not found:
+        raise RequestError(
+            f"there is no run folder {run}, nor {reports / run}", hint=_nearest(name, names, reports)
+        )
+    return reports / found[0]
+
+
+def _names_in(reports: Path) -> list[str]:
+    """Of the run folders there, the oldest first: a name begins with the time."""
+    there = reports.iterdir() if reports.is_dir() else ()
+    return sorted(path.name for path in there if path.is_dir() and not path.is_symlink())
+
+
+def _nearest(name: str, names: list[str], reports: Path) -> str:
+    if not names:
+        return f"{reports} has none: play one with `ninelives run`, or name their folder with --reports"
+    near = get_close_matches(name, (LATEST, *names), n=1)
+    if near:
+        return f"do you mean {near[0]}?"
+    return f"name a run folder, or one in {reports} by its name or number: its newest is `{LATEST}`"
 
 
 def with_place(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -54,6 +54,8 @@ def command(
     loaded = load_all(find_scenarios(paths or (Path("scenarios"),)), named_guards(guards), idle=idle)
     for swept in sweep(place):
         click.echo(f"removed what the killed run {swept.run_id} had left", err=True)
+    if len(loaded) > 1 and not (as_json or quiet):
+        click.echo(f"{len(loaded)} scenarios, one after the other", err=True)
     codes: list[Exit] = []
     for scenario in loaded:
         drilled = _drill(scenario, place, provider, progress=not (as_json or quiet))

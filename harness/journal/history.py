@@ -44,6 +44,9 @@ E = TypeVar("E", bound=Fact)
 _WITH_FILES = (WitnessTaken, WorkloadStopped, ContentVerified, ContentCompared, Answered)
 
 SCENARIO_FILE = "scenario.json"
+LATEST = "latest"
+"""The link to the newest run or search in a folder of them."""
+
 EPOCH = Stamp(mono=1000.0, wall=datetime(2026, 1, 1, tzinfo=UTC))
 """Where hand-written histories start."""
 

@@ -39,7 +39,7 @@ def prepared(place: Path, build: Callable[[Path], None]) -> Iterator[Path]:
     except OSError as error:
         raise ProvisionError(
             f"cannot use the cache {place.parent}: {error}",
-            hint="make it writable, or choose another cache directory",
+            hint="make it writable, or choose another place with --cache",
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)

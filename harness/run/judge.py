@@ -8,6 +8,7 @@ from harness.errors import RequestError
 from harness.journal.events import Answered
 from harness.journal.history import History, read_history
 from harness.journal.record import RunRecord, Verdict
+from harness.journal.roll import read_roll
 from harness.journal.writer import JOURNAL_FILE
 from harness.scenario.load import restore_scenario
 from harness.scenario.models import LoadedScenario
@@ -36,7 +37,8 @@ def judge_run(folder: Path) -> RunRecord:
     history = read_history(folder)
     if history.first(Answered):
         raise RequestError(
-            f"{folder} is of a search, not of a run", hint="`ninelives judge` and `report` take it too"
+            f"{folder} is of a search, not of a run",
+            hint=f"`ninelives judge` and `report` take it too{newest_beside(folder)}",
         )
     return RunRecord(
         run_id=folder.resolve().name,
@@ -57,6 +59,22 @@ def judge_begun(folder: Path) -> RunRecord:
     scenario = restore_scenario((folder / SCENARIO).read_text(encoding="utf-8"))
     history = History.of_events(())
     return RunRecord(folder.resolve().name, scenario, history, judge(scenario, history))
+
+
+def newest_beside(folder: Path) -> str:
+    """For those who name a search where only a run will do: which was the last.
+
+    Args:
+        folder: of the search.
+
+    Returns:
+        The end of a hint; empty where no run is beside it.
+
+    Raises:
+        JournalError: the roll cannot be read.
+    """
+    runs, _ = read_roll(folder.resolve().parent)
+    return f"; the newest run beside it is {runs[-1].number}, {runs[-1].run_id}" if runs else ""
 
 
 def judge(scenario: LoadedScenario, history: History) -> tuple[Verdict, ...]:

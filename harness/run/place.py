@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 from harness.errors import HarnessError, LeftoverError, ProvisionError
 from harness.facts import Lease
 from harness.interrupts import deferred_interrupts
-from harness.journal.history import SCENARIO_FILE
+from harness.journal.history import LATEST, SCENARIO_FILE
 from harness.replicas.leases import stop_run
 from harness.replicas.placement import spread_out
 from harness.sandbox import Sandbox, unprivileged_account
@@ -119,6 +119,10 @@ def _settle(place: Place, root: Path) -> int:
         if not place.cache.exists():
             place.cache.mkdir(parents=True, exist_ok=True)
             place.cache.chmod(0o755)
+    except OSError as error:
+        hint = "free some space, or choose another place with --cache"
+        raise ProvisionError(f"cannot make {place.cache}: {error}", hint=hint) from error
+    try:
         with sweeping(place), deferred_interrupts():
             root.mkdir()
             root.chmod(0o711)  # whatever the umask: the account that servers run as must pass through
@@ -285,9 +289,9 @@ def point_latest(place: Place, run_id: str) -> None:
     fresh = place.reports / f".latest-{token_hex(4)}"
     try:
         fresh.symlink_to(run_id)
-        fresh.replace(place.reports / "latest")
+        fresh.replace(place.reports / LATEST)
     except OSError as error:
         raise HarnessError(
-            f"cannot let {place.reports / 'latest'} point at {run_id}: {error}",
+            f"cannot let {place.reports / LATEST} point at {run_id}: {error}",
             hint="remove what is in the way, and free some space; the run itself is whole",
         ) from error

@@ -158,7 +158,8 @@ class _Builder:
         while isinstance(event, StreamStartEvent | DocumentStartEvent):
             event = self._next()
         if isinstance(event, StreamEndEvent):
-            self._stop(START, "the file is empty", "docs/scenarios.md shows what goes in")
+            hint = "see docs/scenarios.md for scenarios and stacks, docs/history.md for policies"
+            self._stop(START, "the file is empty", hint)
         value = self._node(event, ())
         self._next()
         following = self._next()

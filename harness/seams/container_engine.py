@@ -44,7 +44,7 @@ SOCKET = "unix://"
 """How the address begins of an engine that can only be this machine's."""
 
 EXTRA = "pip install 'ninelives[docker]'"
-FORBIDDEN = "you may not open its socket: join the group `docker`, or use --provider embedded"
+FORBIDDEN = "join the group `docker`, or use --provider embedded"
 START = "install Docker and start it, and see that `docker ps` works for you; or use --provider embedded"
 
 
@@ -70,8 +70,10 @@ def connect() -> DockerClient:
         client = _client(Client)
         client.ping()
     except (docker.errors.DockerException, OSError) as error:
-        hint = FORBIDDEN if "PermissionError" in repr(error) else START
-        raise MissingToolError(f"no container engine answers: {_first_line(error)}", hint=hint) from error
+        if "PermissionError" in repr(error):
+            complaint = f"you may not use the container engine at {address}"
+            raise MissingToolError(complaint, hint=FORBIDDEN) from error
+        raise MissingToolError(f"no container engine answers: {_first_line(error)}", hint=START) from error
     return client
 
 

@@ -22,7 +22,7 @@ from harness.journal.witness import digest_file
 from harness.journal.writer import Journal
 from harness.render.answers import FORMATS, answer_of, write_reports
 from harness.run.drill import run_started
-from harness.run.judge import judge_run
+from harness.run.judge import judge_run, newest_beside
 from harness.run.place import Place, name_run, point_latest, run_folder
 from harness.scenario.models import LoadedScenario, VerdictValue
 from harness.seams.lookup import Provider
@@ -179,7 +179,8 @@ def render_again(result: Result, folder: Path, out: Path, reports: Sequence[str]
     unknown = [name for name in reports if name not in FORMATS]
     if unknown:
         raise RequestError(
-            f"of a search there is no report {unknown[0]}", hint=f"there are: {', '.join(FORMATS)}"
+            f"of a search there is no report {unknown[0]}",
+            hint=f"there are: {', '.join(FORMATS)}{newest_beside(folder)}",
         )
     problem = problem_with(folder)
     if problem:

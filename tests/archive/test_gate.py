@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.archive.database import FILE, opened_file
+from harness.archive.file import FILE, opened_file
 from harness.archive.gate import Check, Decision, decide
 from harness.archive.kept import Kept
 from harness.archive.policy import Policy, read_policy

@@ -13,11 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from shutil import copytree
+from threading import Thread
+from time import monotonic, sleep
 
 import psycopg
 import pytest
 
-from harness.archive.database import FILE, LOCK, opened, opened_file, set_aside
+from harness.archive.database import LOCK, opened
+from harness.archive.file import FILE, LOCK_FILE, opened_file, set_aside, turn
 from harness.archive.recording import record, record_anew
 from harness.archive.tables import LAST_MIGRATION, METADATA
 from harness.errors import HistoryError, RequestError
@@ -36,7 +39,8 @@ EACH = 12
 WRITER = f"""
 import sys
 from pathlib import Path
-from harness.archive.database import opened, opened_file
+from harness.archive.database import opened
+from harness.archive.file import opened_file
 from harness.archive.recording import record
 from tests.archive.runs import play
 
@@ -352,6 +356,38 @@ def test_a_spoilt_file_is_told_with_what_to_do_and_made_again(tmp_path: Path) ->
     with opened_file(tmp_path) as archive:
         assert record_anew(archive, tmp_path) is None
         assert {run.run_id for run in archive.newest(5)} == {"one", "two", "older"}
+
+
+def wait_until_locked_out(file: Path) -> None:
+    """Wait until somebody waits for a lock on a file: proc_locks(5) marks these with an arrow."""
+    inode = f":{file.stat().st_ino} "
+    deadline = monotonic() + 30
+    while not any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()):
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def test_whoever_waited_while_another_made_it_anew_leaves_that(tmp_path: Path) -> None:
+    play(tmp_path, "one")
+    assert recorded(tmp_path) == ["one"]
+    waited: list[bool] = []
+
+    def wait() -> None:
+        with turn(tmp_path, alone=True) as was_made:
+            waited.append(was_made)
+
+    with turn(tmp_path, alone=True) as was_made:
+        assert not was_made
+        second = Thread(target=wait)
+        second.start()
+        wait_until_locked_out(tmp_path / LOCK_FILE)
+        assert waited == []
+        set_aside(tmp_path)
+        assert recorded(tmp_path) == ["one"]
+    second.join(30)
+    assert waited == [True]
+    with turn(tmp_path, alone=True) as was_made:
+        assert not was_made
 
 
 def test_a_file_that_is_spoilt_anywhere_is_an_error_with_a_hint_or_answers(tmp_path: Path) -> None:

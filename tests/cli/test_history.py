@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.archive.runs import SHOP, play
-from tests.drills.command import PROGRAM
+from tests.cli.terminal import run_on_terminal
+from tests.drills.command import PROGRAM, Installation
 
 POLICY = f"""\
 required:
@@ -75,6 +76,57 @@ def test_a_spoilt_history_is_told_and_made_anew(folder: Path) -> None:
     assert again.returncode == 0
     assert "history.sqlite.aside" in again.stderr
     assert again.stdout.endswith("2 of 2 runs\n")
+
+
+def test_four_that_make_it_anew_at_once_lose_nothing(folder: Path) -> None:
+    (folder / "reports" / "history.sqlite").write_bytes(b"spoilt" * 1000)
+    command = [str(PROGRAM), "history", "--rebuild"]
+    four = [
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [each.communicate(timeout=60) for each in four]
+    assert [each.returncode for each in four] == [0] * 4, said
+    assert all(out.endswith("2 of 2 runs\n") for out, _ in said)
+
+
+def test_a_run_without_verdicts_is_not_compared(folder: Path) -> None:
+    (folder / "reports" / "run-b" / "verdicts.json").unlink()
+    compared = call(folder, "compare", "1", "2")
+    assert compared.returncode == 2
+    assert compared.stdout.splitlines()[-3:] == [
+        "note: run-b did not end",
+        "note: run-b: it has no verdicts.json: it was killed, or is still going on",
+        "nothing to compare: run-b has no verdict",
+    ]
+
+
+def test_a_policy_that_asks_for_nothing_it_could_get_names_what_is_meant(folder: Path) -> None:
+    for wrong, told in (
+        (POLICY.replace("objective: rto", "objective: rt0"), "did you mean 'rto'?"),
+        ("", "docs/history.md for policies"),
+        (POLICY.replace(f"scenario: {SHOP}, every", f"scenario: {SHOP}s, every"), f"or write {SHOP} if"),
+    ):
+        (folder / "policy.yaml").write_text(wrong)
+        done = call(folder, "gate", "--policy", "policy.yaml")
+        assert told in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("history",), ("compare", "1", "2"), ("gate", "--policy", "policy.yaml")],
+    ids=lambda verb: verb[0],
+)
+def test_a_narrow_terminal_has_whole_words(
+    folder: Path, installation: Installation, verb: tuple[str, ...]
+) -> None:
+    (folder / "policy.yaml").write_text(POLICY)
+    reports = ("--reports", folder / "reports")
+    _, shown = run_on_terminal(
+        installation, 60, *(folder / v if v == "policy.yaml" else v for v in verb), *reports
+    )
+    assert "run-b" in shown
+    assert all(len(line) <= 60 for line in shown.splitlines()), shown
 
 
 def test_a_secret_that_is_not_set_is_no_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

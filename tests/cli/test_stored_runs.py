@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal.roll import read_roll
+from harness.cli.places import find_run
+from harness.errors import RequestError
+from harness.journal.roll import enroll, read_roll
 from harness.seams.lookup import BUILT_IN
+from tests.archive.runs import NOW, write_verdicts
 from tests.cli.conftest import Finished
 from tests.drills.command import Installation
 
@@ -83,9 +86,29 @@ def test_a_run_has_a_name_too(
     for verb in ("judge", "report"):
         missing = installation.call(verb, "lates", cwd=tmp_path)
         assert missing.returncode == 3
-        assert missing.stderr.startswith(
+        assert missing.stderr == (
             f"error: there is no run folder lates, nor {latest.parent / 'lates'}\n"
+            "  hint: do you mean latest?\n"
         )
+
+
+def test_a_run_is_named_by_its_number_or_how_its_name_begins(tmp_path: Path) -> None:
+    for name in ("run-a", "run-b", "other"):
+        write_verdicts(tmp_path / name)
+        enroll(tmp_path, name, "shop/drill", NOW)
+    assert find_run(Path("3"), tmp_path) == tmp_path / "other"
+    assert find_run(Path("oth"), tmp_path) == tmp_path / "other"
+    for name, told, hint in (
+        ("run", "run may be run-a or run-b", "in full"),
+        ("4", "no run folder 4", "by its name or number"),
+        ("run-c", "no run folder run-c", "do you mean run-"),
+    ):
+        with pytest.raises(RequestError, match=told) as raised:
+            find_run(Path(name), tmp_path)
+        assert hint in raised.value.hint
+    with pytest.raises(RequestError) as raised:
+        find_run(Path("1"), tmp_path / "none")
+    assert "play one" in raised.value.hint
 
 
 def test_reports_come_out_byte_for_byte_as_the_run_wrote_them(stored: Path, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from harness.archive.file import FILE
+from tests.archive.runs import NOW, play
 from tests.drills.command import PATIENCE, PROGRAM, SHOP, Installation
 from tests.run.test_place import DIE_AT_WORK
 
@@ -65,6 +69,35 @@ def test_an_ordinary_user_drills_beside_what_he_cannot_remove(installation: Inst
     shutil.rmtree(stray)
     swept = as_nobody(mine, PROGRAM, "sweep")
     assert (swept.returncode, swept.stdout, swept.stderr) == (0, "dead: removed, 0 leases\n", "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can own what an ordinary user may not write")
+def test_an_ordinary_user_reads_the_history_of_a_folder_that_is_not_his(installation: Installation) -> None:
+    reports = installation.root / "theirs"
+    for n in range(2):
+        play(reports, f"run-{n}", at=NOW + timedelta(hours=n))
+    home = installation.root / "reader"
+    home.mkdir()
+    environment = {"HOME": str(home), "NINELIVES_REPORTS": str(reports), "PYTHONDONTWRITEBYTECODE": "1"}
+    reader = Installation(installation.root, home / "cache", environment)
+
+    def listed() -> list[str]:
+        done = as_nobody(reader, PROGRAM, "history", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line)["run_id"] for line in done.stdout.splitlines()]
+
+    assert listed() == ["run-1", "run-0"]
+    assert not (reports / FILE).exists()
+    assert subprocess.run([str(PROGRAM), "history", "--reports", str(reports)], check=True).returncode == 0
+    play(reports, "run-2", at=NOW + timedelta(hours=2))
+    kept = (reports / FILE).read_bytes()
+    assert listed() == ["run-2", "run-1", "run-0"]
+    assert (reports / FILE).read_bytes() == kept
+    compared = as_nobody(reader, PROGRAM, "compare", "1", "3")
+    assert (compared.returncode, compared.stderr) == (0, "")
+    anew = as_nobody(reader, PROGRAM, "history", "--rebuild")
+    assert (anew.returncode, anew.stdout) == (4, "")
+    assert "Permission denied" in anew.stderr
 
 
 def as_nobody(installation: Installation, *command: str | Path) -> subprocess.CompletedProcess[str]:

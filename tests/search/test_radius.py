@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli.exits import Exit, exit_of_answer
+from harness.clock import SystemClock
+from harness.evidence.keys import make_keys
 from harness.journal.radius import FILE, BlastRadius, Deed
+from harness.journal.roll import enroll
 from harness.render.html import FILE as PAGE_FILE
 from harness.run.place import Place
 from harness.search.radius import RadiusWish, measure_radius
@@ -129,6 +132,14 @@ def test_a_stored_radius_is_judged_and_told_again_unless_it_was_changed(
     other = installation.call("report", copy, "--format", "csv")
     assert other.returncode == 3
     assert "of a search there is no report csv" in other.stderr
+    key = tmp_path / "keys" / "our.key"
+    key.parent.mkdir()
+    make_keys(key, key.with_suffix(".pub"))
+    enroll(copy.parent, "a-run", "shop/drill", SystemClock().stamp().wall)
+    for verb in (("report", copy, "--format", "csv"), ("sign", copy, "--operator", "us", "--key", key)):
+        refused = installation.call(*verb)
+        assert refused.returncode == 3
+        assert "the newest run beside it is 1, a-run" in refused.stderr
     of_runs = installation.call("controls", copy)
     assert (of_runs.returncode, of_runs.stderr) == (0, f"left out {copy}: it is of a search\n")
     (copy / FILE).write_text(radius.model_copy(update={"deeds": ()}).model_dump_json())
