@@ -23,8 +23,9 @@ from harness.search.recording import judged_again, problem_with, stored_result
 def command(run: Path, as_json: bool, reports: Path) -> Exit:
     """Judge a stored run again, from its files alone. Writes nothing.
 
-    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. That of a search does too:
-    `guards` and `explore` are judged from the runs that lie beside them, `blast-radius` from its calls.
+    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. That of
+    a search does too: `guards` and `explore` are judged from the runs that lie beside them, `blast-radius`
+    from its calls.
 
     Exit code: as for `ninelives run`.
     """

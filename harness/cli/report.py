@@ -39,8 +39,8 @@ def command(
 ) -> Exit:
     """Write reports of a stored run, from its files alone.
 
-    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. With --site several may be
-    named; without any it takes all that are there.
+    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. With
+    --site several may be named; without any it takes all that are there.
 
     Exit code: 0 whatever the verdicts are, and when a site has runs that cannot be read; 3 and 4 as for
     `ninelives run`.

@@ -34,8 +34,8 @@ from harness.errors import HarnessError, RequestError
 def command(run: Path, key: Path, operator: str, url: str | None, reports: Path) -> Exit:
     """Add a manifest and two signed statements to RUN, whatever became of it.
 
-    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. Of a folder of reports, every
-    run that is over and not signed yet is signed.
+    RUN is its folder; or, in the folder of reports, its name, its number or `latest`. Of a
+    folder of reports, every run that is over and not signed yet is signed.
     """
     from harness.evidence.bundle import sign_run
     from harness.evidence.keys import read_signer
