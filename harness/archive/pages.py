@@ -10,7 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
+from typing import Any
 
 from jinja2 import Template
 from markupsafe import Markup
@@ -18,6 +20,7 @@ from markupsafe import Markup
 import harness
 from harness.archive.comparison import Comparison, Moved, compare
 from harness.archive.kept import Kept
+from harness.controls.catalogue import Framework, frameworks
 from harness.facts import Fact
 from harness.journal.record import Figure
 from harness.render.charts import Point, trend
@@ -47,6 +50,8 @@ class Published(Fact):
         evidence: SHA-256 over what the run is judged by.
         title: of its scenario.
         run: what came of it.
+        frameworks: short names of those that it is evidence for or against.
+        before: the run that its page sets it against, as that run's ``mark``; empty if there is none.
         drawn: SHA-256 of its page.
     """
 
@@ -54,7 +59,19 @@ class Published(Fact):
     evidence: str
     title: str
     run: Kept
+    frameworks: tuple[str, ...] = ()
+    before: str = ""
     drawn: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Another one when it is another run, or the same with other files."""
+        return f"{self.name} {self.evidence}"
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """By this, runs stand one after the other."""
+        return self.run.started, self.name
 
 
 class Unreadable(Fact):
@@ -74,7 +91,7 @@ class Row:
     """
 
     published: Published
-    before: Kept | None = None
+    before: Published | None = None
 
     @property
     def run(self) -> Kept:
@@ -90,6 +107,11 @@ class Row:
     def scenario_page(self) -> str:
         """Of its scenario, from the index."""
         return scenario_page(self.run.scenario)
+
+    @property
+    def page_before(self) -> str:
+        """Of the run before, from the index."""
+        return page_of(self.before.name) if self.before else ""
 
     @property
     def came_out(self) -> str:
@@ -112,16 +134,33 @@ class Row:
         return _figure(self.run, "rto")
 
     @cached_property
+    def difference(self) -> Comparison | None:
+        """The run against the one before it."""
+        return compare(self.before.run, self.run) if self.before else None
+
+    @property
     def turned(self) -> tuple[str, ...]:
         """The objectives with another verdict than in the run before; those that turned alike together."""
-        if self.before is None:
-            return ()
         alike: dict[str, list[str]] = {}
-        for one in compare(self.before, self.run).verdicts:
+        for one in self.difference.verdicts if self.difference else ():
             if one.before != one.after:
                 way = f"{one.before or 'not judged'} \N{RIGHTWARDS ARROW} {one.after or 'not judged'}"
                 alike.setdefault(way, []).append(clean(one.objective, LONGEST_NAME))
         return tuple(f"{listing(names, MOST_NAMES)}: {way}" for way, names in alike.items())
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """Figures that read otherwise than before: a millisecond of a day does not.
+
+        Of what only one of the runs has, those that an objective is named after: the verdicts tell the rest.
+        """
+        figures = self.difference.figures if self.difference else ()
+        return tuple(
+            one
+            for one in figures
+            if _told(one.before) != _told(one.after)
+            and (one.name == one.objective or (one.before and one.after))
+        )
 
 
 @dataclass(frozen=True)
@@ -156,24 +195,39 @@ class Series:
         """From the index."""
         return scenario_page(self.id)
 
-    @property
-    def difference(self) -> Comparison | None:
-        """The newest run against the one before it."""
-        return compare(self.newest.before, self.newest.run) if self.newest.before else None
 
-    @property
-    def moved(self) -> tuple[Moved, ...]:
-        """Figures that read otherwise than before: a millisecond of a day does not.
+def rows(runs: Iterable[Published]) -> tuple[Row, ...]:
+    """The runs that show what is, each with the one before it.
 
-        Of what only one of the runs has, those that an objective is named after: the verdicts tell the rest.
-        """
-        figures = self.difference.figures if self.difference else ()
-        return tuple(
-            one
-            for one in figures
-            if _told(one.before) != _told(one.after)
-            and (one.name == one.objective or (one.before and one.after))
-        )
+    Args:
+        runs: the newest first.
+    """
+    told = tuple(one for one in runs if not one.run.supposed)
+    row_of = {row.published.name: row for scenario in _by_scenario(told) for row in scenario.rows}
+    return tuple(row_of[one.name] for one in told)
+
+
+def before(run: Published, others: Iterable[Published]) -> Published | None:
+    """The run of the same scenario that came before; None where there is none to compare with.
+
+    Args:
+        run: one that shows what is; what a supposed one is set against would mislead.
+        others: all runs.
+    """
+    if run.run.supposed:
+        return None
+    earlier = (
+        one
+        for one in others
+        if one.run.scenario == run.run.scenario and not one.run.supposed and one.order < run.order
+    )
+    return max(earlier, key=lambda one: one.order, default=None)
+
+
+def around(row: Row) -> tuple[Markup, Markup]:
+    """What a site puts on the page of a run: the ways out of it, and what differs from the run before."""
+    parts: Any = _template("site_run.html.j2").make_module({"row": row})
+    return Markup(parts.ways()), Markup(parts.since_before())  # noqa: S704 (of our own template)
 
 
 def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> Iterator[tuple[str, str]]:
@@ -185,8 +239,7 @@ def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> It
     """
     told = tuple(one for one in runs if not one.run.supposed)
     scenarios = _by_scenario(told)
-    rows = {row.published.name: row for scenario in scenarios for row in scenario.rows}
-    newest = [rows[one.name] for one in told]
+    newest = rows(runs)
     yield (
         INDEX,
         _template("site.html.j2").render(
@@ -198,6 +251,7 @@ def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> It
             unended=sum(not one.run.ended for one in told),
             shown=newest[:MOST_ROWS],
             omitted=max(0, len(newest) - MOST_ROWS),
+            frameworks=_occurring(told),
             unreadable=unreadable,
             most_marks=MOST_MARKS,
             version=harness.__version__,
@@ -209,10 +263,9 @@ def pages(runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...]) -> It
             _template("site_scenario.html.j2").render(
                 scenario=scenario,
                 trends=tuple(_trends(scenario)),
-                difference=scenario.difference,
-                moved=scenario.moved,
                 shown=scenario.rows[:MOST_ROWS],
                 omitted=max(0, len(scenario.rows) - MOST_ROWS),
+                frameworks=_occurring(row.published for row in scenario.rows),
                 version=harness.__version__,
             ),
         )
@@ -242,10 +295,7 @@ def _by_scenario(runs: Iterable[Published]) -> tuple[Series, ...]:
     return tuple(
         Series(
             id_,
-            tuple(
-                Row(one, before.run if before else None)
-                for one, before in zip(of_it, [*of_it[1:], None], strict=True)
-            ),
+            tuple(Row(one, earlier) for one, earlier in zip(of_it, [*of_it[1:], None], strict=True)),
         )
         for id_, of_it in sorted(by_id.items())
     )
@@ -279,6 +329,18 @@ def _told(figure: Figure | None) -> str:
     return amount(figure) if figure else "\N{EN DASH}"
 
 
+def _occurring(runs: Iterable[Published]) -> tuple[Framework, ...]:
+    """The frameworks that any of the runs says something of, by their titles."""
+    named = {name for one in runs for name in one.frameworks}
+    return tuple(sorted((frameworks()[name] for name in named), key=lambda each: each.title))
+
+
 @cache
 def _template(name: str) -> Template:
-    return page_environment().get_template(name)
+    return page_environment(_filters()).get_template(name)
+
+
+def _filters() -> str:
+    """A rule of the style sheet for each framework: what of it is chosen hides the rest."""
+    rule = "main:has(option.of-{0}:checked) tr.run:not(.of-{0}) {{ display: none; }}"
+    return "\n".join(rule.format(name) for name in frameworks())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -19,16 +19,31 @@ from pydantic import Field, ValidationError
 
 import harness
 from harness.archive.kept import kept_of
-from harness.archive.pages import RUNS, SCENARIOS, Published, Unreadable, page_of, pages
+from harness.archive.pages import (
+    RUNS,
+    SCENARIOS,
+    Published,
+    Row,
+    Unreadable,
+    around,
+    before,
+    page_of,
+    pages,
+    rows,
+)
 from harness.errors import HarnessError, RequestError
 from harness.facts import Fact
 from harness.journal.answer import RESULT_FILES
+from harness.journal.claims import claims
 from harness.journal.witness import digest_file
 from harness.render import html
 from harness.render.wording import clean
 from harness.run.judge import SCENARIO, judge_begun
 
 CONTENTS = "site.json"
+BEGUN = ".site.part.jsonl"
+"""The runs that are drawn so far, while a site is written."""
+
 LONGEST = 500
 
 
@@ -71,24 +86,13 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
         )
     former = _former(out)
     named = _by_name(folders)
-    known = {one.name: one for one in former.runs if former.ninelives == harness.__version__}
-    runs: list[Published] = []
-    unreadable: list[Unreadable] = []
     try:
         # Named before it is written, each page is known as ours if this is interrupted.
         _keep(out, former, former.files, map(page_of, named))
-        for n, (name, folder) in enumerate(named.items()):
-            try:
-                if (one := _published(folder, name, known.get(name), out)) is not None:
-                    runs.append(one)
-            except HarnessError as error:
-                # Where it lies on this machine is nobody's business who reads the site.
-                why = error.message.replace(str(folder), name)
-                unreadable.append(Unreadable(name=clean(name), why=clean(why, LONGEST)))
-            tell(n + 1, len(named))
-        runs.sort(key=lambda one: (one.run.started, one.name), reverse=True)
-        drawn = dict(pages(tuple(runs), tuple(unreadable)))
-        contents = Contents(ninelives=harness.__version__, runs=tuple(runs), unreadable=tuple(unreadable))
+        known = (*former.runs, *_begun(out)) if former.ninelives == harness.__version__ else ()
+        runs, unreadable = _brought_up_to_date(named, {one.name: one for one in known}, out, tell)
+        drawn = dict(pages(runs, unreadable))
+        contents = Contents(ninelives=harness.__version__, runs=runs, unreadable=unreadable)
         files = {*drawn, *(page_of(one.name) for one in runs)}
         over = {*former.files, *map(page_of, named)} - files
         _keep(out, contents, files, over)
@@ -97,6 +101,7 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
         for path in over:
             _remove(out, path)
         contents = _keep(out, contents, files)
+        (out / BEGUN).unlink(missing_ok=True)
     except OSError as error:
         raise HarnessError(
             f"the site cannot be written into {out}: {error}",
@@ -140,26 +145,84 @@ def _former(out: Path) -> Contents:
     return found
 
 
-def _published(folder: Path, name: str, former: Published | None, out: Path) -> Published | None:
-    """A run, with its page written; None if the folder is that of a search.
+def _brought_up_to_date(
+    named: Mapping[str, Path], known: Mapping[str, Published], out: Path, tell: Callable[[int, int], None]
+) -> tuple[tuple[Published, ...], tuple[Unreadable, ...]]:
+    """Every run with its page, the newest first, and the folders that tell nothing."""
+    runs: dict[str, Published] = {}
+    unreadable: list[Unreadable] = []
+    for n, (name, folder) in enumerate(sorted(named.items())):
+        try:
+            if not _is_of_a_search(folder):
+                runs[name] = _published(folder, name, known.get(name), runs.values(), out)
+        except HarnessError as error:
+            # Where it lies on this machine is nobody's business who reads the site.
+            why = error.message.replace(str(folder), name)
+            unreadable.append(Unreadable(name=clean(name), why=clean(why, LONGEST)))
+        tell(n + 1, len(named))
+    # Names begin with the time, so the run before was mostly known; an older one may have come since, too.
+    for row in rows(_newest_first(runs)):
+        one = row.published
+        if one.before != _mark(row.before):
+            runs[one.name] = _drawn(named[one.name], one.name, one.evidence, runs.values(), out)
+    return _newest_first(runs), tuple(unreadable)
+
+
+def _newest_first(runs: Mapping[str, Published]) -> tuple[Published, ...]:
+    return tuple(sorted(runs.values(), key=lambda one: one.order, reverse=True))
+
+
+def _begun(out: Path) -> Iterator[Published]:
+    """What was drawn for a site that was interrupted before it could be kept in ``site.json``."""
+    with suppress(FileNotFoundError):
+        for line in (out / BEGUN).read_bytes().splitlines():
+            with suppress(ValidationError):  # the last one may be cut off
+                yield Published.model_validate_json(line)
+
+
+def _is_of_a_search(folder: Path) -> bool:
+    return any((folder / result).exists() for result in RESULT_FILES)
+
+
+def _published(
+    folder: Path, name: str, former: Published | None, others: Collection[Published], out: Path
+) -> Published:
+    """A run, with its page written.
 
     Raises:
         HarnessError: it is no run to be read.
         OSError: the page cannot be written.
     """
-    if any((folder / result).exists() for result in RESULT_FILES):
-        return None
     if not _is_text(name):
         raise RequestError("the name of its folder is not UTF-8", hint="rename it")
     evidence = _evidence(folder)
-    page = out / page_of(name)
-    if former is not None and former.evidence == evidence and _is_as_drawn(page, former.drawn):
+    if former is not None and former.evidence == evidence and _is_as_drawn(out / page_of(name), former.drawn):
         return former
+    drawn = _drawn(folder, name, evidence, others, out)
+    with (out / BEGUN).open("a", encoding="utf-8") as begun:
+        begun.write(drawn.model_dump_json() + "\n")
+    return drawn
+
+
+def _drawn(folder: Path, name: str, evidence: str, others: Collection[Published], out: Path) -> Published:
+    """A run that is judged now, with its page."""
     record = judge_begun(folder)
-    run = kept_of(record, folder).model_copy(update={"folder": ""})
-    _write(page, html.page(record))
-    title = record.scenario.scenario.title
-    return Published(name=name, evidence=evidence, title=title, run=run, drawn=digest_file(page))
+    about = {claim.framework for claim in claims((record,)) if claim.says != "not tested"}
+    run = Published(
+        name=name,
+        evidence=evidence,
+        title=record.scenario.scenario.title,
+        run=kept_of(record, folder).model_copy(update={"folder": ""}),
+        frameworks=tuple(sorted(about)),
+    )
+    earlier = before(run, others)
+    page = out / page_of(name)
+    _write(page, html.page(record, *around(Row(run, earlier))))
+    return run.model_copy(update={"before": _mark(earlier), "drawn": digest_file(page)})
+
+
+def _mark(run: Published | None) -> str:
+    return run.mark if run else ""
 
 
 def _is_as_drawn(page: Path, digest: str) -> bool:

@@ -47,6 +47,7 @@ from harness.render.timeline import timeline
 from harness.scenario.models import Fidelity, Guard, Setting, VerdictValue
 
 FILE = "index.html"
+NOTHING = Markup()
 
 MOST_SCENES = 80
 MOST_COPIES = 25
@@ -105,8 +106,14 @@ class HtmlReporter:
         return path
 
 
-def page(record: RunRecord) -> str:
-    """The page as text. The same record gives the same text, byte for byte."""
+def page(record: RunRecord, ways: Markup = NOTHING, since: Markup = NOTHING) -> str:
+    """The page as text. The same record gives the same text, byte for byte.
+
+    Args:
+        record: of the run.
+        ways: out of the page, where it is one of many.
+        since: a part on what differs from the run before.
+    """
     # The catalogue of controls, which nothing needs before there is a page.
     from harness.render import audit
 
@@ -114,6 +121,8 @@ def page(record: RunRecord) -> str:
     files, matrix = exhibits(record.history), audit.chapters(record)
     return _template().render(
         story=story,
+        ways=ways,
+        since=since,
         said=lambda verdict: narrative.said(story, verdict),
         scenario=record.scenario.scenario,
         contents=CONTENTS,

@@ -15,11 +15,14 @@ from harness.render import charts, narrative, wording
 from harness.render.compiled import CompiledTemplates
 
 
-def page_environment() -> Environment:
+def page_environment(more_css: str = "") -> Environment:
     """Templates, with the filters that all of them use; a page adds its own.
 
     Every text is escaped, and stripped of what hides or turns round its neighbours. ``css`` and ``policy``
     stand for the style sheet and the Content-Security-Policy that allows it and nothing else.
+
+    Args:
+        more_css: rules of our own, after those that all pages share.
     """
     environment = Environment(
         loader=PackageLoader("harness.render"),
@@ -32,7 +35,8 @@ def page_environment() -> Environment:
             Path(__file__).with_name("templates"), (Path(__file__), Path(compiler.__file__))
         ),
     )
-    environment.globals.update(css=Markup(style_sheet()), policy=_policy(style_sheet()), glyphs=charts.GLYPHS)  # noqa: S704 (our own)
+    css = style_sheet() + more_css
+    environment.globals.update(css=Markup(css), policy=_policy(css), glyphs=charts.GLYPHS)  # noqa: S704 (our own)
     environment.filters.update(
         duration=wording.duration,
         number=wording.number,

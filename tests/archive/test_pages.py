@@ -124,6 +124,22 @@ def test_an_empty_site_says_so() -> None:
     assert "There is no run." in text(dict(pages((), ()))["index.html"])
 
 
+def test_frameworks_are_offered_that_a_run_says_something_of() -> None:
+    runs = tuple(
+        published(n, days=3 - n).model_copy(update={"frameworks": named})
+        for n, named in ((3, ("soc2",)), (2, ("iso-27001", "soc2")), (1, ()))
+    )
+    made = dict(pages(runs, ()))
+    for page in ("index.html", scenario_page(SHOP)):
+        assert re.findall(r'<option class="of-([a-z0-9-]+)">', made[page]) == ["iso-27001", "soc2"]
+        assert re.findall(r'<tr class="run held expected ended([^"]*)">', made[page]) == [
+            " of-soc2",
+            " of-iso-27001 of-soc2",
+            "",
+        ]
+    assert "<select" not in dict(pages((published(1),), ()))["index.html"]
+
+
 @pytest.mark.parametrize(
     "id_", ["../../etc/passwd", "a/b", "a-b", "A-B", "", "x" * 500, "\u202e", "a\x00b", "%2e%2e"]
 )

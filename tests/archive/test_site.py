@@ -51,7 +51,6 @@ def test_a_site_has_the_pages_that_it_names_and_nothing_else(reports: Path, tmp_
         (Path(page).parent / target).as_posix()
         for page, content in written.items()
         for target in re.findall(r'href="([^"#]+\.html)"', content.decode())
-        if not page.startswith("runs/")
     }
     resolved = {re.sub(r"[^/]+/\.\./", "", link) for link in links}
     assert resolved == {*contents.files}, "each page is linked, and each link leads to one"
@@ -72,6 +71,58 @@ def test_a_site_brought_up_to_date_is_the_one_made_anew(reports: Path, tmp_path:
         publish(folders, tmp_path / "grown", silent)
     publish([second], tmp_path / "anew", silent)
     assert everything(tmp_path / "grown") == everything(tmp_path / "anew")
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the runs that were judged, one a time."""
+    from harness.archive import site
+
+    names: list[str] = []
+    judge = site.judge_begun
+    monkeypatch.setattr(site, "judge_begun", lambda folder: (names.append(folder.name), judge(folder))[1])
+    return names
+
+
+def test_a_page_says_against_which_run_what_differs(reports: Path, tmp_path: Path) -> None:
+    first, second = runs_of(reports)
+    publish([first, second], tmp_path / "site", silent)
+    pages = {run.name: (tmp_path / "site" / page_of(run.name)).read_text() for run in (first, second)}
+    assert "Since the run before" not in pages[first.name]
+    told = text(pages[second.name])
+    assert "Since the run before Against the run of 2026-04-24" in told
+    assert "No figure moved." in told
+    assert f'href="../{page_of(first.name)}"' in pages[second.name]
+
+
+def test_a_run_that_turns_up_later_is_put_where_it_belongs(
+    reports: Path, tmp_path: Path, judged: list[str]
+) -> None:
+    first, second = runs_of(reports)
+    publish([second], tmp_path / "site", silent)
+    publish([first, second], tmp_path / "site", silent)
+    assert judged == [second.name, first.name, second.name], "the second is set against the first now"
+    publish([first, second], tmp_path / "anew", silent)
+    assert everything(tmp_path / "site") == everything(tmp_path / "anew")
+
+
+def test_what_was_drawn_before_an_interruption_is_not_judged_again(
+    reports: Path, tmp_path: Path, judged: list[str]
+) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    first, second = runs_of(reports)
+    with pytest.raises(KeyboardInterrupt):
+        publish([first, second], tmp_path / "site", stop)
+    assert judged == [first.name]
+    begun = tmp_path / "site" / ".site.part.jsonl"
+    begun.write_bytes(begun.read_bytes() + b'{"name": "cut o')
+    publish([first, second], tmp_path / "site", silent)
+    assert judged == [first.name, second.name]
+    publish([first, second], tmp_path / "anew", silent)
+    assert everything(tmp_path / "site") == everything(tmp_path / "anew")
 
 
 def test_a_site_that_was_interrupted_is_brought_up_to_date(reports: Path, tmp_path: Path) -> None:
@@ -118,13 +169,8 @@ def test_a_page_that_somebody_changed_is_drawn_again(page: str, reports: Path, t
 
 @pytest.mark.parametrize("file", ["journal.jsonl", "ledger.jsonl"])
 def test_a_run_is_judged_once_and_again_when_its_files_are_others(
-    file: str, reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str, reports: Path, tmp_path: Path, judged: list[str]
 ) -> None:
-    judged: list[str] = []
-    from harness.archive import site
-
-    judge = site.judge_begun
-    monkeypatch.setattr(site, "judge_begun", lambda folder: (judged.append(folder.name), judge(folder))[1])
     first, second = runs_of(reports)
     publish([first, second], tmp_path / "site", silent)
     publish([first, second], tmp_path / "site", silent)

@@ -15,8 +15,10 @@ from test_in_browser import NARROW, OVERLAPS, WIDE, Looked, open_page
 from harness.archive.pages import Published, Unreadable, pages, scenario_page
 from harness.archive.site import publish
 from tests.archive.runs import SHOP, kept, verdict
+from tests.archive.stored import store_run
 
 pytestmark = pytest.mark.browser
+NIS2 = "EU Directive 2022/2555 (NIS2) and Regulation 2024/2690"
 
 
 def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreadable, ...] = ()) -> Path:
@@ -30,7 +32,13 @@ def written(folder: Path, runs: tuple[Published, ...], unreadable: tuple[Unreada
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve runs of a scenario, every third breached and unexpected, one that ended before it measured."""
     runs = tuple(
-        Published(name=f"run-{n}", evidence="ab", title="A shop loses its orders", run=run)
+        Published(
+            name=f"run-{n}",
+            evidence="ab",
+            title="A shop loses its orders",
+            run=run,
+            frameworks=("nis2", "soc2") if n % 2 else ("soc2",) if n > 2 else (),
+        )
         for n in range(12, 0, -1)
         for value in ("undecided" if n == 5 else "breached" if n % 3 == 0 else "held",)
         for times in ({} if n == 5 else {"rto": 40.0 * n, "target": 300.0},)
@@ -112,6 +120,42 @@ def test_filters_work_by_keyboard_and_without_javascript(browser: Browser, site:
     looked.page.keyboard.press("Space")
     assert visible(looked) == 1
     assert looked.page.locator("tr.run:visible").get_by_text("did not end").is_visible()
+    looked.context.close()
+
+
+@pytest.mark.parametrize("page", ["index.html", scenario_page(SHOP)])
+def test_runs_can_be_chosen_by_what_they_are_evidence_for(browser: Browser, site: Path, page: str) -> None:
+    looked = open_page(browser, site / page, width=NARROW)
+    chosen = looked.page.get_by_label("evidence for")
+    chosen.focus()
+    for titles, count in ((NIS2, 6), ("SOC 2, Trust Services Criteria", 11)):
+        looked.page.keyboard.press("ArrowDown")
+        assert looked.ask("document.activeElement.selectedOptions[0].text") == titles
+        assert visible(looked) == count
+    looked.page.get_by_label("breached", exact=True).check()
+    assert visible(looked) == 4, "both filters hold"
+    chosen.select_option("whatever")
+    looked.page.get_by_label("every verdict").check()
+    assert visible(looked) == 12
+    box = chosen.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= NARROW
+    looked.context.close()
+
+
+def test_a_run_leads_back_to_its_scenario_and_to_the_run_before(browser: Browser, tmp_path: Path) -> None:
+    for name in ("20260424T101200Z-pocketos-a", "20260425T101200Z-pocketos-b"):
+        store_run(tmp_path / "reports" / name)
+    publish(sorted((tmp_path / "reports").iterdir()), tmp_path / "site", lambda *_: None)
+    looked = open_page(browser, tmp_path / "site" / "runs" / "20260425T101200Z-pocketos-b.html", width=NARROW)
+    looked.fits_its_width()
+    looked.page.get_by_role("link", name="2026-04-24 10:12:00 UTC").click()
+    assert looked.page.url.endswith("20260424T101200Z-pocketos-a.html")
+    looked.page.get_by_role("link", name="runs of pocketos").click()
+    assert looked.page.get_by_role("heading", name="Trend").is_visible()
+    looked.page.go_back()
+    looked.page.get_by_role("link", name="All scenarios").click()
+    assert looked.page.get_by_role("heading", name="Drills and what they showed").is_visible()
     looked.context.close()
 
 
