@@ -109,6 +109,13 @@ def _show(bundle: Checked) -> None:
             f"{len(manifest.files)} files, signed by {manifest.operator} with {bundle.signed_by[:16]}"
         )
         click.echo(clean(told))
+        if not bundle.drawn:
+            other = (
+                f"another ninelives ({manifest.tool.signed}) signed it, so its reports were not drawn again"
+            )
+            click.echo(
+                clean(f"note: {other}: their verdicts and figures were compared in verdicts.json alone")
+            )
         return
     for line in bundle.mismatches:
         click.echo(clean(f"MISMATCH {bundle.folder}: {line}"))
@@ -142,6 +149,7 @@ def _entry(bundle: Checked) -> dict[str, object]:
         "folder": str(bundle.folder),
         "matches": not bundle.mismatches,
         "mismatches": bundle.mismatches,
+        "reports_drawn_again": bundle.drawn,
         "signed_by": bundle.signed_by or None,
         "run": manifest.run.enrolled.run_id if manifest else None,
         "number": manifest.run.number if manifest else None,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from securesystemslib.signer import CryptoSigner
 
 import harness
@@ -27,6 +26,7 @@ from harness.evidence.manifest import (
     started,
     tool_digest,
 )
+from harness.evidence.reports import unlike_reports, unlike_verdicts
 from harness.evidence.statements import (
     FIGURES,
     TEST_RESULT,
@@ -44,23 +44,6 @@ from harness.scenario.load import restore_scenario
 from harness.scenario.models import LoadedScenario
 
 Judge = Callable[[Path], RunRecord]
-VERDICTS_FILE = "verdicts.json"
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    objective: str
-    value: str
-
-
-class _ToldAll(BaseModel):
-    """What a report tells of verdicts; the rest of it follows from the same record."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    value: str
-    verdicts: tuple[_Told, ...]
 
 
 def sign_run(
@@ -88,12 +71,12 @@ def sign_run(
     if is_written(folder):
         raise RequestError(f"the run in {folder} is still being played", hint="sign it when it is over")
     scenario, record = read_run(folder, judge)
-    wrong = unlike_verdicts(folder, record)
+    manifest = describe(folder, operator, scenario, record)
+    wrong = unlike_verdicts(folder, scenario, record) or next(unlike_reports(folder, record), None)
     if wrong:
         raise RequestError(
             f"{folder}: {wrong}", hint="write the reports again with `ninelives report`, then sign"
         )
-    manifest = describe(folder, operator, scenario, record)
     data = canonical(manifest)
     subject = (Resource(name=MANIFEST_FILE, digest=Digest(sha256=sha256(data).hexdigest())),)
     result, measured = test_result(scenario, record, manifest, url), figures(scenario, record, manifest)
@@ -151,29 +134,3 @@ def read_run(folder: Path, judge: Judge) -> tuple[LoadedScenario, RunRecord | No
         record = judge(folder)
         return record.scenario, record
     return restore_scenario((folder / SCENARIO_FILE).read_text(encoding="utf-8")), None
-
-
-def unlike_verdicts(folder: Path, record: RunRecord | None) -> str | None:
-    """What verdicts.json of a run folder says that does not follow from its journal; None when nothing."""
-    try:
-        data = (folder / VERDICTS_FILE).read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return f"{VERDICTS_FILE}: cannot be read: {error.strerror}"
-    try:
-        told = _ToldAll.model_validate_json(data)
-    except ValidationError:
-        return f"{VERDICTS_FILE}: is not what `ninelives report` writes"
-    follows = {verdict.objective: str(verdict.value) for verdict in record.verdicts} if record else {}
-    for entry in told.verdicts:
-        if follows.get(entry.objective) != entry.value:
-            return (
-                f"{VERDICTS_FILE}: says that {entry.objective} is {entry.value}; "
-                f"from the journal follows that it is {follows.get(entry.objective, 'not judged')}"
-            )
-    left_out = follows.keys() - {entry.objective for entry in told.verdicts}
-    if left_out:
-        return f"{VERDICTS_FILE}: leaves out {', '.join(sorted(left_out))}"
-    whole = record.value if record else "undecided"
-    return None if told.value == whole else f"{VERDICTS_FILE}: says {told.value} of the run, which is {whole}"

@@ -87,10 +87,12 @@ class Manifest(Part):
 
 
 def tool_digest() -> str:
-    """SHA-256, in hex, over names and contents of the program files of this ninelives."""
+    """SHA-256, in hex, over names and contents of what this ninelives consists of."""
     root = Path(__file__).parent.parent
     whole = sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(root.rglob("*")):
+        if path.is_dir() or path.parent.name == "__pycache__":
+            continue
         whole.update(f"{path.relative_to(root).as_posix()}\0{digest_file(path)}\n".encode())
     return whole.hexdigest()
 

@@ -142,7 +142,7 @@ def figures(scenario: LoadedScenario, record: RunRecord | None, manifest: Manife
         as_expected=record.as_expected if record else False,
         whole=problem is None,
         problem=problem,
-        verdicts=tuple(_verdict(scenario, verdict) for verdict in record.verdicts) if record else (),
+        verdicts=tuple(verdict_part(scenario, verdict) for verdict in record.verdicts) if record else (),
     )
 
 
@@ -152,7 +152,8 @@ def _values(scenario: LoadedScenario, record: RunRecord | None) -> dict[str, Ver
     return {verdict.objective: verdict.value for verdict in record.verdicts}
 
 
-def _verdict(scenario: LoadedScenario, verdict: Verdict) -> VerdictPart:
+def verdict_part(scenario: LoadedScenario, verdict: Verdict) -> VerdictPart:
+    """A verdict, as statements have it."""
     return VerdictPart(
         objective=verdict.objective,
         value=verdict.value,

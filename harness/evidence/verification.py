@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from securesystemslib.signer import SSlibKey
 
 from harness.errors import HarnessError
-from harness.evidence.bundle import Judge, read_run, unlike_verdicts
+from harness.evidence.bundle import Judge, read_run
 from harness.evidence.envelopes import MismatchError, open_sealed
 from harness.evidence.manifest import (
     FIGURES_FILE,
@@ -30,7 +30,9 @@ from harness.evidence.manifest import (
     replicas,
     scenario_part,
     started,
+    tool_digest,
 )
+from harness.evidence.reports import unlike_reports, unlike_verdicts
 from harness.evidence.statements import (
     FIGURES,
     TEST_RESULT,
@@ -59,6 +61,7 @@ class Checked:
         signed_by: the fingerprint of the key; empty when no envelope could be opened.
         mismatches: what does not match, a line each; none when all does.
         record: the run, judged again; None when it was not, because of a mismatch, or has no journal.
+        drawn: its reports were drawn again and compared; they are not when another ninelives has signed.
     """
 
     folder: Path
@@ -66,6 +69,7 @@ class Checked:
     signed_by: str
     mismatches: tuple[str, ...]
     record: RunRecord | None = None
+    drawn: bool = False
 
 
 def verify_bundle(folder: Path, keys: tuple[SSlibKey, ...], judge: Judge) -> Checked:
@@ -94,7 +98,7 @@ def verify_bundle(folder: Path, keys: tuple[SSlibKey, ...], judge: Judge) -> Che
         wrong, record = _judged_again(folder, manifest, result, measured, judge)
     except HarnessError as error:
         return Checked(folder, manifest, seals.signed_by, (f"cannot be judged: {error.message}",))
-    return Checked(folder, manifest, seals.signed_by, wrong, record)
+    return Checked(folder, manifest, seals.signed_by, wrong, record, _can_draw_again(manifest))
 
 
 class _Seals:
@@ -195,14 +199,22 @@ def _judged_again(
 ) -> tuple[tuple[str, ...], RunRecord | None]:
     """What of the signed statements does not follow from the record, and the record."""
     scenario, record = read_run(folder, judge)
-    told = unlike_verdicts(folder, record)
+    told = unlike_verdicts(folder, scenario, record)
+    # Drawn under the name that it was played with: the folder may have another by now.
+    named = replace(record, run_id=manifest.run.enrolled.run_id) if record else None
     wrong = (
         *_unlike_manifest(manifest, scenario_part(folder, scenario), record),
         *_unlike_figures(measured, figures(scenario, record, manifest)),
         *_unlike_result(result, test_result(scenario, record, manifest, result.url)),
         *((told,) if told else ()),
+        *(unlike_reports(folder, named) if _can_draw_again(manifest) else ()),
     )
     return wrong, record
+
+
+def _can_draw_again(manifest: Manifest) -> bool:
+    """Whether this very ninelives has signed it, and so made sure of its reports: others may write others."""
+    return manifest.tool.sha256 == tool_digest()
 
 
 def _unlike_manifest(manifest: Manifest, scenario: ScenarioPart, record: RunRecord | None) -> Iterator[str]:

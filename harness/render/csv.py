@@ -22,6 +22,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class CsvReporter:
     """Writes figures.csv."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

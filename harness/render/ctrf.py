@@ -22,6 +22,8 @@ _LONGEST = 4000
 class CtrfReporter:
     """Writes ctrf.json."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

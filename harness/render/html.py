@@ -99,6 +99,8 @@ CONTENTS = (
 class HtmlReporter:
     """Writes index.html."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

@@ -156,6 +156,8 @@ def read_verdicts(path: Path) -> VerdictsFile:
 class JsonReporter:
     """Writes verdicts.json."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

@@ -34,6 +34,8 @@ _LONGEST = 4000
 class JUnitReporter:
     """Writes junit.xml."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

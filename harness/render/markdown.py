@@ -21,6 +21,8 @@ _LONGEST = 600
 class MarkdownReporter:
     """Writes summary.md."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

@@ -41,6 +41,8 @@ Part = Mapping[str, object]
 class OscalReporter:
     """Writes assessment-results.json and the assessment-plan.json that it refers to."""
 
+    files = (PLAN_FILE, FILE)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write both into the folder ``out`` and return the path of the results."""
         assessed = _Assessed(Story(record))

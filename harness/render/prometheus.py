@@ -21,6 +21,8 @@ VALUES = {"held": 0, "undecided": 1, "breached": 2}
 class PrometheusReporter:
     """Writes a file for the textfile collector, named after the scenario: its folder has them all."""
 
+    files = ("ninelives-*.prom",)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / f"ninelives-{UNSAFE.sub('-', record.scenario.id)}.prom"

@@ -115,6 +115,8 @@ class Reach:
 class SarifReporter:
     """Writes findings.sarif."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

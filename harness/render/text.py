@@ -27,6 +27,8 @@ _TONES = {"breached": "red", "held": "green", "undecided": "yellow"}
 class TextReporter:
     """Writes summary.txt."""
 
+    files = (FILE,)
+
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return its path."""
         path = out / FILE

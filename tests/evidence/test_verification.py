@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import random
+import re
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ from harness.journal.history import read_history
 from harness.journal.record import RunRecord
 from harness.journal.roll import enroll
 from harness.journal.writer import Journal
+from harness.run.drill import render
 from harness.run.judge import judge_run
 from tests.drills.command import PATIENCE
 from tests.evidence.conftest import OPERATOR, URL, play
@@ -322,6 +324,49 @@ def test_a_report_that_does_not_follow_is_not_signed(unsigned: Path, signer: Cry
         sign_run(unsigned, signer, OPERATOR, judge_run)
 
 
+@pytest.mark.parametrize("report", ["index.html", "junit.xml", "summary.txt", "findings.sarif", "a.prom"])
+def test_a_report_that_people_read_must_follow_too(unsigned: Path, signer: CryptoSigner, report: str) -> None:
+    name = "prometheus" if report == "a.prom" else "sarif"
+    (extra,) = render(judge_run(unsigned), unsigned, (name,))
+    path = extra if report in ("a.prom", "findings.sarif") else unsigned / report
+    text = path.read_text()
+    path.write_text(text.replace("breached", "held").replace("BREACHED", "HELD") + " ")
+    with pytest.raises(RequestError, match=rf"{re.escape(path.name)}: is not what ninelives writes of this"):
+        sign_run(unsigned, signer, OPERATOR, judge_run)
+    path.write_text(text)
+    sign_run(unsigned, signer, OPERATOR, judge_run)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda entry: entry["figures"][0].update(value=0.001), "figures or evidence of"),
+        (lambda entry: entry["evidence"].clear(), "figures or evidence of"),
+        (lambda entry: entry.update(expected="undecided"), "was expected undecided, not"),
+    ],
+)
+def test_figures_evidence_and_expectations_are_compared_whoever_wrote_them(
+    unsigned: Path, signer: CryptoSigner, key: SSlibKey, change: Any, told: str
+) -> None:
+    """Another version may have other sentences, so the bytes are not compared then."""
+    path = unsigned / "verdicts.json"
+    document = json.loads(path.read_text())
+    for entry in document["verdicts"]:
+        if entry["objective"] == "rpo":
+            change(entry)
+        entry["summary"] = "In other words."
+    path.write_text(json.dumps(document))
+    with (
+        patch("harness.evidence.bundle.unlike_verdicts", return_value=None),
+        patch("harness.evidence.bundle.unlike_reports", return_value=iter(())),
+        patch("harness.evidence.bundle.tool_digest", return_value="of another"),
+    ):
+        sign_run(unsigned, signer, OPERATOR, judge_run)
+    checked = check(unsigned, key)
+    assert not checked.drawn
+    assert [told in line for line in checked.mismatches] == [True]
+
+
 def test_a_report_that_did_not_follow_when_it_was_signed_is_noticed(
     unsigned: Path, signer: CryptoSigner, key: SSlibKey
 ) -> None:
@@ -332,10 +377,11 @@ def test_a_report_that_did_not_follow_when_it_was_signed_is_noticed(
         held = tuple(verdict.model_copy(update={"value": "held"}) for verdict in record.verdicts)
         return RunRecord(record.run_id, record.scenario, record.history, held)
 
-    path = unsigned / "verdicts.json"
-    path.write_text(path.read_text().replace('"breached"', '"held"').replace('"undecided"', '"held"'))
+    render(flattering(unsigned), unsigned)
     sign_run(unsigned, signer, OPERATOR, flattering)
     said = mismatches(unsigned, key)
+    for report in ("index.html", "junit.xml", "summary.txt", "verdicts.json"):
+        assert f"{report}: is not what ninelives writes of this run" in said
     assert "verdicts.json: says that" in said
     assert f"{FIGURES_FILE}: value was signed as held; from the journal follows breached" in said
 
