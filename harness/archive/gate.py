@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -121,19 +121,40 @@ def _checks(policy: Policy, past: Archive, now: datetime) -> Iterator[Check]:
     latest = cache(lambda scenario: next(iter(past.newest(1, scenario, counting=True, until=until)), None))
     for required in policy.required:
         yield _required(required, past, latest, now)
-    cadence = tuple(_restore_cadence(rule, past, now) for rule in policy.restore_cadence)
-    yield from cadence
-    retests = tuple(_retests(rule, past, now) for rule in policy.retests)
-    yield from retests
-    beside = (
-        *(seen for check in cadence for seen in _observed(check, RESTORE_CADENCE)),
-        # Where nothing has failed, nothing was tested again, and that shows nothing.
-        *(seen for check in retests if check.runs for seen in _observed(check, RETESTS)),
-    )
+    cadence, retests = _over_many(policy, past, now)
+    yield from (*cadence, *retests)
+    beside = tuple(_seen(cadence, retests))
     for framework in policy.frameworks:
         yield from _framework(framework, past, latest, now, beside)
     for regression in policy.regressions:
         yield _regression(regression, past, latest, until)
+
+
+def observed(policy: Policy, past: Archive, now: datetime) -> tuple[Seen, ...]:
+    """What only a history can show, as far as a policy asks for it: tests within their period, retests.
+
+    Args:
+        policy: with the periods.
+        past: the history.
+        now: when that is.
+    """
+    return tuple(_seen(*_over_many(policy, past, now)))
+
+
+def _over_many(policy: Policy, past: Archive, now: datetime) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
+    """The rules on when restoring was tested, and on what was tested again."""
+    return (
+        tuple(_restore_cadence(rule, past, now) for rule in policy.restore_cadence),
+        tuple(_retests(rule, past, now) for rule in policy.retests),
+    )
+
+
+def _seen(cadence: Iterable[Check], retests: Iterable[Check]) -> Iterator[Seen]:
+    for check in cadence:
+        yield from _observed(check, RESTORE_CADENCE)
+    for check in retests:
+        if check.runs:  # where nothing has failed, nothing was tested again, and that shows nothing
+            yield from _observed(check, RETESTS)
 
 
 def _required(rule: Required, past: Archive, latest: Latest, now: datetime) -> Check:

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 needs_history = needs("the history of runs", "history", "sqlalchemy", "alembic")
 
 
+with_database = click.option(
+    "--database",
+    envvar="NINELIVES_DATABASE",
+    help="URL of a team's PostgreSQL database; better set as NINELIVES_DATABASE, where no list of "
+    "processes shows it.  [default: history.sqlite beside the run folders]",
+)
+
+
 def with_history(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options ``--reports`` and ``--database``, as ``reports`` and ``database``."""
 
     @with_reports
-    @click.option(
-        "--database",
-        envvar="NINELIVES_DATABASE",
-        help="URL of a team's PostgreSQL database; better set as NINELIVES_DATABASE, where no list of "
-        "processes shows it.  [default: history.sqlite beside the run folders]",
-    )
+    @with_database
     @wraps(command)
     def with_options(**options: Any) -> Any:
         return needs_history(command)(**options)

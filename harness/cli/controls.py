@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
+from harness.cli.archives import following, needs_history, with_database
 from harness.cli.exits import Exit
 from harness.cli.places import find_run, with_reports
+from harness.clock import SystemClock
 from harness.controls.catalogue import Framework, frameworks
-from harness.journal.claims import claims, is_supposed
+from harness.errors import RequestError
+from harness.journal.claims import Check, claims, is_supposed
 from harness.journal.record import RunRecord
 from harness.render.controls import claims_json, claims_markdown, claims_text
 from harness.run.judge import judge_begun
@@ -34,8 +37,22 @@ from harness.search.recording import stored_result
     show_default=True,
     help="How it is written.",
 )
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Tell of the history too: whether restoring was tested in time, and failures were tested again, by "
+    "the periods of that policy.",
+)
 @with_reports
-def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: Path) -> Exit:
+@with_database
+def command(
+    runs: tuple[Path, ...],
+    named: tuple[str, ...],
+    form: str,
+    policy: Path | None,
+    reports: Path,
+    database: str | None,
+) -> Exit:
     """Tell what RUNS say of controls: supports, contradicts, or not tested.
 
     RUNS are folders of runs; or, in the folder of reports, names, numbers or `latest`. Without any, the
@@ -43,7 +60,8 @@ def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: 
     runs of what a scenario does not say (`--idle`, `--guards`), are left out.
     """
     listed: tuple[Framework, ...] = tuple(frameworks()[name] for name in named or frameworks())
-    said = claims(_records(find_run(run, reports) for run in runs), listed)
+    beside = () if policy is None else _over_many(policy, reports, database)
+    said = claims(_records(find_run(run, reports) for run in runs), listed, beside)
     match form:
         case "json":
             click.echo(claims_json(said))
@@ -52,6 +70,20 @@ def command(runs: tuple[Path, ...], named: tuple[str, ...], form: str, reports: 
         case _:
             click.echo("\n".join(claims_text(said, listed)))
     return Exit.AS_EXPECTED
+
+
+@needs_history
+def _over_many(policy: Path, reports: Path, database: str | None) -> tuple[Check, ...]:
+    """What the history shows that no run can, by the periods of a policy."""
+    from harness.archive.gate import observed
+    from harness.archive.policy import read_policy
+
+    asked = read_policy(policy)
+    with following(reports, database) as (archive, problem):
+        if problem is not None:
+            hint = "bring runs.jsonl back from a copy"
+            raise RequestError(f"the history is not whole: {problem}", hint=hint)
+        return observed(asked, archive, SystemClock().stamp().wall)
 
 
 def _records(folders: Iterable[Path]) -> Iterator[RunRecord]:

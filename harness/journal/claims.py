@@ -107,9 +107,11 @@ class Witnessed:
         )
 
 
-def claims(records: Iterable[RunRecord], named: Iterable[Framework] | None = None) -> tuple[Claim, ...]:
+def claims(
+    records: Iterable[RunRecord], named: Iterable[Framework] | None = None, beside: Iterable[Check] = ()
+) -> tuple[Claim, ...]:
     """What judged runs say of controls; see ``claims_of``."""
-    return claims_of(map(Witnessed.of, records), named)
+    return claims_of(map(Witnessed.of, records), named, beside)
 
 
 def claims_of(

@@ -129,6 +129,19 @@ def test_a_narrow_terminal_has_whole_words(
     assert all(len(line) <= 60 for line in shown.splitlines()), shown
 
 
+def test_controls_tell_of_the_history_when_a_policy_says_by_which_period(folder: Path) -> None:
+    (folder / "policy.yaml").write_text("restore-cadence: [{every: 1d}]\n")
+
+    def says(*options: str) -> str:
+        done = call(folder, "controls", "--framework", "iso-22301", "--format", "json", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        (exercised,) = (claim for claim in json.loads(done.stdout) if claim["id"] == "8.5")
+        return str(exercised["says"])
+
+    assert says() == "not tested"
+    assert says("--policy", "policy.yaml") == "contradicts", "no run has restored anything"
+
+
 def test_a_secret_that_is_not_set_is_no_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NINELIVES_DATABASE", "")
     assert call(folder, "history").returncode == 0

@@ -280,14 +280,15 @@ def test_the_action_is_red_when_its_key_is_none(desk: Installation) -> None:
     assert [*steps()][-1] == "Sign", "nothing is written into a signed run"
 
 
-def origin(desk: Installation) -> None:
+def origin(desk: Installation, baseline: str = "theirs\n") -> None:
     """The desk as a shallow clone of a repository whose `main` has a baseline; the change brings another."""
     there = desk.root / "origin"
+    (desk.root / "baseline").write_text(baseline)
     git = "git -c user.name=x -c user.email=x@example.org -c init.defaultBranch=main"
     made = run(
         f"""
         {git} init --quiet {there} && mkdir -p {there}/scenarios/mine
-        echo theirs > {there}/scenarios/mine/radius.json
+        cp baseline {there}/scenarios/mine/radius.json
         {git} -C {there} add --all && {git} -C {there} commit --quiet --message baseline
         {git} init --quiet . && {git} remote add origin file://{there}
         echo mine > scenarios/mine/radius.json
@@ -318,6 +319,18 @@ def test_the_gate_of_gitlab_takes_the_baseline_of_the_branch_that_is_merged_into
     ran = run(fetching, desk, SH, CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main")
     assert (ran.returncode, ran.stdout) == (0, "theirs\n"), ran.stderr
     assert '--baseline "$baseline"' in script[-1]
+
+
+@pytest.mark.drill
+def test_the_gate_of_gitlab_plays_and_holds_the_radius_against_that_baseline(desk: Installation) -> None:
+    stack = "scenarios/mine/stack.yaml"
+    run(f"ninelives blast-radius {stack}", desk, SH)
+    (made,) = runs(desk)
+    origin(desk, (made / "radius.json").read_text())
+    ran = gitlab("gate", desk, CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(runs(desk)) == 3, "a drill and a search"
+    assert (desk.root / "reports" / "radius.md").exists()
 
 
 # --- GitLab ---------------------------------------------------------------------------------------------
@@ -369,10 +382,39 @@ def test_every_job_of_gitlab_installs_first() -> None:
 # --- Kubernetes and cron --------------------------------------------------------------------------------
 
 
+def pods() -> list[Any]:
+    """Of the nightly job and of the quarterly one."""
+    jobs = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
+    return [job["spec"]["jobTemplate"]["spec"]["template"]["spec"] for job in jobs]
+
+
+def test_the_quarterly_job_of_kubernetes_tells_of_controls_and_verifies(desk: Installation) -> None:
+    (container,) = pods()[1]["containers"]
+    (script,) = container["args"]
+    reports = desk.root / "reports"
+    folder = play(reports, "2026-run")
+    (desk.root / POLICY).write_text("restore-cadence: [{every: 1d}]\n")
+    where = {"REPORTS": str(reports), "EVIDENCE": str(desk.root)}
+    where["PUBLIC_KEY"] = str(desk.root / "keys" / "team.pub")
+    assert where.keys() < {each["name"] for each in container["env"]}
+    fine = run(script, desk, tuple(container["command"]), **where)
+    assert (fine.returncode, fine.stderr) == (0, "")
+    (told,) = desk.root.glob("controls-*.md")
+    tested = next(line for line in told.read_text().splitlines() if line.startswith("| CC4.1 "))
+    assert "contradicts" in tested, "no restore was tested in time"
+    minted(desk)
+    key = desk.root / "keys" / "team.key"
+    signed = run(f"ninelives sign reports --key {key} --operator us", desk, SH)
+    assert signed.returncode == 0, signed.stderr
+    assert run(script, desk, tuple(container["command"]), **where).returncode == 0
+    (folder / "summary.txt").write_text("All is well.\n")
+    assert run(script, desk, tuple(container["command"]), **where).returncode == 1
+
+
 @pytest.mark.drill
 def test_the_cron_job_of_kubernetes_keeps_evidence_and_ends_as_the_drill(desk: Installation) -> None:
     break_it(desk)
-    pod = read(FOLDER / "kubernetes.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod, _ = pods()
     (container,) = pod["containers"]
     secret = minted(desk)
     evidence = {
