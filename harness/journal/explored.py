@@ -24,6 +24,24 @@ class Breach(Fact):
     why: str
 
 
+class Doubted(Fact):
+    """Another sequence that was found, and that no run confirmed.
+
+    Attributes:
+        moves: names of its calls.
+        breaches: what a trial of it broke.
+        why: one sentence for people, with what the run said.
+        file: a scenario that plays them.
+        run: folder of the run that played it last; empty when none did.
+    """
+
+    moves: tuple[str, ...]
+    breaches: tuple[Breach, ...]
+    why: str
+    file: str
+    run: str
+
+
 class Tried(Fact):
     """How often a move was made, and how it ended.
 
@@ -62,6 +80,7 @@ class Explored(Fact):
         file: the scenario that plays them; empty when none was written.
         run: folder of the run that played it last; empty when none did.
         confirmed: objectives that it was found to break, and that this run broke too.
+        doubted: what else was found, and played by runs that did not confirm it.
         tried: every move that was made.
         never: operations that surfaces of the stack list, and that no move tried.
         interrupted: somebody stopped it.
@@ -89,6 +108,7 @@ class Explored(Fact):
     file: str
     run: str
     confirmed: tuple[str, ...] = ()
+    doubted: tuple[Doubted, ...] = ()
     tried: tuple[Tried, ...]
     never: tuple[str, ...]
     interrupted: bool
@@ -97,6 +117,10 @@ class Explored(Fact):
     def rate(self) -> float:
         """Sequences a minute; 0 when none was played."""
         return self.sequences / self.seconds * 60 if self.seconds else 0.0
+
+    def doubt(self) -> Doubted:
+        """What was found here, as it is told beside something else that was."""
+        return Doubted(moves=self.moves, breaches=self.breaches, why=self.why, file=self.file, run=self.run)
 
     def judged(self, run: Sequence[Verdict]) -> Explored:
         """The same with its value as it follows from what is recorded.

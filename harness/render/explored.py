@@ -10,9 +10,10 @@ from pathlib import PurePath
 from jinja2 import Template
 
 from harness.journal.answer import Answer
-from harness.journal.explored import Explored, Tried
+from harness.journal.explored import Doubted, Explored, Tried
 from harness.journal.record import Figure, Verdict
 from harness.render import charts
+from harness.render.narrative import full_stop
 from harness.render.page import page_environment
 from harness.render.stopping import ended_early, rebuild_said
 from harness.render.wording import clean, number, plain, quantity
@@ -25,7 +26,8 @@ SHOWN_AT_ONCE = 20
 
 def answer(explored: Explored) -> Answer:
     """In the words of a run: of each objective that a trial could break, whether one did."""
-    broken = {breach.objective: breach.why for breach in explored.breaches}
+    doubted = (breach for one in explored.doubted for breach in one.breaches)
+    broken = {breach.objective: breach.why for breach in (*doubted, *explored.breaches)}
     names = dict.fromkeys((*explored.objectives, *broken))
     return Answer(
         verb="explore",
@@ -70,7 +72,7 @@ def _doubt(explored: Explored, objective: str) -> str:
 def headline(explored: Explored) -> str:
     """The answer in one sentence."""
     why = explored.why[:1].upper() + explored.why[1:]
-    return f"{why}{_ended(explored)}."
+    return full_stop(why + _ended(explored))
 
 
 def _ended(explored: Explored) -> str:
@@ -101,7 +103,7 @@ def explored_text(explored: Explored, width: int) -> str:
 
 def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
     who = f"{explored.scenario} as {explored.principal}"
-    yield "", "  ", f"{who}: {explored.value.upper()}, {explored.why}{_ended(explored)}."
+    yield "", "  ", f"{who}: {explored.value.upper()}, {full_stop(explored.why + _ended(explored))}"
     for n, move in enumerate(explored.moves, start=1):
         yield "  ", "     ", f"{n}. {move}"
     for breach in explored.breaches:
@@ -113,6 +115,8 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
             "    ",
             f"saved as {explored.file}" + (f", {confirmed} {explored.run}" if explored.run else ""),
         )
+    for other in explored.doubted:
+        yield from _doubted(other)
     yield "  ", "    ", _effort(explored)
     if explored.stopped:
         yield "  ", "    ", f"it could not go on: {explored.stopped}"
@@ -120,6 +124,13 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
     yield "  ", "    ", f"{split}; the stack was made again {quantity(explored.rebuilt, 'time')}"
     for rebuild in explored.rebuilds:
         yield "  ", "    ", rebuild_said(rebuild)
+
+
+def _doubted(other: Doubted) -> Iterator[tuple[str, str, str]]:
+    yield "  ", "    ", f"another way was found: {full_stop(other.why)}"
+    for n, move in enumerate(other.moves, start=1):
+        yield "    ", "       ", f"{n}. {move}"
+    yield "    ", "      ", f"saved as {other.file}, played by {other.run}"
 
 
 def _effort(explored: Explored) -> str:
@@ -160,8 +171,7 @@ def explored_page(explored: Explored) -> str:
         rest=tried[SHOWN_AT_ONCE:],
         times=_times,
         time=charts.parts("time", "Where the time went", pieces) if any(explored.split.values()) else None,
-        run=PurePath(explored.run).name,
-        file=PurePath(explored.file).name,
+        name=lambda path: PurePath(path).name,
         rebuild_said=rebuild_said,
         doubt=lambda objective: _doubt(explored, objective),
     )

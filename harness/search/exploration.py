@@ -36,6 +36,9 @@ EVERY_KIND = (*LOOKING, *ACTING, *WAITING)
 ROUND = 500
 """Sequences after which Hypothesis begins anew, since it keeps each one that it has seen."""
 
+MOST_FINDINGS = 3
+"""Endings that are kept: where a run does not confirm the first, another may do."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -194,7 +197,6 @@ class Exploration:
 
     Attributes:
         statistics: how hard it has looked.
-        finding: the shortest sequence that broke something, so far.
         spent: the budget was, before the search came to its end.
         stopped: why the stack could be used no more; empty as long as it can.
     """
@@ -210,10 +212,20 @@ class Exploration:
         self._began = clock.stamp()
         self._budget = Budget()
         self._repertoire = Repertoire()
+        self._broke: dict[str, Finding] = {}
         self.statistics = Statistics()
-        self.finding: Finding | None = None
         self.spent = False
         self.stopped = ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The shortest sequence that broke something for each call that it ended with, the best first."""
+        return tuple(sorted(self._broke.values(), key=_rank))[:MOST_FINDINGS]
+
+    @property
+    def finding(self) -> Finding | None:
+        """The best of them, so far."""
+        return next(iter(self.findings), None)
 
     def search(self, budget: Budget, seed: int, database: Path | None) -> Finding | None:
         """Look until something is found or the budget is spent, and shorten what was found.
@@ -228,7 +240,7 @@ class Exploration:
 
         Raises:
             MissingToolError: Hypothesis is not installed.
-            KeyboardInterrupt: somebody stopped it; what was found is in ``finding``.
+            KeyboardInterrupt: somebody stopped it; what was found is in ``findings``.
         """
         self.allow(budget)
         try:
@@ -270,24 +282,24 @@ class Exploration:
 
     def _shorten(self, found: Finding) -> None:
         """Leave out what is not needed, and end it with whatever breaks most, needs least, touches least."""
-        self.finding = self._shortest(found)
-        before = self.finding.names[:-1]
-        endings = (self.play((*before, ending)) for ending in self._endings(before))
-        every = (self.finding, *filter(None, endings))
-        most = max(len(one.breaches) for one in every)
+        self._keep(found)
+        before = self._shortest(found.names)[:-1]
+        for ending in self._endings(before):
+            self.play((*before, ending))
         # Another ending may do with less before it, so that each has to be shortened to be compared.
-        self.finding = min((self._shortest(one) for one in every if len(one.breaches) == most), key=_rank)
+        most = max(len(one.breaches) for one in self._broke.values())
+        rivals = (one for one in self._broke.values() if len(one.breaches) == most)
+        for names in tuple(dict.fromkeys(one.names for one in (*rivals, *self.findings))):
+            self._shortest(names)
 
-    def _shortest(self, found: Finding) -> Finding:
-        best = {found.names: found}
+    def _shortest(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """What is left when none can be left out; whatever breaks something on the way is kept."""
+        return minimise(names, lambda part: self.play(part) is not None)
 
-        def breaks(names: tuple[str, ...]) -> bool:
-            again = self.play(names)
-            if again is not None:
-                best[names] = again
-            return again is not None
-
-        return best[minimise(found.names, breaks)]
+    def _keep(self, found: Finding) -> None:
+        known = self._broke.get(found.names[-1])
+        if known is None or len(found.names) < len(known.names):
+            self._broke[found.names[-1]] = found
 
     def _endings(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """What could be done after some moves; nothing is known when one of them cannot be made any more.
@@ -335,8 +347,7 @@ class Exploration:
         if broken:
             names = tuple(one.name for one in trial.moves)
             trial.finding = Finding(tuple(trial.steps), names, broken, len(left.touched))
-            if self.finding is None or len(trial.steps) < len(self.finding.steps):
-                self.finding = trial.finding
+            self._keep(trial.finding)
             raise BrokenError(broken[0].objective)
 
     def end(self, trial: Trial) -> None:

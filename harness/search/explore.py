@@ -11,21 +11,16 @@ from pathlib import Path
 from harness.clock import Clock, SystemClock
 from harness.journal.explored import Explored
 from harness.journal.rebuilds import counted
-from harness.journal.record import RunRecord
-from harness.run.drill import drill
-from harness.run.loading import load
 from harness.run.place import Place, in_memory
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
 from harness.search.arena import Arena
 from harness.search.chosen import chosen, refuse_stranger
-from harness.search.exploration import Budget, Exploration, Finding, Statistics, triable_names
-from harness.search.explored import never_tried, save_scenario, tried_of
+from harness.search.confirmation import confirmed
+from harness.search.exploration import Budget, Exploration, Statistics, triable_names
+from harness.search.explored import Found, never_tried, tried_of
 from harness.search.kinds import kind_of
 from harness.search.recording import Recording, Searched
-
-TRIES = 3
-"""Runs that may be undecided before a finding counts as not confirmed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
     refuse_stranger(loaded.stack, wish.principal)
     clock = SystemClock()
     database = place.cache / "explored" / _digest(loaded, wish.principal)
-    found = before = Found(None, _nothing(loaded, wish))
+    found = before = Found((), _nothing(loaded, wish))
     with Recording(loaded, f"explore-{wish.principal}", place, clock) as record:
         try:
             with (
@@ -86,10 +81,8 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
             raise
         explored = found.explored
         try:
-            if found.finding is not None:
-                file = save_scenario(found.finding, loaded, wish.principal, loaded.folder)
-                explored = explored.model_copy(update={"file": str(file)})
-                explored = explored if explored.interrupted else _confirmed(explored, file, place)
+            for known in confirmed(found, loaded, record.folder, place):
+                explored = known
         except KeyboardInterrupt:
             explored = explored.model_copy(update={"interrupted": True})
         except Exception:
@@ -126,19 +119,6 @@ def _nothing(loaded: LoadedScenario, wish: Wish) -> Explored:
     )
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search comes to, before a run has confirmed anything.
-
-    Attributes:
-        finding: what broke something, as short as it can be; None when nothing did.
-        explored: the result as far as it can be told.
-    """
-
-    finding: Finding | None
-    explored: Explored
-
-
 def search(
     stack: Arena, wish: Wish, database: Path, clock: Clock, progress: Callable[[Statistics], None]
 ) -> Found:
@@ -164,17 +144,16 @@ def search(
     except KeyboardInterrupt:
         interrupted = True
     told, seconds = exploration.statistics, stack.seconds
-    finding = exploration.finding
     ended = interrupted or bool(exploration.stopped)
     landed = told.landed > 0
-    explored = Explored(
+    nothing = Explored(
         scenario=stack.loaded.id,
         guards=stack.loaded.scenario.guards,
         principal=wish.principal,
         seed=wish.seed,
         objectives=triable_names(stack.loaded.objectives, wish.principal),
-        value="held" if landed and finding is None and not ended else "undecided",
-        why=_why(exploration),
+        value="held" if landed and not ended else "undecided",
+        why=_why(told),
         seconds=clock.stamp().since(began),
         sequences=told.sequences,
         actions=told.actions,
@@ -185,56 +164,31 @@ def search(
         rebuilt=stack.rebuilt,
         rebuilds=counted(stack.rebuilds),
         stopped=exploration.stopped,
-        moves=finding.names if finding else (),
-        breaches=finding.breaches if finding else (),
+        moves=(),
+        breaches=(),
         file="",
         run="",
         tried=tried_of(told),
         never=never_tried(told, surfaces),
         interrupted=interrupted,
     )
-    return Found(finding, explored)
+    return Found(exploration.findings, nothing, _cut_short(exploration))
 
 
-def _why(exploration: Exploration) -> str:
-    finding, told = exploration.finding, exploration.statistics
-    if finding is not None:
-        broken = ", ".join(breach.objective for breach in finding.breaches)
-        return f"{len(finding.steps)} calls break {broken}{_perhaps_fewer(exploration)}"
+def _why(told: Statistics) -> str:
+    """Of a search that found nothing."""
     if not told.landed:
         return f"no call that could have harmed anything landed or was refused ({told.sequences:,} sequences)"
     return f"nothing was found in {told.sequences:,} sequences"
 
 
-def _perhaps_fewer(exploration: Exploration) -> str:
+def _cut_short(exploration: Exploration) -> str:
     """Of calls that nobody could shorten to the end."""
     if exploration.stopped:
         return ", perhaps fewer: the stack was lost before they were shortened"
     if exploration.spent:
         return ", perhaps fewer: the budget was spent while they were shortened"
     return ""
-
-
-def _confirmed(explored: Explored, file: Path, place: Place) -> Explored:
-    """Play what was found in a run of its own, from nothing: what that run breaks too is confirmed."""
-    played, told = explored, ""
-    for _ in range(TRIES):
-        drilled = drill(load(file), place)
-        if isinstance(drilled.fault, KeyboardInterrupt):
-            return explored.model_copy(update={"interrupted": True})
-        played = explored.model_copy(update={"run": str(drilled.folder)}).judged(drilled.record.verdicts)
-        told = f", {unconfirmed_by(drilled.record)}"
-        if played.confirmed:
-            partly = len(played.confirmed) < len(played.breaches)
-            told = f", of which a run confirms {', '.join(played.confirmed)}" if partly else ""
-            break
-    return played.model_copy(update={"why": played.why + told})
-
-
-def unconfirmed_by(record: RunRecord) -> str:
-    """What is told of a run that broke nothing of what was found: that, and what it says itself."""
-    said = next((verdict.summary for verdict in record.verdicts if verdict.value == record.value), "")
-    return f"but no run confirms it: {said}" if said else "but no run confirms it"
 
 
 def _digest(loaded: LoadedScenario, principal: str) -> str:

@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from harness.errors import HarnessError
-from harness.journal.explored import Tried
+from harness.journal.explored import Explored, Tried
 from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
 from harness.search.moves import covers
 
 GOAL = "Whatever it comes upon."
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search comes to, before a run has confirmed anything.
+
+    Attributes:
+        findings: what broke something, each as short as it can be, the best first.
+        nothing: the result as if none of them had been found.
+        cut_short: what has to be said of them when they may not be as short as they can be.
+    """
+
+    findings: tuple[Finding, ...]
+    nothing: Explored
+    cut_short: str = ""
+
+    @property
+    def explored(self) -> Explored:
+        """The result as far as it can be told, with the best of them."""
+        return self.told(self.findings[0]) if self.findings else self.nothing
+
+    def told(self, finding: Finding) -> Explored:
+        """The result with one of them; no run has confirmed it."""
+        broken = ", ".join(breach.objective for breach in finding.breaches)
+        found = {
+            "value": "undecided",
+            "why": f"{len(finding.steps)} calls break {broken}{self.cut_short}",
+            "moves": finding.names,
+            "breaches": finding.breaches,
+        }
+        return self.nothing.model_copy(update=found)
 
 
 def tried_of(statistics: Statistics) -> tuple[Tried, ...]:

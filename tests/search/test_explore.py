@@ -17,8 +17,9 @@ from harness.run.loading import load
 from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
 from harness.scenario.models import VerdictValue
+from harness.search.confirmation import unconfirmed_by
 from harness.search.exploration import Budget
-from harness.search.explore import Wish, explore, unconfirmed_by
+from harness.search.explore import Wish, explore
 from harness.search.recording import judged_again
 from tests.objectives.drills import Run, scenario
 

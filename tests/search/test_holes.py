@@ -136,7 +136,7 @@ def test_a_budget_of_time_ends_the_shortening_too(bare: Arena, tmp_path: Path) -
 
     wish = Wish(HOLES, "four", None, Budget(seconds=3600.0), SEED)
     found = search(bare, wish, tmp_path, clock, leap_when_found)
-    assert found.finding is not None
+    assert found.findings
     assert [found.explored.sequences] == counted, "nothing was played after the budget was spent"
     assert found.explored.why.endswith("perhaps fewer: the budget was spent while they were shortened")
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,54 +13,17 @@ from harness.journal.radius import BlastRadius
 from harness.journal.rebuilds import Rebuild
 from harness.render.html import FILE as PAGE
 from harness.render.wording import plain
-from harness.sandbox import Sandbox
-from tests.drills.command import Installation, fresh_installation
-from tests.run.stage import KIOSK
-from tests.run.test_third_party import ACME, install
+from tests.drills.command import Installation
+
+from .shelves import flat, newest, scenario_of
 
 pytestmark = pytest.mark.drill
-JAMMED = Path(__file__).parent / "jammed"
 SEARCH = ("--budget", "4", "--seed", "1")
 LOST = "shelf could not be reset (ValueError: the shelf is stuck)"
 NONE_LEFT = (
     "and the stack could not be made again (RuntimeError: no shelf is left; shelf was being brought up)"
 )
 FOUND = ["list every file on shelf as janitor", "delete file 1 on shelf as janitor"]
-
-
-@pytest.fixture(scope="module")
-def installed(sandbox: Sandbox) -> Iterator[Installation]:
-    """Ninelives beside a third party's shelves, in a folder of scenarios for each."""
-    fresh = fresh_installation(sandbox.cache)
-    site = fresh.root / "site"
-    install(JAMMED, site)
-    shutil.copytree(ACME / "acme_drills", site / "acme_drills")
-    paths = [str(site), os.environ.get("PYTHONPATH", "")]
-    yield Installation(fresh.root, sandbox.cache, {"PYTHONPATH": os.pathsep.join(filter(None, paths))})
-    fresh.remove()
-
-
-def scenario_of(installed: Installation, kind: str, name: str) -> Path:
-    """A scenario whose copies lie on such a shelf, in a new folder."""
-    folder = installed.root / name
-    folder.mkdir()
-    sources = (*JAMMED.glob("*.yaml"), *(KIOSK / one for one in ("plain.sql", "slice.sql", "workload.py")))
-    for file in sources:
-        shutil.copy(file, folder)
-    stack = (folder / "stack.yaml").read_text(encoding="utf-8")
-    (folder / "stack.yaml").write_text(stack.replace("{kind: shelf}", f"{{kind: {kind}}}"), encoding="utf-8")
-    return folder / "drill.yaml"
-
-
-def newest(installed: Installation, file: str) -> Path:
-    """The folder of the search that was made last."""
-    return max(
-        (found.parent for found in installed.reports.glob(f"*/{file}")), key=lambda one: one.stat().st_mtime
-    )
-
-
-def flat(text: str) -> str:
-    return " ".join(text.split())
 
 
 def test_what_was_found_is_kept_and_confirmed_when_no_other_stack_comes_up(installed: Installation) -> None:

@@ -1,0 +1,66 @@
+"""What a trial broke and a run does not is no finding, and what else was found is played then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.journal.explored import FILE, Explored
+from harness.render.html import FILE as PAGE
+from harness.render.wording import plain
+from harness.search.recording import judged_again
+from tests.drills.command import Installation
+
+from .shelves import flat, newest, scenario_of
+
+pytestmark = pytest.mark.drill
+LOOK, DELETE = "list every file on shelf as janitor", "delete file 1 on shelf as janitor"
+BURN = ("burn file 1 on shelf as janitor", "burn file 2 on shelf as janitor")
+SEARCH = ("--principal", "janitor", "--budget", "60", "--seed", "1")
+
+
+def saved_in(folder: Path) -> list[str]:
+    """Names of the scenarios that searches left there."""
+    return sorted(path.name for path in folder.glob("explored-*.yaml"))
+
+
+def test_what_a_run_refuses_is_not_the_end(installed: Installation) -> None:
+    file = scenario_of(installed, "fickle", "fickle")
+    done = installed.call("explore", file, *SEARCH)
+    assert done.returncode == 1, done.stdout + done.stderr
+    folder = newest(installed, FILE)
+    found = Explored.model_validate_json((folder / FILE).read_bytes())
+    assert found.moves == (LOOK, BURN[0])
+    assert found.confirmed == ("backup-survival",)
+    (doubted,) = found.doubted
+    assert doubted.moves == (LOOK, DELETE), "it touches least, so it was played first"
+    assert "but no run confirms it" in doubted.why
+    assert Path(doubted.run).is_dir()
+    assert doubted.run != found.run
+    assert saved_in(file.parent) == [Path(found.file).name], "what no run confirms is no test of the stack"
+    assert saved_in(folder) == [Path(doubted.file).name]
+    assert f"another way was found: {doubted.why}" in flat(done.stdout)
+    assert DELETE in plain((folder / PAGE).read_text(encoding="utf-8"))
+    assert judged_again(found, folder) == found
+
+
+def test_it_is_undecided_when_a_run_refuses_each_and_each_says_why(installed: Installation) -> None:
+    file = scenario_of(installed, "coy", "coy")
+    done = installed.call("explore", file, *SEARCH)
+    assert done.returncode == 2, done.stdout + done.stderr
+    folder = newest(installed, FILE)
+    found = Explored.model_validate_json((folder / FILE).read_bytes())
+    assert (found.value, found.confirmed) == ("undecided", ())
+    assert [found.moves, *(one.moves for one in found.doubted)] == [
+        (LOOK, DELETE),
+        (LOOK, BURN[0]),
+        (LOOK, BURN[1]),
+    ]
+    whys = (found.why, *(one.why for one in found.doubted))
+    assert all("but no run confirms it" in why for why in whys)
+    assert ".." not in done.stdout.replace("...", "")
+    assert saved_in(file.parent) == []
+    ids = {yaml.safe_load((folder / name).read_text(encoding="utf-8"))["id"] for name in saved_in(folder)}
+    assert ids == {f"jammed/explored-janitor{number}" for number in ("", "-2", "-3")}
