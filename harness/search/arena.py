@@ -52,6 +52,7 @@ from harness.run.restore import Stopwatch, vessel
 from harness.scenario.models import PASSING, LoadedScenario, PostgresService, parse_duration
 from harness.seams.drivers import Due, Lingering, Memory, Resettable, Rotating, Surface, SurfaceFactory
 from harness.seams.lookup import lookup, names, needs_engine
+from harness.search.application import IdleApplication
 from harness.search.remains import DOOM, CopyLeft, Remains, ServiceLeft, Standing, State
 
 MOST_ROWS = 300
@@ -151,6 +152,7 @@ class Arena:
         self._up = ExitStack()
         self._memories: dict[str, Memory] = {}
         self._surfaces: dict[tuple[str, str, str], Surface] = {}
+        self._application = IdleApplication()
         self._aimed: set[str] = set()
         self._evidence: dict[str, object] = {}
         self._renewed: dict[str, object] = {}
@@ -207,6 +209,7 @@ class Arena:
     def take_down(self) -> None:
         """Destroy all of it. Idempotent."""
         self._leave(lambda _: True)
+        self._application.leave()
         self._memories.clear()
         self._aimed.clear()
         self._up.close()
@@ -416,9 +419,15 @@ class Arena:
     def _reset_one(self, service: str) -> None:
         try:
             self._memories[service].reset()
+            self._attend(service)
         except Exception as error:
             # A third party's driver raises what it likes; whatever it is, there is another way.
             raise NotResetError(service, in_one_line(error)) from error
+
+    def _attend(self, service: str) -> None:
+        """Have the application connected where it works; a reset ends its session."""
+        if service == self._plan.loaded.scenario.workload.service:
+            self._application.attend(self.ground.endpoints[service])
 
     def _leave(self, which: Callable[[str], bool]) -> None:
         """Give up the surfaces of some services."""
@@ -457,6 +466,7 @@ class Arena:
         for memory in self._memories.values():
             if not isinstance(memory, NoMemory) and memory.changed():
                 memory.reset()
+        self._attend(self._plan.loaded.scenario.workload.service)
 
     def _prove(self, copy: Copy) -> str:
         """Restore a copy beside its source and compare it; returns what is wrong with it, if anything."""

@@ -39,7 +39,8 @@ SQL_DESTRUCTION = (
         verb="execute",
         undo="",
         takes_along="",
-        guard="only the owner may; not while anybody is connected, unless `WITH (FORCE)`",
+        guard="only the owner may; not while anybody is connected, unless `WITH (FORCE)` and it may end their"
+        " sessions: for those of other roles `pg_signal_backend`",
         basis="observed",
         evidence=_SHOWN + "test_a_database_is_dropped_at_once_by_whoever_owns_it",
     ),

@@ -9,12 +9,17 @@ from signal import SIGINT
 from tempfile import gettempdir
 
 import pytest
+from pydantic import JsonValue
 
 from harness.clock import Stamp, SystemClock
 from harness.facts import Action
+from harness.journal.events import ActionEnded
 from harness.journal.explored import FILE, Explored
-from harness.run.place import MEMORY, WORK
+from harness.run.drill import drill
+from harness.run.loading import load
+from harness.run.place import MEMORY, WORK, usual_place
 from harness.sandbox import Sandbox
+from harness.scenario.models import ScriptedAgent, Step
 from harness.search import exploration
 from harness.search.arena import Arena
 from harness.search.exploration import Budget, Exploration, Statistics
@@ -22,7 +27,7 @@ from harness.search.explore import Wish, search
 from tests.conftest import CACHE
 from tests.drills.command import Installation, fresh_installation
 
-from .stages import SEED, brought_up, explored
+from .stages import SEED, brought_up, explored, folder_for_servers
 
 pytestmark = pytest.mark.drill
 HOLES = Path(__file__).parent / "holes" / "holes.yaml"
@@ -34,9 +39,9 @@ ENOUGH = Budget(sequences=25)
 
 READ = ("list the workspace", "read shop.env")
 PLANTED = {
-    "one": ((), {"DROP SCHEMA on shop as one", "DROP DATABASE on shop as one"}),
+    "one": ((), {"DROP SCHEMA on shop as one"}),
     "two": (("list tables on shop as two",), {"DELETE orders on shop as two"}),
-    "three": (READ, {"DROP SCHEMA on shop as one", "DROP DATABASE on shop as one"}),
+    "three": (READ, {"DROP SCHEMA on shop as one"}),
     "four": ((*READ, "list tables on shop as two"), {"DELETE orders on shop as two"}),
 }
 """By principal: what it has to do before, and what then destroys."""
@@ -64,6 +69,25 @@ def test_a_hole_is_found_and_shortened_to_the_calls_that_it_takes(
     assert found.moves[-1] in destroys
     assert {breach.objective for breach in found.breaches} == {"rpo"}
     assert found.sequences < 200, "it was done before the budget was"
+
+
+def test_a_trial_and_a_drill_refuse_to_drop_a_database_that_the_application_is_connected_to(
+    bare: Arena, sandbox: Sandbox
+) -> None:
+    known = Exploration(bare, "one", SystemClock(), lambda _: None)
+    for statement in ("DROP DATABASE", "DROP SCHEMA", "DROP DATABASE"):
+        known.play((f"{statement} on shop as one",))
+    assert known.statistics.tried["DROP DATABASE on shop as one", "refused"] == 2, "after a reset too"
+    drop: dict[str, JsonValue] = {"statement": "DROP DATABASE shop WITH (FORCE)", "database": "postgres"}
+    step = Step.model_validate({"do": "sql.execute", "on": "shop", "with": drop, "harm": True})
+    agent = ScriptedAgent(kind="scripted", as_="one", goal="Tidy up.", steps=(step,))
+    with folder_for_servers() as folder:
+        place = usual_place(folder / "reports", cache=sandbox.cache)
+        drilled = drill(load(HOLES, guards=(), agent=agent), place)
+        (ended,) = drilled.record.history.of(ActionEnded)
+    outcome = ended.body.outcome
+    assert (outcome.status, outcome.touched) == ("refused", ())
+    assert "permission denied to terminate process" in outcome.detail
 
 
 @pytest.mark.parametrize("principal", PLANTED)

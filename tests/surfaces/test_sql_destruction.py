@@ -117,6 +117,20 @@ def test_a_database_is_dropped_at_once_by_whoever_owns_it(perform: Perform, shop
     assert named(perform("DROP DATABASE extra", database="postgres")) == [("database", "extra")]
 
 
+def test_force_ends_only_the_sessions_that_whoever_drops_it_may_end(perform: Perform, shop: Endpoint) -> None:
+    drop = "DROP DATABASE extra WITH (FORCE)"
+    operate(shop, "CREATE DATABASE extra OWNER data_owner", "postgres")
+    with session(shop, APPLICATION, "extra"):
+        refused = perform(drop, database="postgres")
+        assert refused.status == "refused"
+        assert "permission denied to terminate process" in refused.detail
+        operate(shop, "GRANT pg_signal_backend TO data_owner", "postgres")
+        try:
+            assert named(perform(drop, database="postgres")) == [("database", "extra")]
+        finally:
+            operate(shop, "REVOKE pg_signal_backend FROM data_owner", "postgres")
+
+
 def test_without_its_slot_a_receiver_loses_the_log_it_has_not_read(perform: Perform, shop: Endpoint) -> None:
     operate(shop, "SELECT pg_create_physical_replication_slot('archive', true)")
     ((kept,),) = operate(
