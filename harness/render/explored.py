@@ -115,6 +115,8 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
             "    ",
             f"saved as {explored.file}" + (f", {confirmed} {explored.run}" if explored.run else ""),
         )
+    if explored.apart:
+        yield "  ", "    ", f"not saved beside the stack: {explored.apart}"
     for other in explored.doubted:
         yield from _doubted(other)
     yield "  ", "    ", _effort(explored)

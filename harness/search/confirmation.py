@@ -7,15 +7,18 @@ the next best is played, until one is confirmed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.journal.explored import Explored
 from harness.journal.record import RunRecord
 from harness.run.drill import drill
-from harness.run.loading import load
+from harness.run.loading import expecting_all_held, load
 from harness.run.place import Place
-from harness.scenario.models import LoadedScenario
-from harness.search.explored import Found, save_scenario
+from harness.scenario.models import LoadedScenario, ScriptedAgent
+from harness.search.exploration import Finding
+from harness.search.explored import GOAL, Found, save_scenario
 
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""
@@ -27,41 +30,74 @@ def confirmed(found: Found, loaded: LoadedScenario, folder: Path, place: Place) 
     Args:
         found: by the search; when somebody ended that, the best is saved and nothing is played.
         loaded: the scenario that was explored.
-        folder: of the search; it gets the scenarios that no run confirms.
+        folder: of the search; it gets the scenarios that cannot lie beside the stack, or that no run
+            confirms.
         place: for the runs.
 
     Yields:
         The result as far as it is known, after each step.
 
     Raises:
-        HarnessError: a scenario cannot be saved, or a run could not even begin.
+        HarnessError: a scenario can be saved nowhere, or a run could not even begin.
     """
     refused: list[Explored] = []
     for finding in found.findings:
-        file = save_scenario(finding, loaded, found.explored.principal, loaded.folder)
-        doubted = tuple(one.doubt() for one in refused)
-        told = found.told(finding).model_copy(update={"file": str(file), "doubted": doubted})
+        told = found.told(finding).model_copy(update={"doubted": tuple(one.doubt() for one in refused)})
+        saved = _saved(finding, loaded, told.principal, folder)
+        told = told.model_copy(update={"file": str(saved.file), "apart": saved.apart})
         yield told
         if told.interrupted:
             return
-        told = _played(told, file, place)
+        told = _played(told, _to_play(saved, finding, loaded, told.principal), place)
         yield told
         if told.confirmed or told.interrupted:
             return
-        # It is none that fails until a hole is closed, so nobody wants it beside the stack.
-        apart = save_scenario(finding, loaded, told.principal, folder)
-        file.unlink(missing_ok=True)
-        refused.append(told.model_copy(update={"file": str(apart)}))
-        yield refused[-1]
+        if not saved.apart:
+            # It is none that fails until a hole is closed, so nobody wants it beside the stack.
+            aside = save_scenario(finding, loaded, told.principal, folder)
+            saved.file.unlink(missing_ok=True)
+            told = told.model_copy(update={"file": str(aside)})
+        refused.append(told)
+        yield told
     if refused:
         best, *others = refused
         yield best.model_copy(update={"doubted": tuple(one.doubt() for one in others)})
 
 
-def _played(told: Explored, file: Path, place: Place) -> Explored:
-    """Play what is saved, again as long as the run is undecided."""
+@dataclass(frozen=True)
+class _Saved:
+    """A scenario that plays what was found.
+
+    Attributes:
+        file: that has it.
+        apart: why it does not lie beside the stack, and what to do; empty when it does.
+    """
+
+    file: Path
+    apart: str = ""
+
+
+def _saved(finding: Finding, loaded: LoadedScenario, principal: str, folder: Path) -> _Saved:
+    """Beside the stack, or in another folder if there is no writing there."""
+    try:
+        return _Saved(save_scenario(finding, loaded, principal, loaded.folder))
+    except HarnessError as error:
+        file = save_scenario(finding, loaded, principal, folder)
+        return _Saved(file, f"{error.message}; to play it again, copy it into {loaded.folder}")
+
+
+def _to_play(saved: _Saved, finding: Finding, loaded: LoadedScenario, principal: str) -> LoadedScenario:
+    """What was saved. Beside one that lies apart there is no stack, so the same is put together."""
+    if not saved.apart:
+        return load(saved.file)
+    agent = ScriptedAgent(kind="scripted", as_=principal, goal=GOAL, steps=finding.steps)
+    return expecting_all_held(load(loaded.file, guards=loaded.scenario.guards, agent=agent))
+
+
+def _played(told: Explored, scenario: LoadedScenario, place: Place) -> Explored:
+    """Play it, again as long as the run is undecided."""
     for _ in range(TRIES):
-        drilled = drill(load(file), place)
+        drilled = drill(scenario, place)
         if isinstance(drilled.fault, KeyboardInterrupt):
             return told.model_copy(update={"interrupted": True})
         played = told.model_copy(update={"run": str(drilled.folder)}).judged(drilled.record.verdicts)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
+from harness.errors import HarnessError, in_one_line
 from harness.journal.explored import Explored
 from harness.journal.rebuilds import counted
 from harness.run.place import Place, in_memory
@@ -51,7 +52,7 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
         progress: is called after each sequence.
 
     Raises:
-        HarnessError: the stack does not come up, or something cannot be written.
+        HarnessError: the stack does not come up, or the result cannot be written.
         ScenarioError: the files cannot be used.
         RequestError: the stack has no such principal, or nothing that could be explored.
     """
@@ -85,12 +86,17 @@ def explore(wish: Wish, place: Place, progress: Callable[[Statistics], None]) ->
                 explored = known
         except KeyboardInterrupt:
             explored = explored.model_copy(update={"interrupted": True})
-        except Exception:
+        except HarnessError as error:
             # It may have been an hour's search; only the run of what it found is missing.
-            told = f"{explored.why}, but no run could be made of it"
-            record.keep(explored.model_copy(update={"why": told}))
+            explored = _unplayed(explored, f": {in_one_line(error)}")
+        except Exception:
+            record.keep(_unplayed(explored))
             raise
         return record.keep(explored)
+
+
+def _unplayed(explored: Explored, reason: str = "") -> Explored:
+    return explored.model_copy(update={"why": f"{explored.why}, but no run could be made of it{reason}"})
 
 
 def _nothing(loaded: LoadedScenario, wish: Wish) -> Explored:

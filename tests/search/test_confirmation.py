@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,24 @@ def test_it_is_undecided_when_a_run_refuses_each_and_each_says_why(installed: In
     assert saved_in(file.parent) == []
     ids = {yaml.safe_load((folder / name).read_text(encoding="utf-8"))["id"] for name in saved_in(folder)}
     assert ids == {f"jammed/explored-janitor{number}" for number in ("", "-2", "-3")}
+
+
+def test_where_no_scenario_can_be_saved_the_result_is_told_and_confirmed_all_the_same(
+    installed: Installation,
+) -> None:
+    file = scenario_of(installed, "fickle", "closed")
+    # Nobody can write through it, root neither, for whom no folder is read-only.
+    (file.parent / "explored-janitor.yaml").symlink_to("/proc/nowhere/explored-janitor.yaml")
+    done = installed.call("explore", file, *SEARCH)
+    assert done.returncode == 1, done.stdout + done.stderr
+    folder = newest(installed, FILE)
+    found = Explored.model_validate_json((folder / FILE).read_bytes())
+    assert (found.moves, found.confirmed) == ((LOOK, BURN[0]), ("backup-survival",))
+    assert saved_in(folder) == ["explored-janitor-2.yaml", "explored-janitor.yaml"]
+    assert Path(found.file).parent == folder.resolve()
+    assert f"not saved beside the stack: {found.apart}" in flat(done.stdout)
+    assert found.apart.endswith(f"; to play it again, copy it into {file.parent}")
+    assert found.apart in unescape(plain((folder / PAGE).read_text(encoding="utf-8")))
+    copied = shutil.copy(found.file, file.parent)
+    again = installed.call("run", copied)
+    assert again.returncode == 1, again.stdout + again.stderr

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from harness.clock import SystemClock
-from harness.errors import HarnessError
 from harness.facts import Action
 from harness.journal.explored import FILE, Breach, Explored
 from harness.journal.radius import BlastRadius, Deed
@@ -106,21 +105,21 @@ def test_a_sequence_that_cannot_be_made_again_is_kept_as_it_was_found(stack: Are
     assert exploration.finding == found
 
 
-def test_what_a_search_found_is_kept_when_no_scenario_can_be_written(folder: Path, sandbox: Sandbox) -> None:
+def test_what_a_search_found_is_kept_when_no_run_can_be_made_of_it(folder: Path, sandbox: Sandbox) -> None:
     file = laid_out(GAPS, folder / "removed") / "quiet.yaml"
     place = usual_place(folder / "searched", cache=folder / "cache")
     place.cache.symlink_to(sandbox.cache)
-    with pytest.raises(HarnessError, match="cannot write"):
-        explore(
-            Wish(file, "clerk", (), Budget(sequences=30), 1),
-            place,
-            lambda _: shutil.rmtree(file.parent, ignore_errors=True),
-        )
+    explored = explore(
+        Wish(file, "clerk", (), Budget(sequences=30), 1),
+        place,
+        lambda _: shutil.rmtree(file.parent, ignore_errors=True),
+    ).result
     (stored,) = (place.reports / "latest").resolve().glob(FILE)
-    explored = Explored.model_validate_json(stored.read_bytes())
+    assert Explored.model_validate_json(stored.read_bytes()) == explored
     assert explored.value == "undecided"
     assert {breach.objective for breach in explored.breaches} == {"isolation"}
-    assert explored.why.endswith(", but no run could be made of it")
+    assert ", but no run could be made of it: " in explored.why
+    assert Path(explored.file).parent == stored.parent
 
 
 def test_a_call_that_is_not_found_again_is_told(stack: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
