@@ -78,6 +78,7 @@ class Explored(Fact):
         moves: names of the calls that were found; empty when none were.
         breaches: what they break.
         file: the scenario that plays them; empty when none was written.
+        before: it was there already, with the same calls.
         apart: why that does not lie beside the stack, and what to do; empty when it could be written there.
         run: folder of the run that played it last; empty when none did.
         confirmed: objectives that it was found to break, and that this run broke too.
@@ -107,6 +108,7 @@ class Explored(Fact):
     moves: tuple[str, ...]
     breaches: tuple[Breach, ...]
     file: str
+    before: bool = False
     apart: str = ""
     run: str
     confirmed: tuple[str, ...] = ()

@@ -113,7 +113,8 @@ def _said(explored: Explored) -> Iterator[tuple[str, str, str]]:
         yield (
             "  ",
             "    ",
-            f"saved as {explored.file}" + (f", {confirmed} {explored.run}" if explored.run else ""),
+            f"saved {'before ' if explored.before else ''}as {explored.file}"
+            + (f", {confirmed} {explored.run}" if explored.run else ""),
         )
     if explored.apart:
         yield "  ", "    ", f"not saved beside the stack: {explored.apart}"

@@ -18,7 +18,7 @@ from harness.run.loading import expecting_all_held, load
 from harness.run.place import Place
 from harness.scenario.models import LoadedScenario, ScriptedAgent
 from harness.search.exploration import Finding
-from harness.search.explored import GOAL, Found, save_scenario
+from harness.search.explored import GOAL, Found, save_scenario, saved_before
 
 TRIES = 3
 """Runs that may be undecided before a finding counts as not confirmed."""
@@ -44,7 +44,7 @@ def confirmed(found: Found, loaded: LoadedScenario, folder: Path, place: Place) 
     for finding in found.findings:
         told = found.told(finding).model_copy(update={"doubted": tuple(one.doubt() for one in refused)})
         saved = _saved(finding, loaded, told.principal, folder)
-        told = told.model_copy(update={"file": str(saved.file), "apart": saved.apart})
+        told = told.model_copy(update={"file": str(saved.file), "before": saved.before, "apart": saved.apart})
         yield told
         if told.interrupted:
             return
@@ -52,9 +52,9 @@ def confirmed(found: Found, loaded: LoadedScenario, folder: Path, place: Place) 
         yield told
         if told.confirmed or told.interrupted:
             return
-        if not saved.apart:
+        if not (saved.before or saved.apart):
             # It is none that fails until a hole is closed, so nobody wants it beside the stack.
-            aside = save_scenario(finding, loaded, told.principal, folder)
+            aside = save_scenario(finding, loaded, told.principal, folder, "No run confirms it.")
             saved.file.unlink(missing_ok=True)
             told = told.model_copy(update={"file": str(aside)})
         refused.append(told)
@@ -70,20 +70,26 @@ class _Saved:
 
     Attributes:
         file: that has it.
+        before: it was there already.
         apart: why it does not lie beside the stack, and what to do; empty when it does.
     """
 
     file: Path
+    before: bool = False
     apart: str = ""
 
 
 def _saved(finding: Finding, loaded: LoadedScenario, principal: str, folder: Path) -> _Saved:
     """Beside the stack, or in another folder if there is no writing there."""
+    there = saved_before(finding, loaded, principal, loaded.folder)
+    if there is not None:
+        return _Saved(there, before=True)
     try:
         return _Saved(save_scenario(finding, loaded, principal, loaded.folder))
     except HarnessError as error:
         file = save_scenario(finding, loaded, principal, folder)
-        return _Saved(file, f"{error.message}; to play it again, copy it into {loaded.folder}")
+        why = f"{error.message}; to play it again, copy it into {loaded.folder}"
+        return _Saved(file, apart=why)
 
 
 def _to_play(saved: _Saved, finding: Finding, loaded: LoadedScenario, principal: str) -> LoadedScenario:

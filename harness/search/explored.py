@@ -17,6 +17,9 @@ from harness.search.exploration import Finding, Statistics
 from harness.search.moves import covers
 
 GOAL = "Whatever it comes upon."
+FAILS = "It fails until the hole is closed."
+NAMES = ("id", "title")
+"""What a scenario is called, by key."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,17 @@ def never_tried(statistics: Statistics, surfaces: Mapping[str, type[Surface]]) -
     )
 
 
-def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, folder: Path) -> Path:
+def save_scenario(
+    finding: Finding, loaded: LoadedScenario, principal: str, folder: Path, note: str = FAILS
+) -> Path:
     """Write a scenario that plays what was found, and expects that everything holds.
 
     Args:
         finding: what to play.
-        loaded: the scenario whose stack and past it is about, in the same folder.
+        loaded: the scenario whose stack and past it is about.
         principal: who acts.
-        folder: of that scenario.
+        folder: of that scenario, or any other, from which it has to be copied there to be played.
+        note: what the file says of itself.
 
     Raises:
         HarnessError: it cannot be written.
@@ -99,16 +105,13 @@ def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, fold
         number += 1
         path = folder / f"{stem}-{number}.yaml"
     *prefix, _ = loaded.id.split("/")
-    scenario = loaded.scenario
-    patch: dict[str, Any] = {
-        "like": scenario.like or loaded.file.name,
+    name = {
         "id": "/".join([*prefix, path.stem]),
         "title": f"What `ninelives explore` found that {principal} can do",
-        "guards": list(scenario.guards),
-        "agent": _agent(finding, principal, scenario.agent),
-        "expect": dict.fromkeys(scenario.expect, "held"),
     }
-    text = "# Found by `ninelives explore`. It fails until the hole is closed.\n" + yaml.safe_dump(
+    played = _patch(finding, loaded, principal)
+    patch = {"like": played["like"], **name, **played}
+    text = f"# Found by `ninelives explore`. {note}\n" + yaml.safe_dump(
         patch, sort_keys=False, allow_unicode=True, width=110
     )
     try:
@@ -116,6 +119,36 @@ def save_scenario(finding: Finding, loaded: LoadedScenario, principal: str, fold
     except OSError as error:
         raise HarnessError(f"cannot write {path}: {error}", hint="make the folder writable") from error
     return path
+
+
+def saved_before(finding: Finding, loaded: LoadedScenario, principal: str, folder: Path) -> Path | None:
+    """A scenario that is there already and plays the same, whatever its name and its comments say.
+
+    Args:
+        finding, loaded, principal, folder: as for ``save_scenario``.
+    """
+    wanted = _patch(finding, loaded, principal)
+    return next((path for path in sorted(folder.glob("*.yaml")) if _played_by(path) == wanted), None)
+
+
+def _played_by(path: Path) -> object:
+    """What stands in a file but for its name; None when it is no mapping that can be read."""
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return {key: found[key] for key in found if key not in NAMES} if isinstance(found, dict) else None
+
+
+def _patch(finding: Finding, loaded: LoadedScenario, principal: str) -> dict[str, Any]:
+    """A scenario that plays what was found, but for its name."""
+    scenario = loaded.scenario
+    return {
+        "like": scenario.like or loaded.file.name,
+        "guards": list(scenario.guards),
+        "agent": _agent(finding, principal, scenario.agent),
+        "expect": dict.fromkeys(scenario.expect, "held"),
+    }
 
 
 def _agent(finding: Finding, principal: str, instead_of: Agent) -> dict[str, Any]:

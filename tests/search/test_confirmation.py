@@ -43,6 +43,9 @@ def test_what_a_run_refuses_is_not_the_end(installed: Installation) -> None:
     assert doubted.run != found.run
     assert saved_in(file.parent) == [Path(found.file).name], "what no run confirms is no test of the stack"
     assert saved_in(folder) == [Path(doubted.file).name]
+    assert "# Found by `ninelives explore`. No run confirms it." in Path(doubted.file).read_text(
+        encoding="utf-8"
+    )
     assert f"another way was found: {doubted.why}" in flat(done.stdout)
     assert DELETE in plain((folder / PAGE).read_text(encoding="utf-8"))
     assert judged_again(found, folder) == found
@@ -87,3 +90,18 @@ def test_where_no_scenario_can_be_saved_the_result_is_told_and_confirmed_all_the
     copied = shutil.copy(found.file, file.parent)
     again = installed.call("run", copied)
     assert again.returncode == 1, again.stdout + again.stderr
+
+
+def test_what_was_saved_before_is_not_saved_again(installed: Installation) -> None:
+    file = scenario_of(installed, "fickle", "twice")
+    first = installed.call("explore", file, *SEARCH, "--json")
+    kept = Path(Explored.model_validate_json(first.stdout).file)
+    text = kept.read_text(encoding="utf-8")
+    kept.write_text("# Since Tuesday.\n" + text.replace("title: What", "title: All that"), encoding="utf-8")
+    done = installed.call("explore", file, *SEARCH)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"saved before as {kept}, confirmed by" in flat(done.stdout)
+    assert saved_in(file.parent) == [kept.name]
+    kept.write_text(text.replace("burn", "delete"), encoding="utf-8")
+    other = Explored.model_validate_json(installed.call("explore", file, *SEARCH, "--json").stdout)
+    assert (other.before, len(saved_in(file.parent))) == (False, 2), "it plays something else"
