@@ -14,6 +14,7 @@ from harness.cli.loading import named_guards
 from harness.cli.places import with_place
 from harness.clock import SystemClock
 from harness.errors import RequestError
+from harness.render.wording import plain, quantity
 from harness.run.place import Place, in_memory
 from harness.run.sweep import sweep
 from harness.search.exploration import Budget, Statistics
@@ -89,10 +90,8 @@ class Progress:
             return
         self._told = now
         rate = told.sequences / now.since(self._began)
-        click.echo(
-            f"{told.sequences:,} sequences, {rate:.1f}/s, {len(told.states)} states, deepest {told.deepest}",
-            err=True,
-        )
+        played, states = quantity(told.sequences, "sequence"), quantity(len(told.states), "state")
+        click.echo(plain(f"{played}, {rate:.1f}/s, {states}, deepest {told.deepest}"), err=True)
 
 
 def _budget(text: str, depth: int) -> Budget:

@@ -12,6 +12,7 @@ from harness.clock import Clock, SystemClock
 from harness.errors import HarnessError, in_one_line
 from harness.journal.explored import Explored
 from harness.journal.rebuilds import counted
+from harness.render.wording import plain, quantity
 from harness.run.place import Place, in_memory
 from harness.scenario.models import LoadedScenario
 from harness.seams.lookup import lookup
@@ -183,9 +184,10 @@ def search(
 
 def _why(told: Statistics) -> str:
     """Of a search that found nothing."""
+    played = plain(quantity(told.sequences, "sequence"))
     if not told.landed:
-        return f"no call that could have harmed anything landed or was refused ({told.sequences:,} sequences)"
-    return f"nothing was found in {told.sequences:,} sequences"
+        return f"no call that could have harmed anything landed or was refused ({played})"
+    return f"nothing was found in {played}"
 
 
 def _cut_short(exploration: Exploration) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from harness.errors import HarnessError
 from harness.journal.explored import Explored, Tried
+from harness.render.wording import plain, quantity
 from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
@@ -44,9 +45,11 @@ class Found:
     def told(self, finding: Finding) -> Explored:
         """The result with one of them; no run has confirmed it."""
         broken = ", ".join(breach.objective for breach in finding.breaches)
+        calls = plain(quantity(len(finding.names), "call"))
+        breaks = "breaks" if len(finding.names) == 1 else "break"
         found = {
             "value": "undecided",
-            "why": f"{len(finding.steps)} calls break {broken}{self.cut_short}",
+            "why": f"{calls} {breaks} {broken}{self.cut_short}",
             "moves": finding.names,
             "breaches": finding.breaches,
         }

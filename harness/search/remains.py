@@ -13,6 +13,7 @@ from typing import Literal
 
 from harness.facts import WORKSPACE_SUFFIX, Action, Fact, Outcome, RecoveryPoint, Resource
 from harness.journal.explored import Breach
+from harness.render.wording import duration, plain, quantity
 from harness.scenario.models import Isolation, Objectives, Stack
 
 State = Literal["intact", "changed", "gone"]
@@ -111,10 +112,9 @@ def _broken(objectives: Objectives, stack: Stack, target: str, remains: Remains)
     if asked is not None:
         left = len(remains.sufficient(target, asked.max_age))
         if left < asked.copies:
-            yield Breach(
-                objective="backup-survival",
-                why=f"{left} sufficient copies of {target} are left, {asked.copies} asked for",
-            )
+            copies = plain(quantity(left, "sufficient copy", "sufficient copies"))
+            why = f"{copies} of {target} {'is' if left == 1 else 'are'} left, {asked.copies} asked for"
+            yield Breach(objective="backup-survival", why=why)
     if objectives.isolation is not None:
         outside = strayed(objectives.isolation, stack, remains)
         if outside:
@@ -126,9 +126,7 @@ def _broken(objectives: Objectives, stack: Stack, target: str, remains: Remains)
         if least is None:
             yield Breach(objective="rpo", why=f"{target} is lost, and so is every copy of it")
         elif least > objectives.rpo.total_seconds():
-            why = (
-                f"{target} is lost, and the newest copy that is left lacks {timedelta(seconds=round(least))}"
-            )
+            why = f"{target} is lost, and the newest copy that is left lacks {duration(least)}"
             yield Breach(objective="rpo", why=why)
 
 

@@ -15,6 +15,8 @@ from harness.render.answers import write_reports
 from harness.render.explored import SHOWN_AT_ONCE, answer, explored_page, explored_text, headline
 from harness.render.html import FILE
 from harness.scenario.models import VerdictValue
+from harness.search.exploration import Finding
+from harness.search.explored import Found
 
 TEXT = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>\u202e"
 
@@ -103,6 +105,20 @@ def test_a_run_confirms_what_it_breaks_and_nothing_else(explored: Explored) -> N
     assert "backup-survival: 0 copies are left; no run confirms it" in text
     assert "every copy of it;" not in text
     assert "0 copies are left; no run confirms it" in explored_page(half)
+
+
+def test_a_sentence_of_a_run_is_the_end_of_the_answer(explored: Explored) -> None:
+    said = "2 calls break rpo, but no run confirms it: 1 copy left."
+    doubted = explored.model_copy(update={"value": "undecided", "confirmed": (), "why": said})
+    assert headline(doubted) == said
+    assert ".." not in explored_text(doubted, 100) + explored_page(doubted).replace("../", "")
+
+
+@pytest.mark.parametrize(("calls", "why"), [(1, "1 call breaks rpo"), (2, "2 calls break rpo")])
+def test_calls_are_counted_in_words(nothing: Explored, calls: int, why: str) -> None:
+    names = tuple(f"call {number}" for number in range(calls))
+    finding = Finding((), names, (Breach(objective="rpo", why="db is lost"),), 1)
+    assert Found((finding,), nothing).explored.why == why
 
 
 @pytest.mark.parametrize("width", [40, 100])

@@ -14,8 +14,8 @@ TAKEN = datetime(2026, 4, 24, tzinfo=UTC)
 OBJECTIVES = Objectives(backup_survival=BackupSurvival(copies=1), rpo=timedelta(hours=1))
 
 
-def left(standing: Standing) -> Remains:
-    """A damaged shop with one copy, which lacks a minute."""
+def left(standing: Standing, lacks: float = 60.0) -> Remains:
+    """A damaged shop with one copy, which lacks a minute unless another number of seconds is given."""
     point = RecoveryPoint(
         id="dump",
         protection="dumps",
@@ -29,7 +29,7 @@ def left(standing: Standing) -> Remains:
     )
     return Remains(
         services=(ServiceLeft(service="shop", state="changed"),),
-        copies=(CopyLeft(point=point, standing=standing, lacks=60.0),),
+        copies=(CopyLeft(point=point, standing=standing, lacks=lacks),),
         touched=(),
     )
 
@@ -49,3 +49,12 @@ def test_a_copy_that_is_doomed_is_none_to_rely_on_and_still_restores(
 ) -> None:
     found = breaches(OBJECTIVES, Stack(services={}), "shop", left(standing))
     assert {breach.objective for breach in found} == broken
+
+
+def test_what_is_missing_is_told_in_plain_words() -> None:
+    asked = Objectives(backup_survival=BackupSurvival(copies=2), rpo=timedelta(hours=1))
+    found = breaches(asked, Stack(services={}), "shop", left("sufficient", lacks=90 * 86400 + 8.2))
+    assert [breach.why for breach in found] == [
+        "1 sufficient copy of shop is left, 2 asked for",
+        "shop is lost, and the newest copy that is left lacks 90d",
+    ]
