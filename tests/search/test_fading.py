@@ -1,4 +1,4 @@
-"""Railway keeps its backups for a time: whoever notices a deletion too late has backups of nothing."""
+"""Railway and RDS keep backups for a time: whoever notices a deletion too late has backups of nothing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import SystemClock
 from harness.run.judge import judge_run
 from harness.run.place import Place
 from harness.sandbox import Sandbox
 from harness.search.arena import Arena
 from harness.search.exploration import Budget
-from harness.search.explore import Wish, explore
+from harness.search.explore import Wish, explore, search
 
 from .stages import broken_by, brought_up, laid_out, pass_days
 
@@ -104,3 +105,38 @@ def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place
 def test_it_finds_nothing_where_a_copy_is_kept_longer(tidy: Path, place: Place) -> None:
     found = explore(Wish(tidy, "janitor", ("weekly",), PATIENT, SEED), place, lambda _: None).result
     assert found.value == "held", found.why
+
+
+# --- automated snapshots of RDS -----------------------------------------------------------------------
+
+RETENTION = 2
+"""Days for which the instance keeps its automated snapshots."""
+
+UNNOTICED = Budget(sequences=24, depth=6, days=RETENTION)
+
+
+@pytest.fixture(scope="module")
+def rds(tidy: Path) -> Path:
+    """A scenario over a database on RDS, beside the other."""
+    return tidy.with_name("rds.yaml")
+
+
+def test_it_finds_that_the_snapshots_of_an_instance_end_before_anybody_notices(
+    rds: Path, place: Place
+) -> None:
+    found = explore(Wish(rds, "janitor", (), UNNOTICED, SEED), place, lambda _: None).result
+    assert (found.value, found.confirmed) == ("breached", ("rpo",)), found.why
+    assert found.moves == (LOOK, EMPTY, *[DAY] * RETENTION)
+
+
+def test_it_finds_nothing_where_they_are_kept_longer_than_that(
+    rds: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with brought_up(rds, sandbox, ("long-retention",), days_pass=True) as stack:
+        assert (
+            broken_by(stack, "janitor", (LOOK, EMPTY, *[DAY] * (RETENTION + 1)), days=RETENTION + 1) == set()
+        )
+        wish = Wish(rds, "janitor", None, UNNOTICED, SEED)
+        found = search(stack, wish, tmp_path, SystemClock(), lambda _: None).explored
+    assert (found.value, found.moves) == ("held", ()), found.why
+    assert {one.move for one in found.tried if one.done} >= {EMPTY, DAY}
