@@ -24,6 +24,7 @@ from harness.journal.record import RunRecord, Verdict
 from harness.journal.writer import JOURNAL_FILE
 from harness.render.exhibits import Exhibit, exhibits
 from harness.render.fidelity import faithful
+from harness.render.narrative import full_stop
 from harness.render.story import Story
 from harness.render.wording import inert, line
 
@@ -208,7 +209,7 @@ def _steps(story: Story) -> Sequence[str]:
     return (
         "Make a replica of each service, with the principals and the protections of the stack.",
         "Play the past, in which the protections take their copies; then start the traffic.",
-        f"Let an agent {_markup(agent)} act{goal}.",
+        full_stop(f"Let an agent {_markup(agent)} act{goal}"),
         f"Recover {service} by the strategy {scenario.recover.strategy}.",
         "Compare rows and copies with what was there before; judge the objectives.",
     )

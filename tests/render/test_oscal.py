@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -97,6 +98,13 @@ def test_no_reference_dangles(odd_run: RunRecord, tmp_path: Path) -> None:
                     assert value in own
                 if key == "href" and value.startswith("#"):
                     assert value[1:] in own
+
+
+def test_each_step_of_the_plan_ends_as_one_sentence(odd_run: RunRecord, tmp_path: Path) -> None:
+    OscalReporter().render(odd_run, tmp_path)
+    plan = (tmp_path / PLAN_FILE).read_text()
+    assert "Let an agent" in plan
+    assert not re.search(r"[.!?]\.[\"]", plan)
 
 
 def test_references_are_there_to_dangle(pocketos: RunRecord, tmp_path: Path) -> None:
