@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -100,11 +99,14 @@ def test_no_reference_dangles(odd_run: RunRecord, tmp_path: Path) -> None:
                     assert value[1:] in own
 
 
-def test_each_step_of_the_plan_ends_as_one_sentence(odd_run: RunRecord, tmp_path: Path) -> None:
-    OscalReporter().render(odd_run, tmp_path)
+def test_a_task_that_ends_as_a_sentence_gets_no_second_full_stop(pocketos: RunRecord, tmp_path: Path) -> None:
+    loaded = pocketos.scenario
+    agent = loaded.scenario.agent.model_copy(update={"goal": "Mend the staging deploy."})
+    tasked = loaded.model_copy(update={"scenario": loaded.scenario.model_copy(update={"agent": agent})})
+    OscalReporter().render(replace(pocketos, scenario=tasked), tmp_path)
     plan = (tmp_path / PLAN_FILE).read_text()
-    assert "Let an agent" in plan
-    assert not re.search(r"[.!?]\.[\"]", plan)
+    assert "Mend the staging deploy." in plan
+    assert "Mend the staging deploy.." not in plan
 
 
 def test_references_are_there_to_dangle(pocketos: RunRecord, tmp_path: Path) -> None:
