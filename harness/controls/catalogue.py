@@ -125,7 +125,10 @@ class Framework(Fact):
         link: where the issuer publishes it.
         sure: A: read in the issuer's own file or the legal text; B: a third party's copy, or titles only.
         notice: what the issuer wants to be said with it.
-        ids: regular expression of its identifiers.
+        ids: regular expression of its identifiers: of those that the issuer has, where they are counted, else
+            of their shape.
+        issued: those that the issuer has, where there are too many for that: by family, the numbers, and in
+            brackets those of enhancements, such as ``1 2(1-9,11)``.
         withdrawn: identifiers that the issuer has taken back.
         controls, techniques, never: what it has; identifiers are unique.
     """
@@ -137,6 +140,7 @@ class Framework(Fact):
     sure: Literal["A", "B"]
     notice: str = ""
     ids: Text
+    issued: dict[Text, Text] = {}
     withdrawn: tuple[Text, ...] = ()
     controls: tuple[Control, ...] = ()
     techniques: tuple[Technique, ...] = ()
@@ -150,14 +154,26 @@ class Framework(Fact):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
+        issued = frozenset(written_out(self.issued))
         for identifier in self.known:
             if identifier in self.withdrawn:
                 raise ValueError(f"{identifier} is withdrawn from {self.title} {self.version}")
-            if not re.fullmatch(self.ids, identifier):
+            if not re.fullmatch(self.ids, identifier) or (issued and identifier not in issued):
                 raise ValueError(f"{identifier} is no identifier of {self.title} {self.version}")
             if self.known.count(identifier) > 1:
                 raise ValueError(f"{identifier} stands twice in {self.framework}")
         return self
+
+
+def written_out(issued: Mapping[str, str]) -> Iterator[str]:
+    """Every identifier of what ``Framework.issued`` has in short."""
+    for family, members in issued.items():
+        for member in members.split():
+            number, _, enhancements = member.rstrip(")").partition("(")
+            yield f"{family}-{number}"
+            for span in filter(None, enhancements.split(",")):
+                first, _, last = span.partition("-")
+                yield from (f"{family}-{number}({n})" for n in range(int(first), int(last or first) + 1))
 
 
 @cache

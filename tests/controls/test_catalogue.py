@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from harness.archive.policy import Policy
-from harness.controls.catalogue import Framework, frameworks, mistaken, observations
+from harness.controls.catalogue import Framework, frameworks, mistaken, observations, written_out
 from harness.seams.lookup import names
 
 FRAMEWORK: dict[str, Any] = {
@@ -21,6 +23,10 @@ FRAMEWORK: dict[str, Any] = {
     "withdrawn": ["CP-8"],
     "controls": [{"id": "CP-9", "asks": "Backups.", "shown_by": ["O1"]}],
 }
+SERIES = (*(f"CC{n}" for n in range(12)), "A1", "C1", "PI1", *(f"P{n}" for n in range(12)))
+CATEGORIES = tuple(
+    f"{a}{b}.{c}{d}" for a, b, c, d in product("DGIPR", "CDEPRSV", "ACDIMOPRS", "ACDEIMNOPRSTV")
+)
 ABOUT_NONE = {"containment", "invariants"}
 
 
@@ -73,6 +79,68 @@ def test_a_statement_is_decided_by_what_shows_its_control_alone() -> None:
     control = {"id": "CP-7", "asks": "Sites.", "shown_by": ["O1"], "decides": decides}
     with pytest.raises(ValidationError, match=r"x rests on \['O2'\], which do not show CP-7"):
         Framework.model_validate({**FRAMEWORK, "controls": [control]})
+
+
+@pytest.mark.parametrize(
+    ("framework", "identifier", "message"),
+    [
+        ("nist-800-53", "CP-99", "is no identifier"),
+        ("nist-800-53", "CP-9(99)", "is no identifier"),
+        ("nist-800-53", "SI-7(13)", "is no identifier"),
+        ("nist-800-53", "ZZ-1", "is no identifier"),
+        ("nist-800-53", "AC-13", "is withdrawn"),
+        ("nist-800-53", "CP-5", "is withdrawn"),
+        ("nist-csf", "PR.DS-99", "is no identifier"),
+        ("nist-csf", "PR.DS-06", "is withdrawn"),
+        ("nist-csf", "ID.AM-06", "is no identifier"),
+        ("iso-27001", "A.8.99", "is no identifier"),
+        ("iso-27001", "A.5.38", "is no identifier"),
+        ("iso-22301", "8.7", "is no identifier"),
+        ("cis", "11.99", "is no identifier"),
+        ("cis", "11.6", "is no identifier"),
+        ("soc2", "CC9.9", "is no identifier"),
+        ("soc2", "A1.4", "is no identifier"),
+        ("dora", "99", "is no identifier"),
+        ("hipaa", "164.308(a)(9)", "is no identifier"),
+        ("pci-dss", "13.1", "is no identifier"),
+        ("pci-dss", "6.6.1", "is no identifier"),
+        ("caf", "C6.a", "is no identifier"),
+        ("owasp", "ASI11", "is no identifier"),
+        ("attack", "T1562.008", "is withdrawn"),
+    ],
+)
+def test_what_an_issuer_does_not_have_cannot_come_into_the_catalogue(
+    framework: str, identifier: str, message: str
+) -> None:
+    shipped = frameworks()[framework].model_dump(by_alias=True)
+    more = {"id": identifier, "because": "Somebody has mistyped it."}
+    with pytest.raises(ValidationError, match=rf"{re.escape(identifier)} {message}"):
+        Framework.model_validate({**shipped, "never": [*shipped["never"], more]})
+
+
+@pytest.mark.parametrize(
+    ("framework", "names", "count"),
+    [
+        ("iso-27001", [f"A.{part}.{n}" for part in range(10) for n in range(100)], 93),
+        ("cis", [f"{part}.{n}" for part in range(30) for n in range(100)], 153),
+        ("soc2", [f"{part}.{n}" for part in SERIES for n in range(20)], 61),
+        ("nist-csf", [f"{part}-{n:02}" for part in CATEGORIES for n in range(100)], 106),
+        ("owasp", [f"LLM{n:02}:2025" for n in range(100)] + [f"ASI{n:02}" for n in range(100)], 20),
+    ],
+)
+def test_there_are_as_many_identifiers_as_the_issuer_counts(
+    framework: str, names: list[str], count: int
+) -> None:
+    ids = frameworks()[framework].ids
+    assert sum(re.fullmatch(ids, name) is not None for name in names) == count
+
+
+def test_nist_has_298_controls_in_20_families_and_709_enhancements_and_seven_since() -> None:
+    issued = set(written_out(frameworks()["nist-800-53"].issued))
+    families = frameworks()["nist-800-53"].issued
+    controls = {one for one in issued if "(" not in one}
+    assert (len(families), len(controls), len(issued)) == (20, 298 + 2, 1007 + 7)
+    assert issued.isdisjoint(frameworks()["nist-800-53"].withdrawn)
 
 
 @pytest.mark.parametrize("withdrawn", ["CP-9(4)", "CP-10(1)", "CP-10(3)"])
