@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
@@ -207,21 +208,15 @@ def rows(runs: Iterable[Published]) -> tuple[Row, ...]:
     return tuple(row_of[one.name] for one in told)
 
 
-def before(run: Published, others: Iterable[Published]) -> Published | None:
+def before(run: Published, in_order: Sequence[Published]) -> Published | None:
     """The run of the same scenario that came before; None where there is none to compare with.
 
     Args:
-        run: one that shows what is; what a supposed one is set against would mislead.
-        others: all runs.
+        run: what one that is supposed were set against would mislead: it has none.
+        in_order: those of its scenario that show what is, the oldest first.
     """
-    if run.run.supposed:
-        return None
-    earlier = (
-        one
-        for one in others
-        if one.run.scenario == run.run.scenario and not one.run.supposed and one.order < run.order
-    )
-    return max(earlier, key=lambda one: one.order, default=None)
+    place = 0 if run.run.supposed else bisect_left(in_order, run.order, key=lambda one: one.order)
+    return in_order[place - 1] if place else None
 
 
 def around(row: Row) -> tuple[Markup, Markup]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +37,8 @@ from harness.archive.pages import (
 from harness.errors import HarnessError, RequestError
 from harness.facts import Fact
 from harness.journal.answer import RESULT_FILES
-from harness.journal.claims import claims
+from harness.journal.claims import claims_of
+from harness.journal.record import RunRecord
 from harness.journal.witness import digest_file
 from harness.render import html
 from harness.render.wording import clean
@@ -42,9 +46,10 @@ from harness.run.judge import SCENARIO, judge_begun
 
 CONTENTS = "site.json"
 BEGUN = ".site.part.jsonl"
-"""The runs that are drawn so far, while a site is written."""
+"""The runs that are drawn so far, one a line, while a site is written."""
 
 LONGEST = 500
+ORDER = attrgetter("order")
 
 
 class Contents(Fact):
@@ -87,10 +92,14 @@ def publish(folders: Sequence[Path], out: Path, tell: Callable[[int, int], None]
     former = _former(out)
     named = _by_name(folders)
     try:
+        if former.ninelives != harness.__version__:
+            # Another version may judge and draw otherwise. Its pages stay until they are drawn again.
+            (out / BEGUN).unlink(missing_ok=True)
+            former = Contents(ninelives=harness.__version__, files=former.files)
         # Named before it is written, each page is known as ours if this is interrupted.
         _keep(out, former, former.files, map(page_of, named))
-        known = (*former.runs, *_begun(out)) if former.ninelives == harness.__version__ else ()
-        runs, unreadable = _brought_up_to_date(named, {one.name: one for one in known}, out, tell)
+        known = {one.name: one for one in (*former.runs, *_begun(out))}
+        runs, unreadable = _brought_up_to_date(named, known, out, tell)
         drawn = dict(pages(runs, unreadable))
         contents = Contents(ninelives=harness.__version__, runs=runs, unreadable=unreadable)
         files = {*drawn, *(page_of(one.name) for one in runs)}
@@ -150,11 +159,14 @@ def _brought_up_to_date(
 ) -> tuple[tuple[Published, ...], tuple[Unreadable, ...]]:
     """Every run with its page, the newest first, and the folders that tell nothing."""
     runs: dict[str, Published] = {}
+    in_order: defaultdict[str, list[Published]] = defaultdict(list)
     unreadable: list[Unreadable] = []
     for n, (name, folder) in enumerate(sorted(named.items())):
         try:
             if not _is_of_a_search(folder):
-                runs[name] = _published(folder, name, known.get(name), runs.values(), out)
+                runs[name] = one = _published(folder, name, known.get(name), in_order, out)
+                if not one.run.supposed:
+                    insort(in_order[one.run.scenario], one, key=ORDER)
         except HarnessError as error:
             # Where it lies on this machine is nobody's business who reads the site.
             why = error.message.replace(str(folder), name)
@@ -164,12 +176,13 @@ def _brought_up_to_date(
     for row in rows(_newest_first(runs)):
         one = row.published
         if one.before != _mark(row.before):
-            runs[one.name] = _drawn(named[one.name], one.name, one.evidence, runs.values(), out)
+            record, run = _judged(named[one.name], one.name, one.evidence)
+            runs[one.name] = _drawn(record, run, row.before, out)
     return _newest_first(runs), tuple(unreadable)
 
 
 def _newest_first(runs: Mapping[str, Published]) -> tuple[Published, ...]:
-    return tuple(sorted(runs.values(), key=lambda one: one.order, reverse=True))
+    return tuple(sorted(runs.values(), key=ORDER, reverse=True))
 
 
 def _begun(out: Path) -> Iterator[Published]:
@@ -185,9 +198,13 @@ def _is_of_a_search(folder: Path) -> bool:
 
 
 def _published(
-    folder: Path, name: str, former: Published | None, others: Collection[Published], out: Path
+    folder: Path, name: str, former: Published | None, in_order: Mapping[str, Sequence[Published]], out: Path
 ) -> Published:
     """A run, with its page written.
+
+    Args:
+        former: what is known of it.
+        in_order: the runs of each scenario that are known by now, and that it may be set against.
 
     Raises:
         HarnessError: it is no run to be read.
@@ -198,27 +215,33 @@ def _published(
     evidence = _evidence(folder)
     if former is not None and former.evidence == evidence and _is_as_drawn(out / page_of(name), former.drawn):
         return former
-    drawn = _drawn(folder, name, evidence, others, out)
-    with (out / BEGUN).open("a", encoding="utf-8") as begun:
-        begun.write(drawn.model_dump_json() + "\n")
-    return drawn
+    record, run = _judged(folder, name, evidence)
+    return _drawn(record, run, before(run, in_order.get(run.run.scenario, ())), out)
 
 
-def _drawn(folder: Path, name: str, evidence: str, others: Collection[Published], out: Path) -> Published:
-    """A run that is judged now, with its page."""
+def _judged(folder: Path, name: str, evidence: str) -> tuple[RunRecord, Published]:
+    """A run that is judged now."""
     record = judge_begun(folder)
-    about = {claim.framework for claim in claims((record,)) if claim.says != "not tested"}
-    run = Published(
+    run = kept_of(record, folder).model_copy(update={"folder": ""})
+    about = {claim.framework for claim in claims_of((run.witnessed,)) if claim.says != "not tested"}
+    return record, Published(
         name=name,
         evidence=evidence,
         title=record.scenario.scenario.title,
-        run=kept_of(record, folder).model_copy(update={"folder": ""}),
+        run=run,
         frameworks=tuple(sorted(about)),
     )
-    earlier = before(run, others)
-    page = out / page_of(name)
+
+
+def _drawn(record: RunRecord, run: Published, earlier: Published | None, out: Path) -> Published:
+    """A run with its page, noted so that an interruption does not undo it."""
+    page = out / page_of(run.name)
     _write(page, html.page(record, *around(Row(run, earlier))))
-    return run.model_copy(update={"before": _mark(earlier), "drawn": digest_file(page)})
+    drawn = run.model_copy(update={"before": _mark(earlier), "drawn": digest_file(page)})
+    with (out / BEGUN).open("a", encoding="utf-8") as begun:
+        # What was cut off before ends here.
+        begun.write("\n" + drawn.model_dump_json())
+    return drawn
 
 
 def _mark(run: Published | None) -> str:

@@ -15,6 +15,7 @@ from harness.archive.pages import (
     MOST_POINTS,
     MOST_ROWS,
     Published,
+    before,
     page_of,
     pages,
     scenario_page,
@@ -122,6 +123,14 @@ def test_what_would_have_been_is_neither_counted_nor_compared() -> None:
 
 def test_an_empty_site_says_so() -> None:
     assert "There is no run." in text(dict(pages((), ()))["index.html"])
+
+
+def test_a_run_is_set_against_the_one_right_before_it() -> None:
+    oldest, middle, newest = (published(n, days=3 - n) for n in (1, 2, 3))
+    assert before(middle, (oldest, newest)) == oldest
+    assert before(newest, (oldest, middle)) == middle
+    assert before(oldest, (middle, newest)) is None
+    assert before(published(4, supposed=True), (oldest, middle)) is None
 
 
 def test_frameworks_are_offered_that_a_run_says_something_of() -> None:

@@ -6,14 +6,14 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-from harness.archive.pages import (
-    page_of,
-)
+import harness
+from harness.archive.pages import page_of
 from harness.archive.site import Contents, publish
 from harness.errors import HarnessError, RequestError
 from tests.archive.stored import store_run
@@ -106,33 +106,77 @@ def test_a_run_that_turns_up_later_is_put_where_it_belongs(
     assert everything(tmp_path / "site") == everything(tmp_path / "anew")
 
 
+def stop_after(runs: int) -> Callable[[int, int], None]:
+    """Interrupts when that many were read."""
+
+    def tell(done: int, of: int) -> None:
+        if done == runs:
+            raise KeyboardInterrupt
+
+    return tell
+
+
 def test_what_was_drawn_before_an_interruption_is_not_judged_again(
     reports: Path, tmp_path: Path, judged: list[str]
 ) -> None:
-    def stop(done: int, of: int) -> None:
-        if done == 1:
-            raise KeyboardInterrupt
+    store_run(reports / "20260426T101200Z-pocketos-c")
+    folders = runs_of(reports)
+    site = tmp_path / "site"
+    for n in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            publish(folders, site, stop_after(n))
+        begun = site / ".site.part.jsonl"
+        begun.write_bytes(begun.read_bytes() + b'\n{"name": "cut o')
+        assert judged == [folder.name for folder in folders[:n]]
+    publish(folders, site, silent)
+    assert judged == [folder.name for folder in folders]
+    publish(folders, tmp_path / "anew", silent)
+    assert everything(site) == everything(tmp_path / "anew")
+
+
+def test_what_was_set_against_another_run_before_an_interruption_is_not_judged_again(
+    reports: Path, tmp_path: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.archive import site
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
     first, second = runs_of(reports)
-    with pytest.raises(KeyboardInterrupt):
-        publish([first, second], tmp_path / "site", stop)
-    assert judged == [first.name]
-    begun = tmp_path / "site" / ".site.part.jsonl"
-    begun.write_bytes(begun.read_bytes() + b'{"name": "cut o')
+    publish([second], tmp_path / "site", silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(site, "pages", stop)
+        with pytest.raises(KeyboardInterrupt):
+            publish([first, second], tmp_path / "site", silent)
+    assert judged == [second.name, first.name, second.name]
     publish([first, second], tmp_path / "site", silent)
-    assert judged == [first.name, second.name]
-    publish([first, second], tmp_path / "anew", silent)
-    assert everything(tmp_path / "site") == everything(tmp_path / "anew")
+    assert len(judged) == 3
+
+
+def test_what_another_version_drew_is_judged_again_once(
+    reports: Path, tmp_path: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = runs_of(reports)
+    first, second = (folder.name for folder in folders)
+    site = tmp_path / "site"
+    with monkeypatch.context() as patch:
+        patch.setattr(harness, "__version__", "0.0.1")
+        with pytest.raises(KeyboardInterrupt):
+            publish(folders, site, stop_after(1))
+    judged.clear()
+    with pytest.raises(KeyboardInterrupt):
+        publish(folders, site, stop_after(1))
+    assert judged == [first], "the other version's line is not believed"
+    publish(folders, site, silent)
+    assert judged == [first, second], "the first was done"
+    publish(folders, tmp_path / "anew", silent)
+    assert everything(site) == everything(tmp_path / "anew")
 
 
 def test_a_site_that_was_interrupted_is_brought_up_to_date(reports: Path, tmp_path: Path) -> None:
-    def stop(done: int, of: int) -> None:
-        if done == 1:
-            raise KeyboardInterrupt
-
     first, second = runs_of(reports)
     with pytest.raises(KeyboardInterrupt):
-        publish([first, second], tmp_path / "site", stop)
+        publish([first, second], tmp_path / "site", stop_after(1))
     assert (tmp_path / "site" / page_of(first.name)).exists()
     publish([second], tmp_path / "site", silent)
     publish([second], tmp_path / "anew", silent)
