@@ -27,6 +27,11 @@ class Turned(Fact):
     after: VerdictValue | None
 
     @property
+    def has_turned(self) -> bool:
+        """Whether it is another one than before."""
+        return self.before != self.after
+
+    @property
     def is_worse(self) -> bool:
         """Whether less is known to hold than before."""
         return BADNESS[self.after] > BADNESS[self.before]

@@ -144,7 +144,7 @@ class Row:
         """The objectives with another verdict than in the run before; those that turned alike together."""
         alike: dict[str, list[str]] = {}
         for one in self.difference.verdicts if self.difference else ():
-            if one.before != one.after:
+            if one.has_turned:
                 way = f"{one.before or 'not judged'} \N{RIGHTWARDS ARROW} {one.after or 'not judged'}"
                 alike.setdefault(way, []).append(clean(one.objective, LONGEST_NAME))
         return tuple(f"{listing(names, MOST_NAMES)}: {way}" for way, names in alike.items())

@@ -15,6 +15,8 @@ from harness.archive.pages import (
     MOST_POINTS,
     MOST_ROWS,
     Published,
+    Row,
+    around,
     before,
     page_of,
     pages,
@@ -131,6 +133,27 @@ def test_a_run_is_set_against_the_one_right_before_it() -> None:
     assert before(newest, (oldest, middle)) == middle
     assert before(oldest, (middle, newest)) is None
     assert before(published(4, supposed=True), (oldest, middle)) is None
+
+
+def since(earlier: tuple[Any, ...], later: tuple[Any, ...], **changes: Any) -> str:
+    """What the page of a run says that differs."""
+    one, two = published(1, *earlier, days=1), published(2, *later, **changes)
+    return text(around(Row(two, one))[1])
+
+
+def test_a_page_of_a_run_tells_only_what_turned_or_moved() -> None:
+    isolation = verdict("isolation")
+    start = "Since the run before Against the run of 2026-04-23 12:00:00 UTC"
+    assert since((isolation, rto(61.0)), (isolation, rto(61.0))) == (
+        f"{start} : no verdict turned, and no figure moved."
+    )
+    moved = since((isolation, rto(61.0)), (isolation, rto(62.0)))
+    assert moved == f"{start} : no verdict turned. Figure Before Now rto 1m1s 1m2s"
+    turned = since((isolation, rto(61.0)), (isolation, rto(61.0, "breached")))
+    assert turned == f"{start} . Objective Before Now rto held breached worse No figure moved."
+    both = since((isolation, rto(61.0)), (isolation, rto(600.0, "breached")), ended=False)
+    assert both.startswith(f"{start} . run-2 did not end. Objective Before Now rto held breached worse Figure")
+    assert both.endswith("rto 1m1s 10m")
 
 
 def test_frameworks_are_offered_that_a_run_says_something_of() -> None:

@@ -90,8 +90,10 @@ def test_a_page_says_against_which_run_what_differs(reports: Path, tmp_path: Pat
     pages = {run.name: (tmp_path / "site" / page_of(run.name)).read_text() for run in (first, second)}
     assert "Since the run before" not in pages[first.name]
     told = text(pages[second.name])
-    assert "Since the run before Against the run of 2026-04-24" in told
-    assert "No figure moved." in told
+    assert (
+        "Since the run before Against the run of 2026-04-24 10:12:00 UTC : no verdict turned, and no figure"
+        in told
+    )
     assert f'href="../{page_of(first.name)}"' in pages[second.name]
 
 

@@ -150,6 +150,8 @@ def test_a_site_is_made_offline_of_every_run_that_is_there(stored: Path, tmp_pat
     assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{site / 'index.html'}\n")
     alone = (stored / "index.html").read_text()
     page = (site / "runs" / f"{stored.name}.html").read_text()
+    assert 'href="../index.html"' in page
+    assert "index.html" not in alone, "by itself it is one page and leads nowhere"
     assert alone.partition("<main>")[2] == page.partition("<main>")[2], (
         "it is the only one: no run was before"
     )
