@@ -152,7 +152,8 @@ def test_a_page_of_a_run_tells_only_what_turned_or_moved() -> None:
     turned = since((isolation, rto(61.0)), (isolation, rto(61.0, "breached")))
     assert turned == f"{start} . Objective Before Now rto held breached worse No figure moved."
     both = since((isolation, rto(61.0)), (isolation, rto(600.0, "breached")), ended=False)
-    assert both.startswith(f"{start} . run-2 did not end. Objective Before Now rto held breached worse Figure")
+    unended = f"{start} . run-2 did not end."
+    assert both.startswith(f"{unended} Objective Before Now rto held breached worse Figure")
     assert both.endswith("rto 1m1s 10m")
 
 
