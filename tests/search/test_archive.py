@@ -49,7 +49,7 @@ def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place:
     found = found_by_the_janitor(folder, place, (), BUDGET)
     assert found.value == "breached", found.why
     assert {breach.objective for breach in found.breaches} == {"rpo"}
-    assert "lacks 1 day" in found.breaches[0].why, "the locked dump is what is left"
+    assert "lacks 1d" in found.breaches[0].why, "the locked dump is what is left"
     for service in ("shop", "archive"):
         assert any(f" on {service} as " in move for move in found.moves[1:]), "it takes both"
     values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
