@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
@@ -67,18 +67,16 @@ def turn(reports: Path, *, alone: bool) -> Iterator[bool]:
     """
     path = reports / FILE
     before = _identity(path)
-    try:
-        lock = os.open(reports / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno in MAY_NOT_WRITE and not alone:
-            yield False  # whoever may write nothing takes a copy in one go
-            return
-        raise _unmoved(path, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+    with ExitStack() as held:
+        try:
+            lock = os.open(reports / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            held.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        except OSError as error:
+            # Whoever may write nothing takes a copy in one go, and needs no turn.
+            if alone or error.errno not in MAY_NOT_WRITE:
+                raise _unusable(reports / LOCK_FILE, error) from error
         yield _identity(path) != before
-    finally:
-        os.close(lock)
 
 
 def set_aside(reports: Path) -> Path | None:
@@ -100,7 +98,7 @@ def set_aside(reports: Path) -> Path | None:
                 path.replace(aside)
                 moved = moved or aside
     except OSError as error:
-        raise _unmoved(reports / FILE, error) from error
+        raise _unusable(reports / FILE, error) from error
     return moved
 
 
@@ -141,5 +139,7 @@ def _identity(path: Path) -> int | None:
         return None
 
 
-def _unmoved(path: Path, error: OSError) -> HistoryError:
-    return HistoryError(f"cannot move {path} away: {error}", hint="check the permissions of that folder")
+def _unusable(path: Path, error: OSError) -> HistoryError:
+    return HistoryError(
+        f"cannot use {path}: {error}", hint="check the permissions and the kind of that folder"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,6 +12,7 @@ import click
 from harness.errors import RequestError
 from harness.journal.history import LATEST
 from harness.journal.roll import read_roll
+from harness.scenario.problems import nearest
 from harness.seams.lookup import Provider
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def find_run(run: Path, reports: Path) -> Path:
     if len(found) > 1:
         raise RequestError(f"{run} may be {found[0]} or {found[1]}", hint="write its name in full")
     if not found:
-        raise RequestError(
-            f"there is no run folder {run}, nor {reports / run}", hint=_nearest(name, names, reports)
-        )
+        none = f"{reports} has no run: play one with `ninelives run`, or name their folder with --reports"
+        hint = nearest(name, (LATEST, *names) if names else (), none)
+        raise RequestError(f"there is no run folder {run}, nor {reports / run}", hint=hint)
     return reports / found[0]
 
 
@@ -75,15 +75,6 @@ def _names_in(reports: Path) -> list[str]:
     """Of the run folders there, the oldest first: a name begins with the time."""
     there = reports.iterdir() if reports.is_dir() else ()
     return sorted(path.name for path in there if path.is_dir() and not path.is_symlink())
-
-
-def _nearest(name: str, names: list[str], reports: Path) -> str:
-    if not names:
-        return f"{reports} has none: play one with `ninelives run`, or name their folder with --reports"
-    near = get_close_matches(name, (LATEST, *names), n=1)
-    if near:
-        return f"do you mean {near[0]}?"
-    return f"name a run folder, or one in {reports} by its name or number: its newest is `{LATEST}`"
 
 
 def with_place(command: Callable[..., Any]) -> Callable[..., Any]:

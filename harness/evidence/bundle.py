@@ -72,10 +72,11 @@ def sign_run(
         raise RequestError(f"the run in {folder} is still being played", hint="sign it when it is over")
     scenario, record = read_run(folder, judge)
     manifest = describe(folder, operator, scenario, record)
-    wrong = unlike_verdicts(folder, scenario, record) or next(unlike_reports(folder, record), None)
+    told = unlike_verdicts(folder, scenario, record)
+    wrong = (told,) if told else unlike_reports(folder, record, manifest.run.enrolled.run_id)
     if wrong:
         raise RequestError(
-            f"{folder}: {wrong}", hint="write the reports again with `ninelives report`, then sign"
+            f"{folder}: {wrong[0]}", hint="write the reports again with `ninelives report`, then sign"
         )
     data = canonical(manifest)
     subject = (Resource(name=MANIFEST_FILE, digest=Digest(sha256=sha256(data).hexdigest())),)

@@ -1,13 +1,14 @@
 """Whether the reports in a run folder follow from its journal: people read these, not the journal.
 
 The verdicts, figures and evidence of verdicts.json are compared whoever wrote it. Whole files are compared by
-drawing them again, which only the ninelives that drew them does to the byte. A PDF is left out: its bytes
-hang on the machine's fonts.
+drawing them again, which only the ninelives that drew them does to the byte. A PDF is left out, whose bytes
+hang on the machine's fonts, and what a reporter writes that does not say which files these are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.evidence.statements import FigurePart, verdict_part
 from harness.journal.record import RunRecord
 from harness.scenario.models import LoadedScenario
+from harness.seams.drivers import Reporter
 from harness.seams.lookup import lookup, names
 
 VERDICTS_FILE = "verdicts.json"
@@ -83,25 +85,30 @@ def unlike_verdicts(folder: Path, scenario: LoadedScenario, record: RunRecord | 
     return None if told.value == whole else f"{VERDICTS_FILE}: says {told.value} of the run, which is {whole}"
 
 
-def unlike_reports(folder: Path, record: RunRecord | None) -> Iterator[str]:
+def unlike_reports(folder: Path, record: RunRecord | None, run_id: str) -> tuple[str, ...]:
     """Each report of a run folder that is not what this ninelives writes of the run.
 
     Args:
         folder: of the run.
-        record: the judged run, under the name that it was played with; None when it has no journal.
+        record: the judged run; None when it has no journal, of which nothing can be written.
+        run_id: the name that it was played with; the folder may have another by now.
     """
-    if record is None:
-        return
     with TemporaryDirectory(prefix="ninelives-reports-") as drawn:
-        for name in names("reporters"):
-            reporter = lookup("reporters", name)
-            # A third party's may have none, and is left out.
-            patterns = getattr(reporter, "files", ())
-            there = {path.name for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-            if not there:
-                continue
-            reporter().render(record, Path(drawn))
-            for file in sorted(there):
-                again = Path(drawn, file)
-                if not again.is_file() or again.read_bytes() != (folder / file).read_bytes():
-                    yield f"{file}: is not what ninelives writes of this run"
+        return tuple(
+            f"{file}: is not what ninelives writes of this run"
+            for name in names("reporters")
+            for file in _unlike(folder, lookup("reporters", name), record, run_id, Path(drawn))
+        )
+
+
+def _unlike(
+    folder: Path, reporter: type[Reporter], record: RunRecord | None, run_id: str, drawn: Path
+) -> Iterator[str]:
+    patterns: tuple[str, ...] = getattr(reporter, "files", ())
+    there = sorted({path.name for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    if there and record is not None:
+        reporter().render(replace(record, run_id=run_id), drawn)
+    for file in there:
+        again = drawn / file
+        if not again.is_file() or again.read_bytes() != (folder / file).read_bytes():
+            yield file

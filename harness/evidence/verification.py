@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -200,14 +200,12 @@ def _judged_again(
     """What of the signed statements does not follow from the record, and the record."""
     scenario, record = read_run(folder, judge)
     told = unlike_verdicts(folder, scenario, record)
-    # Drawn under the name that it was played with: the folder may have another by now.
-    named = replace(record, run_id=manifest.run.enrolled.run_id) if record else None
     wrong = (
         *_unlike_manifest(manifest, scenario_part(folder, scenario), record),
         *_unlike_figures(measured, figures(scenario, record, manifest)),
         *_unlike_result(result, test_result(scenario, record, manifest, result.url)),
         *((told,) if told else ()),
-        *(unlike_reports(folder, named) if _can_draw_again(manifest) else ()),
+        *(unlike_reports(folder, record, manifest.run.enrolled.run_id) if _can_draw_again(manifest) else ()),
     )
     return wrong, record
 

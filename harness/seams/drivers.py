@@ -660,7 +660,11 @@ class Objective(Protocol):
 
 
 class Reporter(Protocol):
-    """Writes one report of a run. Pure but for the file it writes."""
+    """Writes one report of a run. Pure but for the file it writes.
+
+    One with an attribute ``files``, names or patterns of what it writes, gives the same bytes for the same
+    record: ``sign`` and ``verify`` write these again and compare them.
+    """
 
     def render(self, record: RunRecord, out: Path) -> Path:
         """Write it into the folder ``out`` and return the file's path."""

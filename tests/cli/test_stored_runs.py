@@ -88,7 +88,7 @@ def test_a_run_has_a_name_too(
         assert missing.returncode == 3
         assert missing.stderr == (
             f"error: there is no run folder lates, nor {latest.parent / 'lates'}\n"
-            "  hint: do you mean latest?\n"
+            "  hint: did you mean 'latest'?\n"
         )
 
 
@@ -100,8 +100,8 @@ def test_a_run_is_named_by_its_number_or_how_its_name_begins(tmp_path: Path) -> 
     assert find_run(Path("oth"), tmp_path) == tmp_path / "other"
     for name, told, hint in (
         ("run", "run may be run-a or run-b", "in full"),
-        ("4", "no run folder 4", "by its name or number"),
-        ("run-c", "no run folder run-c", "do you mean run-"),
+        ("4", "no run folder 4", "there are: latest, other, run-a, run-b"),
+        ("run-c", "no run folder run-c", "did you mean 'run-"),
     ):
         with pytest.raises(RequestError, match=told) as raised:
             find_run(Path(name), tmp_path)

@@ -72,6 +72,14 @@ def test_it_matches_wherever_it_lies_and_whatever_its_folder_is_called(
     assert check(bundle.rename(tmp_path / "evidence"), key).mismatches == ()
 
 
+def test_a_run_whose_folder_was_renamed_is_signed_with_the_reports_that_it_has(
+    unsigned: Path, signer: CryptoSigner, key: SSlibKey
+) -> None:
+    renamed = unsigned.rename(unsigned.with_name("renamed"))
+    sign_run(renamed, signer, OPERATOR, judge_run)
+    assert check(renamed, key).mismatches == ()
+
+
 def test_the_manifest_has_every_file_by_its_digest_and_says_whose_run_it_was(bundle: Path) -> None:
     text = (bundle / MANIFEST_FILE).read_bytes()
     manifest = json.loads(text)
@@ -358,7 +366,7 @@ def test_figures_evidence_and_expectations_are_compared_whoever_wrote_them(
     path.write_text(json.dumps(document))
     with (
         patch("harness.evidence.bundle.unlike_verdicts", return_value=None),
-        patch("harness.evidence.bundle.unlike_reports", return_value=iter(())),
+        patch("harness.evidence.bundle.unlike_reports", return_value=()),
         patch("harness.evidence.bundle.tool_digest", return_value="of another"),
     ):
         sign_run(unsigned, signer, OPERATOR, judge_run)
@@ -410,6 +418,10 @@ def test_a_run_that_died_before_its_journal_has_a_number_all_the_same(
     folder.mkdir(parents=True)
     (folder / "scenario.json").write_text(scenario().model_dump_json(by_alias=True))
     enroll(folder.parent, folder.name, "shop/drill", EPOCH.wall)
+    (folder / "index.html").write_text("<p>All held.</p>")
+    with pytest.raises(RequestError, match=r"index\.html: is not what ninelives writes of this run"):
+        sign_run(folder, signer, OPERATOR, judge_run)
+    (folder / "index.html").unlink()
     manifest = sign_run(folder, signer, OPERATOR, judge_run)
     assert manifest.run.number == 1
     assert check(folder, key).mismatches == ()
