@@ -249,6 +249,7 @@ class Listing:
         arguments: of the call.
         each: JSON path of the name of one thing, with ``*`` for its number: ``$.items[*].id``. Empty where
             every line of the answer is a name.
+        first_word: of such a line is the name, and more is said after it.
         lasting: a thing has the same name in every replica of the stack. Others are found by their number.
         from_end: that number counts from the end, for a list whose newest thing comes last.
         most: so many things are enough; one, where each is as good as another.
@@ -258,6 +259,7 @@ class Listing:
     verb: str
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     each: str = ""
+    first_word: bool = False
     lasting: bool = False
     from_end: bool = False
     most: int = 20
@@ -280,6 +282,11 @@ class Aim:
     at: Listing | None = None
     weakens: bool = False
 
+    @property
+    def name(self) -> str:
+        """What searches call it, whatever it is aimed at."""
+        return self.what.replace("{name}", "...")
+
 
 @dataclass(frozen=True)
 class Destruction:
@@ -295,6 +302,9 @@ class Destruction:
             ``documented``, nobody here has tried it.
         evidence: the test that shows it, ``tests/...py::name``; the page's address when documented.
         aims: calls of it that searches make, all with the one verb.
+        called: what searches call it, a name for each of its calls, which another entry may share when the
+            same call comes to something else there. Empty when it is no call of its own, but follows from
+            others. None: what its aims are called, or the operation itself.
     """
 
     operation: str
@@ -305,6 +315,14 @@ class Destruction:
     basis: Basis
     evidence: str
     aims: tuple[Aim, ...] = ()
+    called: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What searches call it, one for each of its calls."""
+        if self.called is not None:
+            return self.called
+        return tuple(aim.name for aim in self.aims) or (self.operation,)
 
 
 class TableFingerprint(Fact):

@@ -84,7 +84,7 @@ class Explored(Fact):
         confirmed: objectives that it was found to break, and that this run broke too.
         doubted: what else was found, and played by runs that did not confirm it.
         tried: every move that was made.
-        never: operations that surfaces of the stack list, and that no move tried.
+        never: operations that surfaces list, each with the service that no move tried it on.
         interrupted: somebody stopped it.
     """
 

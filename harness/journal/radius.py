@@ -86,7 +86,7 @@ class BlastRadius(Fact):
         guards: that were on.
         deeds: every call, grouped by principal and credential.
         silent: principals of whom no call was made, since none that is known here could be.
-        left_out: destructions that surfaces list and that nobody here knew how to try, by surface.
+        left_out: destructions that surfaces list and that nobody here tried, by service.
         interrupted: somebody ended it before all was tried.
         stopped: why the stack could be used no more before all was tried; empty when all was.
         rebuilds: why the stack was made again in between, each reason once.

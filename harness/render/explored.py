@@ -156,10 +156,20 @@ def _table(explored: Explored, width: int) -> Iterator[str]:
 
 
 def _never(explored: Explored, width: int) -> Iterator[str]:
-    for operation in explored.never:
+    for service, operations in never_by_service(explored).items():
+        said = plain(clean(f"never tried on {service}: {', '.join(operations)}", longest=LONGEST))
         yield from textwrap.wrap(
-            plain(clean(f"never tried: {operation}")), width, initial_indent="  ", subsequent_indent="    "
+            said, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
         )
+
+
+def never_by_service(explored: Explored) -> dict[str, list[str]]:
+    """What was never tried, by where."""
+    found: dict[str, list[str]] = {}
+    for one in explored.never:
+        service, _, operation = one.partition(": ")
+        found.setdefault(service, []).append(operation)
+    return found
 
 
 def explored_page(explored: Explored) -> str:
@@ -173,6 +183,7 @@ def explored_page(explored: Explored) -> str:
         first=tried[:SHOWN_AT_ONCE],
         rest=tried[SHOWN_AT_ONCE:],
         times=_times,
+        never=never_by_service(explored),
         time=charts.parts("time", "Where the time went", pieces) if any(explored.split.values()) else None,
         name=lambda path: PurePath(path).name,
         rebuild_said=rebuild_said,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ from harness.run.ground import Ground
 from harness.seams.drivers import Store
 
 Moment = Literal["before", "after"]
+DISK = "docker-volume"
+"""The kind of resource that holds what a server in a container keeps."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,18 @@ def take_inventory(ground: Ground, moment: Moment) -> dict[str, tuple[Resource, 
     return found
 
 
-def list_points(ground: Ground) -> tuple[Copy, ...]:
-    """Every recovery point that exists now, newest first."""
-    copies = [Copy(name, point) for name, tool in ground.tools.items() for point in tool.points()]
+def list_points(ground: Ground, buried: Collection[str] = ()) -> tuple[Copy, ...]:
+    """Every recovery point that exists now, newest first.
+
+    Args:
+        ground: whose tools are asked.
+        buried: protections whose copies went with the disk that they lay on, so that nobody is there to ask.
+
+    Raises:
+        HarnessError: a tool cannot say which there are.
+    """
+    tools = ((name, tool) for name, tool in ground.tools.items() if name not in buried)
+    copies = [Copy(name, point) for name, tool in tools for point in tool.points()]
     return tuple(sorted(copies, key=lambda copy: copy.point.covers_until, reverse=True))
 
 
@@ -81,7 +93,7 @@ def assess(
                 detail=detail or ("" if alive else "does not answer"),
             )
         )
-    points = list_points(ground)
+    points = list_points(ground, _buried(outcomes, after, points_before))
     for copy in points:
         ground.journal.write(PointSeen(point=copy.point))
     left = {copy.point.id for copy in points}
@@ -89,6 +101,21 @@ def assess(
         if copy.point.id not in left:
             ground.journal.write(PointMissing(point_id=copy.point.id))
     return Remains(frozenset(damaged), frozenset(answering), points)
+
+
+def _buried(
+    outcomes: Sequence[Outcome], after: Mapping[str, Sequence[Resource]], points: Sequence[Copy]
+) -> set[str]:
+    """Protections whose copies all lay in services that lost their volumes, by what the engine lists.
+
+    A server that merely does not answer buries nothing: its disk may be whole.
+    """
+    touched = (resource for outcome in outcomes for resource in outcome.touched)
+    emptied = {one.service for one in touched if one.kind == DISK and not after[one.service]}
+    places = defaultdict[str, set[str]](set)
+    for copy in points:
+        places[copy.protection].add(copy.point.place)
+    return {protection for protection, lay_in in places.items() if lay_in <= emptied}
 
 
 def _damage(service: str, before: Sequence[Resource], after: Sequence[Resource], touched: set[str]) -> str:

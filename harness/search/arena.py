@@ -636,7 +636,7 @@ def at_rest(loaded: LoadedScenario) -> LoadedScenario:
 
 
 def _plan_with_every_surface(loaded: LoadedScenario) -> Plan:
-    planned = plan(at_rest(loaded))
+    planned = plan(at_rest(loaded), loaded.scenario.provider or "embedded")
     return replace(planned, surfaces=dict(_importable_surfaces()))
 
 

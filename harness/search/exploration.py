@@ -82,7 +82,7 @@ class Statistics:
         sequences, actions: that were played.
         deepest: calls of the longest sequence.
         tried: how often each move ended how, by its name and status.
-        operations: how often each listed operation was tried, by service and word.
+        operations: how often each listed operation was tried, by service and name.
         landed: calls that were meant to change something and did, or that a guard refused.
         states: digests of what sequences left.
     """
@@ -398,6 +398,7 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
     try:
         import hypothesis
         from hypothesis import HealthCheck, Phase, Verbosity
+        from hypothesis.configuration import set_hypothesis_home_dir
         from hypothesis.database import DirectoryBasedExampleDatabase
         from hypothesis.errors import Flaky
         from hypothesis.stateful import run_state_machine_as_test
@@ -406,6 +407,9 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
             "exploring needs the package hypothesis, which is not installed",
             hint="pip install 'ninelives[explore]'",
         ) from error
+    if database is not None:
+        # Else it keeps tables of its own in a folder of wherever somebody happens to be.
+        set_hypothesis_home_dir(database.parent)
     example_database = DirectoryBasedExampleDatabase(database) if database is not None else None
     for number in count():
         settings = hypothesis.settings(

@@ -144,8 +144,8 @@ def search(
     exploration = Exploration(stack, wish.principal, clock, progress)
     began, interrupted = clock.stamp(), False
     # Asked now: of a stack that does not come up again, nothing would be left to ask.
-    kinds = tuple(kind_of(endpoint.kind) for endpoint in stack.ground.endpoints.values())
-    surfaces = {kind.surface: lookup("surfaces", kind.surface) for kind in kinds if kind is not None}
+    kinds = {name: kind_of(endpoint.kind) for name, endpoint in stack.ground.endpoints.items()}
+    surfaces = {name: lookup("surfaces", kind.surface) for name, kind in kinds.items() if kind is not None}
     try:
         exploration.search(wish.budget, wish.seed, database)
     except KeyboardInterrupt:

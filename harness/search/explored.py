@@ -15,7 +15,7 @@ from harness.render.wording import plain, quantity
 from harness.scenario.models import Agent, LoadedScenario, Step
 from harness.seams.drivers import Surface
 from harness.search.exploration import Finding, Statistics
-from harness.search.moves import covers
+from harness.search.moves import untried
 
 GOAL = "Whatever it comes upon."
 FAILS = "It fails until the hole is closed."
@@ -76,14 +76,15 @@ def never_tried(statistics: Statistics, surfaces: Mapping[str, type[Surface]]) -
 
     Args:
         statistics: of the exploration.
-        surfaces: those that the principal's credentials lead to, by name.
+        surfaces: by service, how each is called.
+
+    Returns:
+        Each as ``dumps: DeleteBucket``.
     """
-    words = {word for _, word in statistics.operations}
     return tuple(
-        f"{name}: {one.operation}"
-        for name, surface in sorted(surfaces.items())
-        for one in surface.destructive
-        if not any(covers(word, one) for word in words)
+        f"{service}: {name}"
+        for service, surface in sorted(surfaces.items())
+        for name in untried(surface, {name for on, name in statistics.operations if on == service})
     )
 
 

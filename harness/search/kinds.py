@@ -19,6 +19,7 @@ KINDS: Mapping[str, Kind] = {
     "mariadb": listed("mariadb", shows=True),
     "valkey": listed("valkey", shows=True, is_open=True),
     "git": listed("git"),
+    "container": listed("docker"),
 }
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import JsonValue
 
-from harness.facts import Destruction
 from harness.scenario.models import Step
+from harness.seams.drivers import Surface
 
 MoveKind = Literal["look", "weaken", "destroy", "wait"]
 """To find out; to take away what guards a thing; to destroy it; to let time pass."""
@@ -58,7 +57,7 @@ class Move:
         name: the same in every trial and every replica.
         kind: what it is for.
         step: the call, as a scenario would have it.
-        operation: word by which a surface's list of destructions names it; empty for looking.
+        operation: one of the names that a surface's list of destructions has for it; empty for looking.
         key: what it is made with.
         about: what it asks for, when it looks.
     """
@@ -71,9 +70,15 @@ class Move:
     about: str = ""
 
 
-def covers(word: str, one: Destruction) -> bool:
-    """Whether a word names what a surface lists there, and is not only part of another operation's name."""
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", one.operation) is not None
+def untried(surface: type[Surface], tried: Container[str]) -> tuple[str, ...]:
+    """What a surface lists as destructive and no call has tried, each as searches call it, once.
+
+    Args:
+        surface: whose list.
+        tried: names of operations.
+    """
+    names = (name for one in surface.destructive for name in one.names)
+    return tuple(dict.fromkeys(name for name in names if name not in tried))
 
 
 Learned = tuple[Mapping[str, str], list[Thing]]
@@ -115,7 +120,7 @@ def call(
         do: verb of the step.
         what: it does, for people, the same in every replica.
         arguments: of the step, without the credential.
-        operation: word by which the surface's list of destructions names it; empty for looking.
+        operation: one of the names that the surface's list of destructions has for it; empty for looking.
         about: what it asks for, when it looks.
     """
     step = Step.model_validate(

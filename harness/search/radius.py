@@ -26,7 +26,7 @@ from harness.search.arena import Arena
 from harness.search.chosen import chosen, refuse_stranger
 from harness.search.exploration import ACTING, LOOKING, Trial
 from harness.search.kinds import kind_of
-from harness.search.moves import Move, covers
+from harness.search.moves import Move, untried
 from harness.search.recording import Recording, Searched
 from harness.search.remains import CopyLeft, Remains, strayed
 
@@ -217,10 +217,10 @@ def _named(stack: Stack, principal: str, move: Move, extent: Extent) -> Deed:
 
 
 def _listed_undo(move: Move) -> str:
-    """What takes a call back, as its surface says; empty when nothing does."""
+    """What takes a call back, as its surface says; empty when nothing does, or not everywhere the same."""
     listed = lookup("surfaces", move.step.do.partition(".")[0]).destructive
-    found = (one.undo for one in listed if move.operation and covers(move.operation, one))
-    return next(found, "")
+    undos = {one.undo for one in listed if move.operation in one.names}
+    return undos.pop() if len(undos) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -343,11 +343,10 @@ def _left_out(arena: Arena, deeds: list[Deed]) -> dict[str, tuple[str, ...]]:
         for name, service in stack.services.items()
         if kind_of(service.kind) is None
     }
-    words = {deed.operation for deed in deeds if deed.operation}
-    kinds = (kind_of(service.kind) for service in stack.services.values())
-    for surface in sorted({kind.surface for kind in kinds if kind is not None}):
-        listed = lookup("surfaces", surface).destructive
-        unknown = tuple(one.operation for one in listed if not any(covers(word, one) for word in words))
-        if unknown:
-            missing[surface] = unknown
+    for name, service in stack.services.items():
+        kind = kind_of(service.kind)
+        tried = {deed.operation for deed in deeds if deed.service == name}
+        left = untried(lookup("surfaces", kind.surface), tried) if kind is not None else ()
+        if left:
+            missing[f"{name} ({service.kind})"] = left
     return missing

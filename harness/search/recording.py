@@ -66,7 +66,7 @@ class Recording:
         what: the verb, and what else names the folder.
         place: has the folder for all of them.
         clock: for the journal.
-        provider: what replicas run on.
+        provider: what replicas run on, unless the scenario says what it needs.
 
     Attributes:
         folder: of this search.
@@ -90,7 +90,9 @@ class Recording:
         self._clock = clock
         self._began, self._cpu = clock.stamp(), clock.cpu()
         self.journal = Journal(self.folder, clock)
-        self.journal.write(run_started(self.folder.name, loaded, resolved, provider))
+        self.journal.write(
+            run_started(self.folder.name, loaded, resolved, loaded.scenario.provider or provider)
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ AWS_DESTRUCTION = (
         basis="modelled",
         evidence=_DATABASES
         + "test_a_deleted_instance_takes_its_server_its_files_and_its_automated_snapshots_along",
+        called=("DeleteDBInstance",),
     ),
     Destruction(
         operation="`ModifyDBInstance` with `DeletionProtection` false",
@@ -30,6 +31,7 @@ AWS_DESTRUCTION = (
         guard="a deny of `rds:ModifyDBInstance` on the instance",
         basis="modelled",
         evidence=_DATABASES + "test_deletion_protection_refuses_and_whoever_may_modify_switches_it_off",
+        called=("ModifyDBInstance DeletionProtection",),
     ),
     Destruction(
         operation="`ModifyDBInstance` with `BackupRetentionPeriod` 0 or less than before",
@@ -39,6 +41,7 @@ AWS_DESTRUCTION = (
         guard="a deny of `rds:ModifyDBInstance` on the instance; manual snapshots; a vault",
         basis="modelled",
         evidence=_DATABASES + "test_automated_snapshots_cannot_be_deleted_alone_but_go_with_their_retention",
+        called=("ModifyDBInstance BackupRetentionPeriod",),
     ),
     Destruction(
         operation="`DeleteDBSnapshot`",
@@ -48,6 +51,7 @@ AWS_DESTRUCTION = (
         guard="no `rds:DeleteDBSnapshot` for the role; a copy in a locked vault",
         basis="modelled",
         evidence=_DATABASES + "test_a_snapshot_restores_to_the_rows_that_were_there_when_it_was_taken",
+        called=("DeleteDBSnapshot",),
     ),
     Destruction(
         operation="`DeleteDBInstanceAutomatedBackup`",
@@ -57,6 +61,7 @@ AWS_DESTRUCTION = (
         guard="no right to it; manual snapshots",
         basis="modelled",
         evidence=_DATABASES + "test_retained_automated_backups_can_be_deleted_by_a_call_of_their_own",
+        called=("DeleteDBInstanceAutomatedBackup",),
     ),
     Destruction(
         operation="`TerminateInstances`, then `DeleteVolume`",
@@ -66,6 +71,7 @@ AWS_DESTRUCTION = (
         guard="a locked rule of Recycle Bin; snapshots, which stay",
         basis="modelled",
         evidence=_VOLUMES + "test_what_a_rule_covers_waits_in_the_recycle_bin_and_comes_back",
+        called=("TerminateInstances", "DeleteVolume"),
     ),
     Destruction(
         operation="`DeleteSnapshot`",
@@ -75,6 +81,7 @@ AWS_DESTRUCTION = (
         guard="`LockSnapshot` in compliance mode; a locked rule of Recycle Bin",
         basis="modelled",
         evidence=_VOLUMES + "test_a_locked_snapshot_cannot_be_deleted_and_only_governance_can_be_unlocked",
+        called=("DeleteSnapshot",),
     ),
     Destruction(
         operation="`UnlockSnapshot`",
@@ -84,6 +91,7 @@ AWS_DESTRUCTION = (
         guard="compliance mode, once its cooling-off is over",
         basis="modelled",
         evidence=_VOLUMES + "test_a_locked_snapshot_cannot_be_deleted_and_only_governance_can_be_unlocked",
+        called=("UnlockSnapshot",),
     ),
     Destruction(
         operation="`DeleteRule` of Recycle Bin",
@@ -93,6 +101,7 @@ AWS_DESTRUCTION = (
         guard="a locked rule, whose unlocking takes 7 days at least",
         basis="modelled",
         evidence=_VOLUMES + "test_a_locked_rule_stays_until_its_delay_is_over",
+        called=("DeleteRule",),
     ),
     Destruction(
         operation="`DeleteRecoveryPoint`",
@@ -102,6 +111,17 @@ AWS_DESTRUCTION = (
         guard="Vault Lock in compliance mode; a vault in another account",
         basis="modelled",
         evidence=_VAULTS + "test_a_locked_vault_lets_nobody_delete_a_recovery_point_not_even_the_owner",
+        called=("DeleteRecoveryPoint",),
+    ),
+    Destruction(
+        operation="`UpdateRecoveryPointLifecycle` with fewer days",
+        verb="backup-update-recovery-point-lifecycle",
+        undo="setting the days again, while it still exists",
+        takes_along="it is the backup, once the days are over",
+        guard="Vault Lock in compliance mode; a vault in another account",
+        basis="modelled",
+        evidence=_VAULTS + "test_a_recovery_point_whose_days_were_cut_ends_with_them",
+        called=("UpdateRecoveryPointLifecycle",),
     ),
     Destruction(
         operation="`DeleteBackupVaultLockConfiguration`",
@@ -111,6 +131,7 @@ AWS_DESTRUCTION = (
         guard="compliance mode, once its cooling-off of 3 days at least is over",
         basis="modelled",
         evidence=_VAULTS + "test_a_lock_can_be_taken_off_within_its_cooling_off_and_in_governance_mode",
+        called=("DeleteBackupVaultLockConfiguration",),
     ),
     Destruction(
         operation="`DeleteVpc`, `DeleteSubnet`",
@@ -120,6 +141,7 @@ AWS_DESTRUCTION = (
         guard="a deny by the tag of the environment; a subnet that is left in the network",
         basis="modelled",
         evidence=_REPLICA + "test_a_network_goes_when_nothing_lies_in_it_and_a_load_balancer_for_good",
+        called=("DeleteVpc", "DeleteSubnet"),
     ),
     Destruction(
         operation="`DeleteService` with `force`, `UpdateService` with `desiredCount` 0",
@@ -129,6 +151,7 @@ AWS_DESTRUCTION = (
         guard="a deny by the tag of the environment",
         basis="modelled",
         evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
+        called=("DeleteService", "UpdateService"),
     ),
     Destruction(
         operation="`DeleteCluster`",
@@ -138,6 +161,7 @@ AWS_DESTRUCTION = (
         guard="a deny by the tag of the environment",
         basis="modelled",
         evidence=_SEARCHES + "test_what_terraform_destroys_is_tried_on_real_records_and_brought_back",
+        called=("DeleteCluster",),
     ),
     Destruction(
         operation="`DeleteLoadBalancer`",
@@ -147,6 +171,7 @@ AWS_DESTRUCTION = (
         guard="a deny of `elasticloadbalancing:DeleteLoadBalancer`",
         basis="modelled",
         evidence=_REPLICA + "test_a_network_goes_when_nothing_lies_in_it_and_a_load_balancer_for_good",
+        called=("DeleteLoadBalancer",),
     ),
     Destruction(
         operation="`PutUserPolicy`, `DeleteAccessKey`",
@@ -156,6 +181,7 @@ AWS_DESTRUCTION = (
         guard="no `iam:*` for the role",
         basis="modelled",
         evidence=_REPLICA + "test_who_may_change_policies_can_give_himself_everything",
+        called=("PutUserPolicy", "DeleteAccessKey"),
     ),
 )
 """Amazon RDS API Reference and User Guide; IAM User Guide."""

@@ -27,7 +27,7 @@ from typing import Any
 
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.facts import Action, Destruction, Endpoint, Outcome, Resource
+from harness.facts import Action, Aim, Destruction, Endpoint, Listing, Outcome, Resource
 from harness.seams.container_engine import (
     ENVIRONMENT_LABEL,
     SERVICE_LABEL,
@@ -46,6 +46,8 @@ WITH_NAMED = (1, 42)
 """From this version of its API on, the engine prunes volumes with a name only when it is asked for all."""
 
 EVIDENCE = "tests/surfaces/test_docker.py::"
+CONTAINERS = Listing("container", "ps", lasting=True, first_word=True)
+VOLUMES = Listing("volume", "volume-ls", lasting=True, first_word=True)
 
 
 class NoArguments(Arguments):
@@ -100,6 +102,7 @@ class DockerSurface:
             guard="no socket; a container that still has the volume; the engine refuses it then",
             basis="observed",
             evidence=f"{EVIDENCE}test_a_volume_goes_only_when_no_container_has_it",
+            aims=(Aim("docker volume rm {name}", {"name": "{name}"}, VOLUMES),),
         ),
         Destruction(
             operation="`docker volume prune --all`",
@@ -109,6 +112,7 @@ class DockerSurface:
             guard="no socket; a container, even a stopped one, on each volume",
             basis="observed",
             evidence=f"{EVIDENCE}test_prune_takes_the_volumes_of_removed_containers_and_no_others",
+            aims=(Aim("docker volume prune --all", {}),),
         ),
         Destruction(
             operation="`docker system prune --volumes`",
@@ -118,6 +122,7 @@ class DockerSurface:
             guard="no socket; containers that run",
             basis="observed",
             evidence=f"{EVIDENCE}test_a_system_prune_takes_stopped_containers_and_then_their_volumes",
+            aims=(Aim("docker system prune --volumes", {"volumes": True}),),
         ),
         Destruction(
             operation="`docker compose down --volumes`",
@@ -127,6 +132,7 @@ class DockerSurface:
             guard="no socket; volumes that are `external`; a copy outside of the engine",
             basis="observed",
             evidence=f"{EVIDENCE}test_compose_down_takes_every_container_and_with_volumes_their_data",
+            aims=(Aim("docker compose down --volumes", {"volumes": True}),),
         ),
         Destruction(
             operation="`docker rm --force`",
@@ -136,6 +142,7 @@ class DockerSurface:
             guard="no socket; without `--force`, that it runs",
             basis="observed",
             evidence=f"{EVIDENCE}test_a_running_container_goes_by_force_only_and_its_volumes_stay",
+            aims=(Aim("docker rm --force {name}", {"name": "{name}", "force": True}, CONTAINERS),),
         ),
     )
 

@@ -70,6 +70,7 @@ class FilesSurface:
             guard="copies elsewhere; permissions, which refuse it unless the harness runs as root",
             basis="observed",
             evidence="tests/surfaces/test_files.py::test_what_is_deleted_is_touched_file_by_file",
+            called=("delete",),
         ),
         Destruction(
             operation="writing over a file",
@@ -79,6 +80,7 @@ class FilesSurface:
             guard="copies elsewhere; permissions, which refuse it unless the harness runs as root",
             basis="observed",
             evidence="tests/surfaces/test_files.py::test_what_is_written_is_touched_once",
+            called=("write",),
         ),
         Destruction(
             operation="moving a file onto another, as `mv` does to a folder that was never made",
@@ -88,6 +90,7 @@ class FilesSurface:
             guard="copies elsewhere; a volume that is mounted read-only",
             basis="observed",
             evidence="tests/surfaces/test_files.py::test_moving_onto_a_name_that_is_no_folder_overwrites",
+            called=("move",),
         ),
     )
 

@@ -17,6 +17,7 @@ RAILWAY_DESTRUCTION = (
         guard="a token of one environment, when the volume stands in others; copies elsewhere",
         basis="modelled",
         evidence=_DELETION + "test_a_volume_goes_in_every_environment_at_once_and_its_backups_with_it",
+        called=("volumeDelete",),
     ),
     Destruction(
         operation="`volumeDelete`, profile `current`",
@@ -26,6 +27,7 @@ RAILWAY_DESTRUCTION = (
         guard="the 48 hours; copies elsewhere",
         basis="modelled",
         evidence=_DELETION + "test_a_soft_deleted_volume_is_hidden_with_its_backups_until_it_is_taken_back",
+        called=("volumeDelete",),
     ),
     Destruction(
         operation="`environmentDelete`, `projectDelete`, `workspaceDelete`, profile `legacy`",
@@ -35,6 +37,7 @@ RAILWAY_DESTRUCTION = (
         guard="a token of one environment of one project",
         basis="modelled",
         evidence=_DELETION + "test_a_project_goes_with_everything_in_it",
+        called=("environmentDelete", "projectDelete", "workspaceDelete"),
     ),
     Destruction(
         operation="`environmentDelete`, `projectDelete`, `serviceDelete`, profile `current`",
@@ -44,6 +47,7 @@ RAILWAY_DESTRUCTION = (
         guard="the 48 hours; a token of one environment of one project",
         basis="modelled",
         evidence=_DELETION + "test_every_delete_can_be_taken_back_in_the_current_profile",
+        called=("environmentDelete", "projectDelete", "serviceDelete"),
     ),
     Destruction(
         operation="`serviceDelete`, profile `legacy`",
@@ -53,6 +57,7 @@ RAILWAY_DESTRUCTION = (
         guard="a token of one environment of one project",
         basis="modelled",
         evidence=_DELETION + "test_a_service_leaves_its_volumes_behind_detached",
+        called=("serviceDelete",),
     ),
     Destruction(
         operation="`projectScheduleDelete`",
@@ -62,6 +67,7 @@ RAILWAY_DESTRUCTION = (
         guard="the 48 hours",
         basis="modelled",
         evidence=_DELETION + "test_a_project_in_either_profile_can_be_scheduled_and_spared",
+        called=("projectScheduleDelete",),
     ),
     Destruction(
         operation="`projectScheduleDeleteForce`",
@@ -71,15 +77,17 @@ RAILWAY_DESTRUCTION = (
         guard="a token of one environment; copies elsewhere",
         basis="modelled",
         evidence=_DELETION + "test_force_leaves_nothing_to_take_back",
+        called=("projectScheduleDeleteForce",),
     ),
     Destruction(
         operation="`environmentPatchCommitStaged` with `isDeleted`",
         verb="request",
-        undo="not committing it",
+        undo="",
         takes_along="backups of the volume in that environment",
-        guard="the staged change waits to be deployed",
+        guard="the staged change waits to be deployed, and can be dropped until then; copies elsewhere",
         basis="modelled",
         evidence=_DELETION + "test_a_staged_deletion_happens_when_it_is_deployed_and_in_its_environment_only",
+        called=("environmentPatchCommitStaged",),
     ),
     Destruction(
         operation="`volumeInstanceBackupDelete`",
@@ -89,6 +97,7 @@ RAILWAY_DESTRUCTION = (
         guard="copies elsewhere",
         basis="modelled",
         evidence=_COPIES + "test_a_locked_backup_does_not_expire_but_can_be_deleted",
+        called=("volumeInstanceBackupDelete",),
     ),
     Destruction(
         operation="`volumeInstanceBackupRestore`",
@@ -98,5 +107,16 @@ RAILWAY_DESTRUCTION = (
         guard="copies elsewhere",
         basis="modelled",
         evidence=_COPIES + "test_a_restore_removes_newer_backups_and_keeps_older_ones",
+        called=("volumeInstanceBackupRestore",),
+    ),
+    Destruction(
+        operation="`volumeInstanceBackupScheduleUpdate` without a kind",
+        verb="request",
+        undo="setting the kinds again; what was not taken meanwhile is missing",
+        takes_along="every later backup; those that are there end when they would have ended",
+        guard="copies elsewhere",
+        basis="modelled",
+        evidence=_COPIES + "test_a_schedule_that_is_ended_takes_no_more_and_keeps_what_it_took",
+        called=("volumeInstanceBackupScheduleUpdate",),
     ),
 )

@@ -13,7 +13,8 @@ Verbs and their arguments:
 - ``delete-bucket``: none.
 - ``put-lifecycle``: ``days`` after which all versions expire, ``prefix``.
 - ``put-versioning``: ``status``, ``Enabled`` or ``Suspended``.
-- ``put-retention``: ``key``, ``version``, ``mode`` (``compliance`` or ``governance``), ``until``, ``bypass``.
+- ``put-retention``: ``key``, ``version``, ``mode`` (``compliance`` or ``governance``), ``until`` or, from
+  now, ``days``; ``bypass``.
 
 All take ``bucket``, if it is not the service's own, and ``access_key`` with ``secret_key``, if it is not
 the principal's own pair. Answers are JSON. What a call changed is read back through the replica's back
@@ -25,10 +26,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from harness.clock import Clock
 from harness.facts import Action, Credential, Endpoint, Outcome, Resource, Secret
@@ -97,8 +99,15 @@ class VersioningArguments(BucketArguments):
 
 class RetentionArguments(KeyArguments):
     mode: Literal["compliance", "governance"]
-    until: AwareDatetime
+    until: AwareDatetime | None = None
+    days: int | None = Field(None, ge=1)
     bypass: bool = False
+
+    @model_validator(mode="after")
+    def _one_end(self) -> RetentionArguments:
+        if (self.until is None) == (self.days is None):
+            raise ValueError("give until or days, and not both")
+        return self
 
 
 @dataclass(frozen=True)
@@ -298,6 +307,7 @@ class S3Surface:
     def _put_retention(self, call: Call, arguments: Mapping[str, object]) -> Outcome:
         asked = read_arguments(RetentionArguments, arguments)
         client, bucket, target = self._client(asked), self._bucket(asked), self._target(asked)
+        until = asked.until or self._clock.stamp().wall + timedelta(days=asked.days or 0)
 
         def put() -> _Answer:
             client.put_object_retention(
@@ -305,10 +315,10 @@ class S3Surface:
                 **_bypass(asked.bypass),
                 Retention={
                     "Mode": "COMPLIANCE" if asked.mode == "compliance" else "GOVERNANCE",
-                    "RetainUntilDate": asked.until,
+                    "RetainUntilDate": until,
                 },
             )
-            return _Answer(f"locked until {asked.until.isoformat()}", {"until": asked.until})
+            return _Answer(f"locked until {until.isoformat()}", {"until": until})
 
         version = asked.version or self._witness.versions(bucket, asked.key).current
         resource = self._resource("object", f"{asked.key}@{version}")

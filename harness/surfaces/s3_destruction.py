@@ -16,6 +16,7 @@ S3_DESTRUCTION = (
         guard="versioning",
         basis="observed",
         evidence=_BUCKETS + "test_without_versions_a_deletion_and_an_overwriting_put_are_final",
+        called=("DeleteObject", "PutObject"),
     ),
     Destruction(
         operation="`DeleteObject` without a version, bucket with versions",
@@ -25,6 +26,7 @@ S3_DESTRUCTION = (
         guard="read-only keys",
         basis="observed",
         evidence=_BUCKETS + "test_a_delete_marker_is_taken_away_again",
+        called=("DeleteObject",),
     ),
     Destruction(
         operation="`DeleteObject` with a version",
@@ -34,6 +36,7 @@ S3_DESTRUCTION = (
         guard="Object Lock",
         basis="observed",
         evidence=_BUCKETS + "test_with_versions_both_leave_the_copy_and_a_deletion_by_version_does_not",
+        called=("DeleteObject with a version",),
     ),
     Destruction(
         operation="emptying a prefix of every version (`aws s3 rm --recursive` and its like)",
@@ -43,6 +46,7 @@ S3_DESTRUCTION = (
         guard="Object Lock, for the versions that have it",
         basis="observed",
         evidence=_LOCKS + "test_emptying_a_prefix_leaves_what_is_locked",
+        called=("DeleteObject with a version",),
     ),
     Destruction(
         operation="`DeleteObject` with a version and `BypassGovernanceRetention`",
@@ -52,6 +56,7 @@ S3_DESTRUCTION = (
         guard="the right to bypass, which writers have not; Object Lock in compliance mode",
         basis="observed",
         evidence=_LOCKS + "test_governance_mode_lets_go_only_of_who_asks_for_the_bypass",
+        called=("DeleteObject with BypassGovernanceRetention",),
     ),
     Destruction(
         operation="`PutObjectRetention`, shorter, with `BypassGovernanceRetention`",
@@ -61,6 +66,7 @@ S3_DESTRUCTION = (
         guard="Object Lock in compliance mode, which nobody shortens",
         basis="observed",
         evidence=_LOCKS + "test_a_lock_in_governance_mode_is_shortened_and_one_in_compliance_mode_is_not",
+        called=("PutObjectRetention",),
     ),
     Destruction(
         operation="`PutBucketVersioning`, suspended",
@@ -70,6 +76,7 @@ S3_DESTRUCTION = (
         guard="read-only keys; a bucket with Object Lock refuses it",
         basis="observed",
         evidence=_BUCKETS + "test_suspended_versions_keep_the_old_and_lose_the_new",
+        called=("PutBucketVersioning",),
     ),
     Destruction(
         operation="`PutBucketLifecycleConfiguration`",
@@ -79,6 +86,7 @@ S3_DESTRUCTION = (
         guard="read-only keys (on AWS a policy can deny this call alone)",
         basis="observed",
         evidence=_BUCKETS + "test_who_may_write_sets_every_version_an_end",
+        called=("PutBucketLifecycleConfiguration",),
     ),
     Destruction(
         operation="what such a rule expires",
@@ -88,6 +96,7 @@ S3_DESTRUCTION = (
         guard="Object Lock: a locked version does not expire before its lock does",
         basis="documented",
         evidence="https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html",
+        called=(),
     ),
     Destruction(
         operation="`DeleteBucket`",
@@ -97,5 +106,6 @@ S3_DESTRUCTION = (
         guard="a bucket that is not empty refuses it",
         basis="observed",
         evidence=_BUCKETS + "test_only_an_empty_bucket_is_deleted_and_then_for_good",
+        called=("DeleteBucket",),
     ),
 )

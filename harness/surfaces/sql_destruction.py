@@ -15,6 +15,7 @@ SQL_DESTRUCTION = (
         guard="only the owner may: the role that the application uses owns nothing",
         basis="observed",
         evidence=_SHOWN + "test_a_loss_can_be_taken_back_until_it_is_committed",
+        called=("DROP TABLE", "DROP SCHEMA", "DROP COLUMN"),
     ),
     Destruction(
         operation="`TRUNCATE ... CASCADE`",
@@ -24,6 +25,7 @@ SQL_DESTRUCTION = (
         guard="the privilege `TRUNCATE`, which a role that deletes rows need not have",
         basis="observed",
         evidence=_SHOWN + "test_a_writer_deletes_rows_and_drops_nothing",
+        called=("TRUNCATE",),
     ),
     Destruction(
         operation="`DELETE` or `UPDATE` without `WHERE`",
@@ -33,6 +35,7 @@ SQL_DESTRUCTION = (
         guard="the privileges `DELETE` and `UPDATE`",
         basis="observed",
         evidence=_SHOWN + "test_a_role_without_the_right_is_refused_every_loss",
+        called=("DELETE", "UPDATE"),
     ),
     Destruction(
         operation="`DROP DATABASE`",
@@ -43,6 +46,7 @@ SQL_DESTRUCTION = (
         " sessions: for those of other roles `pg_signal_backend`",
         basis="observed",
         evidence=_SHOWN + "test_a_database_is_dropped_at_once_by_whoever_owns_it",
+        called=("DROP DATABASE",),
     ),
     Destruction(
         operation="`pg_drop_replication_slot`",
@@ -52,6 +56,7 @@ SQL_DESTRUCTION = (
         guard="the attribute `REPLICATION`",
         basis="observed",
         evidence=_SHOWN + "test_without_its_slot_a_receiver_loses_the_log_it_has_not_read",
+        called=("pg_drop_replication_slot",),
     ),
     Destruction(
         operation="`ALTER SYSTEM SET archive_command`",
@@ -61,6 +66,7 @@ SQL_DESTRUCTION = (
         guard="superusers only",
         basis="observed",
         evidence=_SHOWN + "test_only_a_superuser_stops_the_archive",
+        called=("ALTER SYSTEM SET archive_command",),
     ),
     Destruction(
         operation="`COPY ... TO` a file, or `TO PROGRAM`",
@@ -71,6 +77,7 @@ SQL_DESTRUCTION = (
         "copies under another account",
         basis="observed",
         evidence=_SHOWN + "test_only_a_superuser_reaches_the_servers_files",
+        called=("COPY TO PROGRAM",),
     ),
     Destruction(
         operation="any of these, on a server with a standby",
@@ -80,5 +87,6 @@ SQL_DESTRUCTION = (
         guard="a standby with `recovery_min_apply_delay`, and time to notice within it",
         basis="documented",
         evidence="https://www.postgresql.org/docs/18/runtime-config-replication.html",
+        called=(),
     ),
 )

@@ -130,7 +130,7 @@ def test_a_terminal_shows_the_sequence_and_how_hard_it_looked(explored: Explored
     assert flat.startswith("shop/x as agent: BREACHED, 2 calls break rpo.")
     assert "1. read w/token.env 2. volumeDelete of volume db on cloud as owner" in flat
     assert "150 sequences (720 a minute), 640 calls, the deepest 9, 31 states, seed 7" in flat
-    assert "never tried: cloud: `projectTransfer`" in flat
+    assert "never tried on cloud: `projectTransfer`" in flat
     row = next(line for line in text.splitlines() if line.split()[-3:] == ["24", "2", "1"])
     assert row.startswith("  ")
 

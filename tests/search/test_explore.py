@@ -20,7 +20,9 @@ from harness.scenario.models import VerdictValue
 from harness.search.confirmation import unconfirmed_by
 from harness.search.exploration import Budget
 from harness.search.explore import Wish, explore
+from harness.search.moves import untried
 from harness.search.recording import judged_again
+from harness.surfaces.sql import SqlSurface
 from tests.objectives.drills import Run, scenario
 
 POCKETOS = Path(__file__).parent.parent.parent / "scenarios" / "pocketos"
@@ -91,7 +93,9 @@ def test_it_finds_nothing_in_the_hardened_stack_and_says_how_hard_it_looked(
     assert explored.actions > 100
     refused = {one.move for one in explored.tried if one.refused}
     assert any("domains-cli" in move for move in refused), "it has used the token that lies about"
-    assert any("S3" not in line for line in explored.never)
+    listed = {f"bookings: {name}" for name in untried(SqlSurface, ())}
+    assert listed < {*explored.never}, "no token of this stack opens the database itself"
+    assert "railway: volumeDelete" not in explored.never
 
 
 @pytest.mark.parametrize("verdicts", [("undecided", "held"), ("held", "undecided")])

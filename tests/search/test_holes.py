@@ -40,9 +40,15 @@ ENOUGH = Budget(sequences=25)
 READ = ("list the workspace", "read shop.env")
 PLANTED = {
     "one": ((), {"DROP SCHEMA on shop as one"}),
-    "two": (("list tables on shop as two",), {"DELETE orders on shop as two"}),
+    "two": (
+        ("list tables on shop as two",),
+        {"DELETE orders on shop as two", "UPDATE orders on shop as two"},
+    ),
     "three": (READ, {"DROP SCHEMA on shop as one"}),
-    "four": ((*READ, "list tables on shop as two"), {"DELETE orders on shop as two"}),
+    "four": (
+        (*READ, "list tables on shop as two"),
+        {"DELETE orders on shop as two", "UPDATE orders on shop as two"},
+    ),
 }
 """By principal: what it has to do before, and what then destroys."""
 

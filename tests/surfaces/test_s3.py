@@ -235,6 +235,14 @@ def test_put_retention_touches_the_version_it_locks(perform: Perform, store: Any
     assert (outcome.status, names(outcome)) == ("done", [f"{key}@{version}"])
     locked = store.get_object_retention(Bucket=BUCKET, Key=key)["Retention"]
     assert locked == {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+    began = datetime.now(UTC)
+    outcome = perform("put-retention", key=key, mode="governance", days=1, bypass=True)
+    assert (outcome.status, names(outcome)) == ("done", [f"{key}@{version}"])
+    locked = store.get_object_retention(Bucket=BUCKET, Key=key)["Retention"]
+    # S3 keeps whole seconds.
+    assert (
+        timedelta(seconds=-1) <= locked["RetainUntilDate"] - began - timedelta(days=1) < timedelta(minutes=1)
+    )
 
 
 def test_a_reader_is_refused_every_change(perform: Perform, store: Any, key: str) -> None:
@@ -318,6 +326,8 @@ def test_other_buckets_are_refused_and_missing_things_failed(perform: Perform, k
         ("put-versioning", {"status": "Off"}),
         ("put-retention", {"key": "a", "mode": "loose", "until": "2030-01-01T00:00:00Z"}),
         ("put-retention", {"key": "a", "mode": "governance", "until": "soon"}),
+        ("put-retention", {"key": "a", "mode": "governance"}),
+        ("put-retention", {"key": "a", "mode": "governance", "until": "2030-01-01T00:00:00Z", "days": 1}),
     ],
 )
 def test_a_call_that_makes_no_sense_fails_and_says_why(

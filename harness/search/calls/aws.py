@@ -173,7 +173,7 @@ class Act:
         what: it does, for people.
         verb: of the surface.
         argument: that takes the value of the thing.
-        operation: word by which the surface lists it.
+        operation: one of the names that the surface lists it by.
         within: argument that takes the value of what the thing lies in; empty when none does.
         listed: the argument takes a list.
         more: other arguments.
@@ -210,7 +210,7 @@ ACTS = (
         "end deletion protection of",
         "rds-modify-db-instance",
         "DBInstanceIdentifier",
-        "DeletionProtection",
+        "ModifyDBInstance DeletionProtection",
         more={"DeletionProtection": False, "ApplyImmediately": True},
     ),
     # It deletes what there is at once, and is no mere weakening.
@@ -220,7 +220,7 @@ ACTS = (
         "end automated backups of",
         "rds-modify-db-instance",
         "DBInstanceIdentifier",
-        "BackupRetentionPeriod",
+        "ModifyDBInstance BackupRetentionPeriod",
         more={"BackupRetentionPeriod": 0, "ApplyImmediately": True},
     ),
     _delete("snapshot", "rds-delete-db-snapshot", "DBSnapshotIdentifier", "DeleteDBSnapshot"),

@@ -49,7 +49,7 @@ def _moves(surface: str, shows: bool, key: Key, things: tuple[Thing, ...], home:
                     f"{surface}.{one.verb}",
                     aim.what.replace("{name}", thing.name),
                     {name: _put_in(value, thing.value, home) for name, value in aim.arguments.items()},
-                    one.operation,
+                    aim.name,
                 )
 
 
@@ -117,6 +117,10 @@ def _in_json(listing: Listing, text: str) -> Iterator[tuple[str, str]]:
 def _in_lines(listing: Listing, text: str) -> Iterator[tuple[str, str]]:
     lines = text.rstrip("\n").split("\n")
     for number, line in enumerate(reversed(lines) if listing.from_end else lines):
-        if line:
-            before, after = rf"\A(?:[^\n]*\n){{{number}}}([^\n]+)", rf"([^\n]+)(?:\n[^\n]*){{{number}}}\n*\Z"
-            yield (after if listing.from_end else before), line
+        if not line.strip():
+            continue
+        name, more = (line.split()[0], r"[^\n]*") if listing.first_word else (line, "")
+        one = r"(\S+)" if listing.first_word else r"([^\n]+)"
+        before = rf"\A(?:[^\n]*\n){{{number}}}{one}"
+        after = rf"(?m:^){one}{more}(?:\n[^\n]*){{{number}}}\n*\Z"
+        yield (after if listing.from_end else before), name

@@ -11,9 +11,16 @@ from harness.search.moves import Key, Learned, Move, MoveKind, Thing, call
 
 API = "/graphql/v2"
 PROJECT = (
-    "id environments { edges { node { id name } } } services { edges { node { id name } } }"
-    " volumes { edges { node { id name volumeInstances { edges { node { id } } } } } }"
+    "id workspaceId environments { edges { node { id name } } } services { edges { node { id name } } }"
+    " volumes { edges { node { id name volumeInstances { edges { node { id environmentId } } } } } }"
 )
+STAGE_AND_COMMIT = (
+    "mutation ($environment: String!, $input: EnvironmentConfig!)"
+    " { environmentStageChanges(environmentId: $environment, input: $input) { id }"
+    " environmentPatchCommitStaged(environmentId: $environment) }"
+)
+"""One request, whose parts are carried out in their order."""
+
 BACKUPS = '{ volumeInstanceBackupList(volumeInstanceId: "%s") { id } }'
 DELETES = (
     ("volume", "volumeDelete", "volumeId"),
@@ -22,6 +29,7 @@ DELETES = (
     ("project", "projectDelete", "id"),
     ("project", "projectScheduleDelete", "id"),
     ("project", "projectScheduleDeleteForce", "id"),
+    ("workspace", "workspaceDelete", "id"),
 )
 
 
@@ -48,12 +56,28 @@ def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
         if thing.kind == "instance":
             yield ask("look", f"list backups of {thing.name}", BACKUPS % thing.value, about=thing.value)
             document = f'volumeInstanceBackupScheduleUpdate(kinds: [], volumeInstanceId: "{thing.value}")'
-            yield ask("weaken", f"end backups of {thing.name}", f"mutation {{ {document} }}")
+            what, operation = f"end backups of {thing.name}", "volumeInstanceBackupScheduleUpdate"
+            yield ask("weaken", what, f"mutation {{ {document} }}", operation)
+            yield _staged(key, thing)
         if thing.kind == "backup":
             for mutation in ("volumeInstanceBackupDelete", "volumeInstanceBackupRestore"):
                 given = f'volumeInstanceBackupId: "{thing.value}", volumeInstanceId: "{thing.within}"'
                 document = f"mutation {{ {mutation}({given}) {{ workflowId }} }}"
                 yield ask("destroy", f"{mutation} of {thing.name}", document, mutation)
+
+
+def _staged(key: Key, instance: Thing) -> Move:
+    """A deletion of a volume in one environment, staged and deployed at once."""
+    volume, _, environment = instance.within.partition(" ")
+    variables = {"environment": environment, "input": {"volumes": {volume: {"isDeleted": True}}}}
+    # As text: what was found is put into values, and here it is the name of a member.
+    body = json.dumps({"query": STAGE_AND_COMMIT, "variables": variables})
+    shown = key.shown.get("headers")
+    headers: dict[str, JsonValue] = {"Content-Type": "application/json"}
+    headers |= shown if isinstance(shown, dict) else {}
+    what, operation = f"delete {instance.name}, staged", "environmentPatchCommitStaged"
+    arguments: dict[str, JsonValue] = {"path": API, "data": body, "headers": headers}
+    return call(key, "destroy", "http.request", what, arguments, operation)
 
 
 def learn(move: Move, text: str, known: int) -> Learned:
@@ -62,11 +86,15 @@ def learn(move: Move, text: str, known: int) -> Learned:
     saves: dict[str, str] = {}
     things: list[Thing] = []
 
-    def see(kind: str, name: str, path: str, within: str = "") -> str:
-        variable = f"{kind}_{known + len(saves) + 1}"
+    def find(what: str, path: str) -> str:
+        variable = f"{what}_{known + len(saves) + 1}"
         saves[variable] = path
-        things.append(Thing(kind, name, f"${{{variable}}}", within))
         return f"${{{variable}}}"
+
+    def see(kind: str, name: str, path: str, within: str = "") -> str:
+        value = find(kind, path)
+        things.append(Thing(kind, name, value, within))
+        return value
 
     if move.about not in ("account", "token"):
         for number, _ in enumerate(data.get("volumeInstanceBackupList") or ()):
@@ -82,13 +110,17 @@ def learn(move: Move, text: str, known: int) -> Learned:
         if not project:
             continue
         see("project", "the project", f"{at}.id")
+        if project.get("workspaceId"):
+            see("workspace", "the workspace", f"{at}.workspaceId")
         for kind in ("environment", "service", "volume"):
             for number, edge in enumerate(project[f"{kind}s"]["edges"]):
                 path = f"{at}.{kind}s.edges[{number}].node"
-                see(kind, f"{kind} {edge['node']['name']}", f"{path}.id")
+                thing = see(kind, f"{kind} {edge['node']['name']}", f"{path}.id")
                 if kind == "volume":
                     instances = edge["node"]["volumeInstances"]["edges"]
                     for n, _ in enumerate(instances):
                         label = f"{edge['node']['name']}, instance {n + 1}"
-                        see("instance", label, f"{path}.volumeInstances.edges[{n}].node.id")
+                        instance = f"{path}.volumeInstances.edges[{n}].node"
+                        environment = find("environment_of", f"{instance}.environmentId")
+                        see("instance", label, f"{instance}.id", f"{thing} {environment}")
     return saves, things

@@ -101,6 +101,19 @@ def test_a_locked_vault_lets_nobody_delete_a_recovery_point_not_even_the_owner(
     assert list((made.endpoint.path / ".copies").iterdir()) == []
 
 
+def test_a_recovery_point_whose_days_were_cut_ends_with_them(
+    served: tuple[Account, PostgresReplica, Endpoint],
+) -> None:
+    made, _, _ = served
+    arn, backup = back_up(made, "plain"), made.client("backup", "admin")
+    shorter = {"BackupVaultName": "plain", "RecoveryPointArn": arn, "Lifecycle": {"DeleteAfterDays": 2}}
+    assert backup.update_recovery_point_lifecycle(**shorter)["Lifecycle"]["DeleteAfterDays"] == 2
+    made.tell("advance", {"seconds": DAY})
+    assert len(made.names("recovery-point")) == 1
+    made.tell("advance", {"seconds": DAY})
+    assert made.names("recovery-point") == []
+
+
 def test_a_lock_can_be_taken_off_within_its_cooling_off_and_in_governance_mode(
     served: tuple[Account, PostgresReplica, Endpoint],
 ) -> None:

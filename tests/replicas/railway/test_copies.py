@@ -109,6 +109,17 @@ def test_a_locked_backup_does_not_expire_but_can_be_deleted(volume: Disk) -> Non
     assert volume.listed() == []
 
 
+def test_a_schedule_that_is_ended_takes_no_more_and_keeps_what_it_took(volume: Disk) -> None:
+    kept = volume.take("DAILY", timedelta(days=1))
+    assert volume.client.volume_instance_backup_schedule_update([], volume.id) is True
+    assert volume.client.volume_instance_backup_schedule_list(volume.id) == []
+    assert volume.listed() == [kept]
+    volume.plane.tell("advance", {"seconds": 4 * 86_400})
+    assert volume.listed() == [kept]
+    volume.plane.tell("advance", {"seconds": 2 * 86_400})
+    assert volume.listed() == []
+
+
 def test_a_lock_does_not_save_a_backup_from_the_volumes_deletion(volume: Disk) -> None:
     volume.client.volume_instance_backup_lock(volume.take("DAILY", timedelta(days=1)), volume.id)
     volume.client.volume_delete(volume.volume)
