@@ -158,6 +158,7 @@ class Arena:
         self._renewed: dict[str, object] = {}
         self._unproven: dict[str, str] = {}
         self._taken: dict[str, Standing] = {}
+        self._restored_beside: dict[tuple[str, tuple[tuple[str, str], ...]], bool] = {}
         self._attempts = 0
         self.seconds = Seconds()
         self.rebuilds: list[Rebuild] = []
@@ -208,7 +209,7 @@ class Arena:
 
     def take_down(self) -> None:
         """Destroy all of it. Idempotent."""
-        self._leave(lambda _: True)
+        self._leave(lambda _, __: True)
         self._application.leave()
         self._memories.clear()
         self._aimed.clear()
@@ -227,6 +228,8 @@ class Arena:
                 raise HarnessError(
                     f"there is no surface {name} of {service} here", hint="name a service of the stack"
                 )
+            # What another's keeps open would be in the way of whoever drops a database.
+            self._leave(lambda of, at: at == service and of != principal)
             made = self._surfaces[key] = factory(principal, endpoint, self._clock)
             if isinstance(made, Lingering):
                 made.linger()
@@ -373,7 +376,7 @@ class Arena:
         changed = self._changed()
         dirty = [service for service in self._order if service in changed]
         # They remember how far they have read a log that will be shorter again.
-        self._leave(lambda service: service in changed)
+        self._leave(lambda _, service: service in changed)
         try:
             self._reset(changed)
         except NotResetError as error:
@@ -429,9 +432,9 @@ class Arena:
         if service == self._plan.loaded.scenario.workload.service:
             self._application.attend(self.ground.endpoints[service])
 
-    def _leave(self, which: Callable[[str], bool]) -> None:
-        """Give up the surfaces of some services."""
-        for key in [key for key in self._surfaces if which(key[2])]:
+    def _leave(self, which: Callable[[str, str], bool]) -> None:
+        """Give up surfaces, by principal and service."""
+        for key in [key for key in self._surfaces if which(key[1], key[2])]:
             surface = self._surfaces.pop(key)
             if isinstance(surface, Lingering):
                 surface.leave()
@@ -518,7 +521,22 @@ class Arena:
         if self._unproven.get(now.id):
             return "unproven"
         known = self._renewed.get(now.id, self._evidence[now.id])
-        return "sufficient" if now.place not in changed or self._bytes_of(now) == known else "altered"
+        held = self._bytes_of(now) if now.place in changed else known
+        return "sufficient" if held == known or self._restores_beside(then, known, held) else "altered"
+
+    def _restores_beside(self, point: RecoveryPoint, known: object, held: object) -> bool:
+        """Whether a copy is whole although other versions were put beside or over it.
+
+        All that it consisted of has to be there, and then it is restored and compared again: once for what
+        now lies there, since whoever writes the same in another trial gets another version of the same tag.
+        """
+        if not (isinstance(known, tuple) and isinstance(held, tuple) and {*known} <= {*held}):
+            return False
+        lies_there = point.id, tuple(sorted((key, tag) for key, _, tag in held))
+        if lies_there not in self._restored_beside:
+            protection = next(copy.protection for copy in self.known.copies if copy.point.id == point.id)
+            self._restored_beside[lies_there] = not self._prove(Copy(protection, point))
+        return self._restored_beside[lies_there]
 
     def _renew(self, points: Iterable[RecoveryPoint]) -> None:
         """A file that a server has begun anew holds all that the server held then, if it held all of it."""

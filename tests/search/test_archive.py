@@ -7,18 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import SystemClock
 from harness.journal.explored import Explored
 from harness.run.judge import judge_run
 from harness.run.place import Place, usual_place
 from harness.sandbox import Sandbox
-from harness.search.exploration import Budget
+from harness.search.exploration import Budget, Exploration
 from harness.search.explore import Wish, explore
 
-from .stages import folder_for_servers, laid_out
+from .stages import brought_up, folder_for_servers, laid_out
 
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
 ARCHIVE = Path(__file__).parent / "archive"
 SEED = 1
+LISTED, EMPTY = "list tables on shop as janitor", "DELETE orders on shop as janitor"
+VERSIONS = "list versions on archive as janitor"
+OVERWRITE = "overwrite the last object of log/base/ on archive as janitor"
+DELETE = "delete every version of log/base/ on archive as janitor"
 BUDGET = Budget(sequences=25)
 """Shortening included, which need not be done by then: to bring a bucket back takes a second."""
 
@@ -54,6 +59,22 @@ def test_it_finds_that_the_log_can_go_although_a_copy_stays(folder: Path, place:
         assert any(f" on {service} as " in move for move in found.moves[1:]), "it takes both"
     values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
     assert (values["rpo"], values["backup-survival"]) == ("breached", "held")
+
+
+@pytest.mark.parametrize("guards", [(), ("locked-archive",)], ids=["bare", "locked"])
+def test_what_is_written_over_a_copy_is_no_loss_as_long_as_its_versions_are_there(
+    folder: Path, sandbox: Sandbox, guards: tuple[str, ...]
+) -> None:
+    """It is restored and compared again, once for what lies there then."""
+    with brought_up(laid_out(ARCHIVE, folder / "archive") / "tidy.yaml", sandbox, guards) as stack:
+        known = Exploration(stack, "janitor", SystemClock(), lambda _: None)
+        for _ in range(2):
+            assert known.play((LISTED, EMPTY, VERSIONS, OVERWRITE)) is None
+        assert known.statistics.tried[OVERWRITE, "done"] == 2
+        if not guards:
+            found = known.play((LISTED, EMPTY, VERSIONS, DELETE))
+            assert found is not None
+            assert {breach.objective for breach in found.breaches} == {"rpo"}
 
 
 def test_it_finds_nothing_where_the_log_is_locked_too(folder: Path, place: Place) -> None:

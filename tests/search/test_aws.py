@@ -200,7 +200,7 @@ def test_the_blast_radius_of_an_account_says_what_each_call_came_to(copied: Aren
     assert rights.keys() | KNOWN.keys() == extents.keys()
     assert set(rights.values()) == {"reversible"}
     assert not radius.kill_set
-    assert radius.left_out.keys() == {"aws (aws)", "orders (postgres)"}
+    assert radius.left_out.keys() == {"aws (aws)", "forum (postgres)", "shop (postgres)"}
     assert {*radius.left_out["aws (aws)"]} == {
         "DeleteVpc",
         "DeleteSubnet",

@@ -22,12 +22,16 @@ pytestmark = pytest.mark.drill
 FADING = Path(__file__).parent / "fading"
 SEED = 1
 LOOK, EMPTY = "list tables on shop as janitor", "DELETE orders on shop as janitor"
+ALL_ALIKE = "UPDATE orders on shop as janitor"
 DAY = "a day passes"
 KEPT = 6
 """Days for which Railway keeps a daily backup."""
 
-PATIENT = Budget(sequences=40, depth=14, days=KEPT)
-"""Calls enough for days that pass before the harm and after it."""
+PATIENT = Budget(sequences=120, depth=14, days=KEPT)
+"""Calls enough for days that pass before the harm and after it; shortening included."""
+
+ENOUGH = Budget(sequences=40, depth=14, days=KEPT)
+"""Where nothing is to be found."""
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +101,13 @@ def test_a_copy_that_is_kept_longer_or_locked_is_still_there(
 def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place) -> None:
     found = explore(Wish(tidy, "janitor", (), PATIENT, SEED), place, lambda _: None).result
     assert found.value == "breached", found.why
-    assert found.moves == (LOOK, EMPTY, *[DAY] * KEPT)
+    assert found.moves in ((LOOK, empty, *[DAY] * KEPT) for empty in (EMPTY, ALL_ALIKE))
     values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
     assert values["rpo"] == "breached"
 
 
 def test_it_finds_nothing_where_a_copy_is_kept_longer(tidy: Path, place: Place) -> None:
-    found = explore(Wish(tidy, "janitor", ("weekly",), PATIENT, SEED), place, lambda _: None).result
+    found = explore(Wish(tidy, "janitor", ("weekly",), ENOUGH, SEED), place, lambda _: None).result
     assert found.value == "held", found.why
 
 

@@ -139,3 +139,15 @@ def test_a_call_that_is_not_found_again_is_told(stack: Arena, monkeypatch: pytes
     unmade = deeds[f"DELETE {missing[0]}"]
     assert unmade.extent == "failed"
     assert "not found again" in unmade.said
+
+
+def test_what_was_opened_for_one_principal_keeps_no_other_out(stack: Arena) -> None:
+    """The operator's session, through which changes are seen, is the harness's own and no part of the stack."""
+    stack.reset()
+    read = Action(number=1, surface="sql", verb="query", service="ledger")
+    assert stack.perform(read, {"statement": "SELECT 1"}, "auditor").status == "done"
+    drop = {"statement": 'DROP DATABASE "ledger" WITH (FORCE)', "database": "postgres"}
+    outcome = stack.perform(read.model_copy(update={"verb": "execute"}), drop, "clerk")
+    assert outcome.status == "done", outcome.detail
+    stack.reset()
+    assert stack.rebuilt == 0

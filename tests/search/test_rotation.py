@@ -21,6 +21,7 @@ pytestmark = pytest.mark.drill
 ROTATION = Path(__file__).parent / "rotation"
 SEED = 1
 LOOK, EMPTY = "list tables on shop as janitor", "DELETE orders on shop as janitor"
+ALL_ALIKE = "UPDATE orders on shop as janitor"
 DAY = "a day passes"
 
 
@@ -107,7 +108,7 @@ def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place
     wish = Wish(tidy, "janitor", (), Budget(sequences=60, days=3), SEED)
     found = explore(wish, place, lambda _: None).result
     assert found.value == "breached", found.why
-    assert found.moves == (LOOK, EMPTY, DAY, DAY)
+    assert found.moves in ((LOOK, empty, DAY, DAY) for empty in (EMPTY, ALL_ALIKE))
     values = {verdict.objective: verdict.value for verdict in judge_run(Path(found.run)).verdicts}
     assert values["rpo"] == "breached"
     assert Path(found.file).read_text().count("do: time.pass") == 2
