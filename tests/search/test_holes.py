@@ -187,13 +187,14 @@ def asked_for(principal: str, budget: str) -> tuple[str | Path, ...]:
 
 
 def test_one_document_and_nothing_else_is_printed(installation: Installation) -> None:
-    done = installation.call(*asked_for("two", "5"), "--json")
+    done = installation.call(*asked_for("two", "5"), "--json", cwd=installation.root)
     assert done.returncode == 0, done.stderr
     printed = Explored.model_validate_json(done.stdout)
     assert printed.value == "held"
     (folder,) = installation.reports.glob("*-explore-*")
     assert Explored.model_validate_json((folder / FILE).read_bytes()) == printed
     assert installation.at_work() == ()
+    assert not (installation.root / ".hypothesis").exists(), "it leaves nothing where it was called"
 
 
 def test_ctrl_c_tells_how_far_it_came_and_leaves_nothing(installation: Installation) -> None:
