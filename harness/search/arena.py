@@ -466,6 +466,7 @@ class Arena:
         )
         self._evidence = {copy.point.id: self._bytes_of(copy.point) for copy in listed}
         self._unproven = {copy.point.id: self._prove(copy) for copy in listed}
+        self._restored_beside.clear()
         for memory in self._memories.values():
             if not isinstance(memory, NoMemory) and memory.changed():
                 memory.reset()

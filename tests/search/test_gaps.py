@@ -142,7 +142,7 @@ def test_a_call_that_is_not_found_again_is_told(stack: Arena, monkeypatch: pytes
 
 
 def test_what_was_opened_for_one_principal_keeps_no_other_out(stack: Arena) -> None:
-    """The operator's session, through which changes are seen, is the harness's own and no part of the stack."""
+    """The operator's session, through which changes are seen, is the harness's own."""
     stack.reset()
     read = Action(number=1, surface="sql", verb="query", service="ledger")
     assert stack.perform(read, {"statement": "SELECT 1"}, "auditor").status == "done"
