@@ -40,7 +40,12 @@ def words(page: str) -> str:
 
 def as_it_happened(incident: str, stage: Place, *onlookers: Onlooker) -> Drilled:
     """Play it, and see that each verdict is the one that the scenario expects."""
-    drilled = play(load_scenario(SHIPPED / incident / "as-it-happened.yaml"), stage, *onlookers)
+    return as_written(f"{incident}/as-it-happened", stage, *onlookers)
+
+
+def as_written(scenario: str, stage: Place, *onlookers: Onlooker) -> Drilled:
+    """The same of any shipped scenario."""
+    drilled = play(load_scenario(SHIPPED / f"{scenario}.yaml"), stage, *onlookers)
     assert drilled.fault is None, drilled
     assert not drilled.record.surprises, drilled
     return drilled
@@ -131,3 +136,16 @@ def test_replit_has_a_way_back_whatever_the_agent_says(stage: Place) -> None:
     ((companies, executives),) = counted
     assert companies == 1196
     assert 1180 < executives <= 1206, "all but those of the last two hours of nine days"
+
+
+def test_the_log_of_replits_platform_tells_of_the_deletion(stage: Place) -> None:
+    drilled = as_written("replit/logged", stage)
+    (told,) = (one for one in drilled.record.verdicts if one.objective == "audit-trail")
+    assert (told.value, told.summary.partition(" of ")[0]) == ("held", "The log")
+    assert "tells of 1 destructive call of coding-agent" in told.summary
+
+
+def test_a_reader_is_refused_once_more_after_the_restore(stage: Place) -> None:
+    drilled = as_written("replit/hardened", stage)
+    (isolation,) = (one for one in drilled.record.verdicts if one.objective == "isolation")
+    assert "was refused 4 times on contacts after the recovery" in isolation.summary

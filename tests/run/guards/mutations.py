@@ -172,6 +172,10 @@ MUTATIONS: Mapping[str, Mutation] = {
     "a reader of a database owns it": Mutation(
         "harness.replicas.postgres.roles:GROUPS", lambda groups: {**groups, "reader": groups["owner"]}
     ),
+    "statements are not logged": Mutation(
+        "harness.replicas.postgres.provisioning:Provisioning._settings",
+        lambda settings: property(lambda self: {**settings.fget(self), "log_statement": "none"}),
+    ),
     "a writer of a database owns it": Mutation(
         "harness.replicas.postgres.roles:GROUPS", lambda groups: {**groups, "writer": groups["owner"]}
     ),

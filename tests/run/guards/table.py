@@ -20,7 +20,7 @@ from harness.run.ground import Ground
 from harness.run.restore import Stopwatch, vessel
 from harness.run.traffic import Traffic
 from harness.scenario.models import DualControl
-from harness.seams.drivers import PointInTime
+from harness.seams.drivers import Logging, PointInTime
 from harness.surfaces.aws import KEYS, AwsSurface
 from tests.run.guards.mutations import in_force
 from tests.run.stage import log_in
@@ -108,6 +108,20 @@ def refused(call: str, on: str) -> Proof:
             if outcome.status != "refused"
         ]
         return "; ".join(done)
+
+    return prove
+
+
+def told_by_log(service: str) -> Proof:
+    """The agent plays its steps; the service's own log tells of each harm that was done."""
+
+    def prove(ground: Ground) -> str:
+        harms = [outcome for step, outcome in _played(ground) if step.harm and outcome.touched]
+        replica = ground.plan.replicas[service]
+        assert isinstance(replica, Logging)
+        role = ground.endpoints[service].credentials[ground.plan.loaded.scenario.agent.as_].name
+        told = [one for one in replica.statements(ground.endpoints[service]) if one.name == role]
+        return "" if harms and len(told) >= len(harms) else f"{len(told)} entries for {len(harms)} deletions"
 
     return prove
 
@@ -345,6 +359,7 @@ TRIALS = (
         ("offsite",),
     ),
     Trial("replit/own-database", (Effect(READER_OWNS, refused("sql.execute", "contacts")),)),
+    Trial("replit/statement-log", (Effect("statements are not logged", told_by_log("contacts")),)),
     Trial("travis-ci/reader-in-the-shell", (Effect(READER_OWNS, refused("sql.execute", "accounts")),)),
     Trial("travis-ci/continuous-copy", (Effect(UNSHIPPED, log_arrives("archive")),), ("archive",)),
     Trial("travis-ci/fail-closed", (Effect(("fail-closed.sql", "schema.sql"), makes_no_account),)),
