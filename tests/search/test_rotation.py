@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import SystemClock
 from harness.run.judge import judge_run
 from harness.run.place import Place
 from harness.sandbox import Sandbox
 from harness.search.arena import Arena
 from harness.search.exploration import Budget
-from harness.search.explore import Wish, explore
+from harness.search.explore import Wish, explore, search
 
 from .stages import broken_by, brought_up, laid_out, pass_days
 
@@ -102,6 +103,19 @@ def test_any_tool_loses_what_is_older_than_it_keeps_and_has_it_again_after_a_res
         assert store.everything() == versions
         assert played(stack, LOOK, EMPTY, DAY, DAY) == {"rpo"}, "once more, from the beginning"
         assert stack.rebuilt == 0
+
+
+def test_what_broke_something_is_tried_first_the_next_time(open_stack: Arena, tmp_path: Path) -> None:
+    """With another seed, which by itself takes more than the one sequence that is allowed."""
+
+    def searched(sequences: int, seed: int, database: Path) -> tuple[str, ...]:
+        wish = Wish(open_stack.loaded.file, "janitor", None, Budget(sequences=sequences, days=3), seed)
+        return search(open_stack, wish, database, SystemClock(), lambda _: None).explored.moves
+
+    assert searched(1, SEED + 1, tmp_path / "empty") == ()
+    assert searched(60, SEED, tmp_path / "kept")[-2:] == (DAY, DAY)
+    # As it was found: what makes it shorter is played again, which one sequence leaves no room for.
+    assert searched(1, SEED + 1, tmp_path / "kept").count(DAY) >= 2
 
 
 def test_it_finds_the_patient_way_and_a_run_confirms_it(tidy: Path, place: Place) -> None:
