@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,8 @@ def command(
     sweep(in_memory(place))
     named = named_guards(guards)
     wish = Wish(stack, principal, named, replace(_budget(budget, depth), days=days), seed)
+    # Hypothesis keeps tables of its own, else in a folder of wherever somebody happens to be.
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(place.cache / "explored"))
     searched = explore(wish, place, Progress(quiet=as_json))
     show_answer(searched.result, searched.folder, as_json=as_json)
     return exit_of_answer(searched.answer)

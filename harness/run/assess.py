@@ -10,11 +10,10 @@ from typing import Literal
 from harness.facts import Outcome, RecoveryPoint, Resource
 from harness.journal.events import InventoryTaken, PointMissing, PointSeen, ServiceSeen
 from harness.run.ground import Ground
+from harness.seams.container_engine import DISK
 from harness.seams.drivers import Store
 
 Moment = Literal["before", "after"]
-DISK = "docker-volume"
-"""The kind of resource that holds what a server in a container keeps."""
 
 
 @dataclass(frozen=True)

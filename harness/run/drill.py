@@ -78,7 +78,6 @@ def drill(
     Raises:
         HarnessError: the run could not even begin, or needs a container engine and there is none.
     """
-    provider = loaded.scenario.provider or provider
     planned = plan(loaded, provider)
     if planned.runs_containers:
         connect()
@@ -136,7 +135,7 @@ def run_started(
         run_id: the name of the run's folder.
         loaded: what is played.
         resolved: the same as it is stored in the folder.
-        provider: what replicas run on.
+        provider: what replicas run on, unless the scenario says what it needs.
         enrolled: its line of the roll of runs; None for a search, which only rests on runs.
     """
     return RunStarted(
@@ -144,7 +143,7 @@ def run_started(
         scenario=loaded.id,
         digest=loaded.digest,
         version=harness.__version__,
-        provider=provider,
+        provider=loaded.scenario.provider or provider,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         resolved_sha256=sha256(resolved.encode()).hexdigest(),
         enrolled=enrolled,

@@ -99,13 +99,13 @@ def plan(loaded: LoadedScenario, provider: Provider = "embedded") -> Plan:
 
     Args:
         loaded: the scenario.
-        provider: what replicas run on.
+        provider: what replicas run on, unless the scenario says what it needs.
 
     Raises:
         UnknownDriverError: a name that no driver has.
         RequestError: services that require each other, or a database whose driver is none of a database.
     """
-    stack = loaded.stack
+    stack, provider = loaded.stack, loaded.scenario.provider or provider
     drivers = {name: driver_with(provider, driver_of(service)) for name, service in stack.services.items()}
     replicas: dict[str, Replica] = {name: lookup("replicas", driver)() for name, driver in drivers.items()}
     requires = {name: replica.requires(stack, name) for name, replica in replicas.items()}

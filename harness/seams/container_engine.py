@@ -30,6 +30,9 @@ HOME_LABEL = "ninelives.home"
 
 SERVICE_LABEL = "ninelives.service"
 ENVIRONMENT_LABEL = "ninelives.environment"
+DISK = "docker-volume"
+"""The kind of resource that holds what a server in a container keeps."""
+
 NAMESPACE = "ninelives/"
 """Of the images that ``make images`` makes. They are in no registry, so they are never asked for there."""
 
@@ -44,8 +47,9 @@ SOCKET = "unix://"
 """How the address begins of an engine that can only be this machine's."""
 
 EXTRA = "pip install 'ninelives[docker]'"
-FORBIDDEN = "join the group `docker`, or use --provider embedded"
-START = "install Docker and start it, and see that `docker ps` works for you; or use --provider embedded"
+ELSE = "or use --provider embedded where the scenario leaves the choice"
+FORBIDDEN = f"join the group `docker`, {ELSE}"
+START = f"install Docker and start it, and see that `docker ps` works for you; {ELSE}"
 
 
 def connect() -> DockerClient:

@@ -20,7 +20,7 @@ Loaded scenarios come from ``harness.run.loading.load``; guards are chosen there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -50,6 +50,7 @@ from harness.run.plan import Plan, plan
 from harness.run.provision import provisioned
 from harness.run.restore import Stopwatch, vessel
 from harness.scenario.models import PASSING, LoadedScenario, PostgresService, parse_duration
+from harness.seams.container_engine import connect
 from harness.seams.drivers import Due, Lingering, Memory, Resettable, Rotating, Surface, SurfaceFactory
 from harness.seams.lookup import lookup, names, needs_engine
 from harness.search.application import IdleApplication
@@ -194,7 +195,10 @@ class Arena:
 
         Raises:
             HarnessError: something does not come up, or a copy that cannot be restored cannot be listed.
+            MissingToolError: it needs a container engine, and there is none.
         """
+        if self._plan.runs_containers:
+            connect()
         run_id = f"{self._run_id}-{self._attempts}" if self._attempts else self._run_id
         self._attempts += 1
         sandbox = self._up.enter_context(workplace(self._place, run_id))
@@ -209,7 +213,7 @@ class Arena:
 
     def take_down(self) -> None:
         """Destroy all of it. Idempotent."""
-        self._leave(lambda _, __: True)
+        self._leave({service for _, _, service in self._surfaces})
         self._application.leave()
         self._memories.clear()
         self._aimed.clear()
@@ -229,7 +233,7 @@ class Arena:
                     f"there is no surface {name} of {service} here", hint="name a service of the stack"
                 )
             # What another's keeps open would be in the way of whoever drops a database.
-            self._leave(lambda of, at: at == service and of != principal)
+            self._leave({service}, but=principal)
             made = self._surfaces[key] = factory(principal, endpoint, self._clock)
             if isinstance(made, Lingering):
                 made.linger()
@@ -376,7 +380,7 @@ class Arena:
         changed = self._changed()
         dirty = [service for service in self._order if service in changed]
         # They remember how far they have read a log that will be shorter again.
-        self._leave(lambda _, service: service in changed)
+        self._leave(changed)
         try:
             self._reset(changed)
         except NotResetError as error:
@@ -432,9 +436,9 @@ class Arena:
         if service == self._plan.loaded.scenario.workload.service:
             self._application.attend(self.ground.endpoints[service])
 
-    def _leave(self, which: Callable[[str, str], bool]) -> None:
-        """Give up surfaces, by principal and service."""
-        for key in [key for key in self._surfaces if which(key[1], key[2])]:
+    def _leave(self, services: Collection[str], but: str = "") -> None:
+        """Give up the surfaces of some services, but for those of one principal."""
+        for key in [key for key in self._surfaces if key[2] in services and key[1] != but]:
             surface = self._surfaces.pop(key)
             if isinstance(surface, Lingering):
                 surface.leave()
@@ -655,7 +659,7 @@ def at_rest(loaded: LoadedScenario) -> LoadedScenario:
 
 
 def _plan_with_every_surface(loaded: LoadedScenario) -> Plan:
-    planned = plan(at_rest(loaded), loaded.scenario.provider or "embedded")
+    planned = plan(at_rest(loaded))
     return replace(planned, surfaces=dict(_importable_surfaces()))
 
 

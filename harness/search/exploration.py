@@ -398,7 +398,6 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
     try:
         import hypothesis
         from hypothesis import HealthCheck, Phase, Verbosity
-        from hypothesis.configuration import set_hypothesis_home_dir
         from hypothesis.database import DirectoryBasedExampleDatabase
         from hypothesis.errors import Flaky
         from hypothesis.stateful import run_state_machine_as_test
@@ -407,9 +406,6 @@ def _run(exploration: Exploration, budget: Budget, seed: int, database: Path | N
             "exploring needs the package hypothesis, which is not installed",
             hint="pip install 'ninelives[explore]'",
         ) from error
-    if database is not None:
-        # Else it keeps tables of its own in a folder of wherever somebody happens to be.
-        set_hypothesis_home_dir(database.parent)
     example_database = DirectoryBasedExampleDatabase(database) if database is not None else None
     for number in count():
         settings = hypothesis.settings(

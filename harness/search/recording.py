@@ -90,9 +90,7 @@ class Recording:
         self._clock = clock
         self._began, self._cpu = clock.stamp(), clock.cpu()
         self.journal = Journal(self.folder, clock)
-        self.journal.write(
-            run_started(self.folder.name, loaded, resolved, loaded.scenario.provider or provider)
-        )
+        self.journal.write(run_started(self.folder.name, loaded, resolved, provider))
 
     def __enter__(self) -> Self:
         return self

@@ -29,6 +29,7 @@ from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.facts import Action, Aim, Destruction, Endpoint, Listing, Outcome, Resource
 from harness.seams.container_engine import (
+    DISK,
     ENVIRONMENT_LABEL,
     SERVICE_LABEL,
     connect,
@@ -278,7 +279,7 @@ class DockerSurface:
 
     def _volumes(self) -> tuple[Thing, ...]:
         found = connect().api.volumes(filters=of_run(self._run_id))["Volumes"] or ()
-        return tuple(self._thing("docker-volume", one["Name"], one["Name"], one) for one in found)
+        return tuple(self._thing(DISK, one["Name"], one["Name"], one) for one in found)
 
     def _thing(self, kind: str, id: str, name: str, told: Mapping[str, Any], more: str = "") -> Thing:
         marks = told["Labels"]

@@ -16,6 +16,8 @@ from tests.cli.conftest import Finished
 from tests.cli.terminal import run_on_terminal
 from tests.drills.command import SHOP, Installation
 
+PRUNE = SHOP.parents[2] / "scenarios" / "docker-prune" / "as-it-happens.yaml"
+
 PHASES = ("bringing up replicas", "playing the past", "watching the workload", "tearing down")
 VERBS = ("run", "check", "judge", "report", "list", "schema", "doctor", "sweep")
 ESCAPE = "\x1b"
@@ -229,6 +231,19 @@ def test_without_an_engine_the_provider_docker_gives_4_and_names_the_other(tmp_p
     assert "or use --provider embedded" in done.stderr
     assert "Traceback" not in done.stderr
     assert installation.at_work() == installation.folders() == ()
+
+
+@pytest.mark.parametrize("asked", [("blast-radius",), ("explore", "--principal", "builder")])
+def test_a_search_that_needs_an_engine_says_so_and_nothing_else(
+    tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    installation = Installation(tmp_path, tmp_path / "cache", {"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    verb, *options = asked
+    done = installation.call(verb, PRUNE, *options)
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: no container engine answers: ")
+    assert "may have left" not in done.stderr
+    assert installation.at_work() == ()
 
 
 def test_an_engine_that_may_be_another_machines_is_not_even_asked(tmp_path: Path) -> None:

@@ -206,9 +206,10 @@ def test_files_of_a_volume_are_written_over_and_moved_onto(sandbox: Sandbox) -> 
     with brought_up(ROOT / "scenarios" / "gemini-cli" / "as-it-happened.yaml", sandbox, ()) as stack:
         radius = blast_radius(stack, "gemini-cli", ())
         assert stack.rebuilt == 0
-    told = said(radius.deeds, "write over", "move another")
-    assert len(told) > 1
-    assert set(told.values()) <= {"lost", "reversible", "contained"}
+    over = ("write over the last file of", "move another file onto the last file of")
+    assert said(radius.deeds, *over) == {
+        f"{what} {folder}": "lost" for what in over for folder in ("notes", "photos")
+    }, "nobody has a copy"
 
 
 @pytest.mark.drill

@@ -127,6 +127,17 @@ def test_a_line_is_found_again_by_a_pattern(
     assert [name for name, _, _ in found] == ["cow 1", "cow 2", "cow 3"]
 
 
+@pytest.mark.parametrize("from_end", [False, True])
+def test_a_line_may_say_more_than_the_name(monkeypatch: pytest.MonkeyPatch, from_end: bool) -> None:
+    text = "ada  brown 4\n  bo white 7\n"
+    found = learned(Listing("cow", "list", first_word=True, from_end=from_end), text, monkeypatch)
+    assert [match[1] for _, _, how in found if (match := re.search(how, text))] == (
+        ["bo", "ada"] if from_end else ["ada", "bo"]
+    )
+    lasting = Listing("cow", "list", first_word=True, lasting=True)
+    assert learned(lasting, text, monkeypatch) == [("ada", "ada", ""), ("bo", "bo", "")]
+
+
 def test_a_call_is_aimed_at_each_thing_or_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     cows = Listing("cow", "list")
     surface_with(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -103,6 +104,21 @@ def test_any_tool_loses_what_is_older_than_it_keeps_and_has_it_again_after_a_res
         assert store.everything() == versions
         assert played(stack, LOOK, EMPTY, DAY, DAY) == {"rpo"}, "once more, from the beginning"
         assert stack.rebuilt == 0
+
+
+@pytest.mark.restic
+def test_what_is_written_over_a_part_of_a_copy_loses_it_where_the_newest_version_is_read(
+    tidy: Path, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """All that it consisted of is still there, and only a restore can tell whether that is enough."""
+    folder = Path(shutil.copytree(tidy.parent, tmp_path / "open"))
+    stack = folder / "stack.yaml"
+    stack.write_text(stack.read_text().replace("{shop: writer}", "{shop: writer, vault: writer}"))
+    versions = "list versions on vault as janitor"
+    with brought_up(folder / tidy.name, sandbox, ("repository",)) as up:
+        for part, broken in (("keys", {"rpo"}), ("locks", set())):
+            over = f"overwrite the last object of repository/{part}/ on vault as janitor"
+            assert broken_by(up, "janitor", (LOOK, EMPTY, versions, over), days=0) == broken, part
 
 
 def test_what_broke_something_is_tried_first_the_next_time(open_stack: Arena, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from harness.replicas.spec import spec_of
 from harness.sandbox import LOOPBACK, free_port
 from harness.scenario.models import ContainerService, Stack, WaitFor
 from harness.seams.container_client import HOOKS_LABEL, ContainerClient, Hooks, Inside, inside, read_items
-from harness.seams.container_engine import RUN_LABEL, SERVICE_LABEL, host_name, run_inside
+from harness.seams.container_engine import DISK, RUN_LABEL, SERVICE_LABEL, host_name, run_inside
 from harness.seams.drivers import Row, Setting, Vessel
 from harness.seams.items import Item, ItemRefusedError, ItemUnansweredError, fingerprint_of
 
@@ -160,7 +160,7 @@ class ContainerReplica:
         """Its container, while it runs, and its volumes."""
         running = [one for one in containers_of(endpoint.lease) if one.poll() is None]
         found = [("container", endpoint.name)] * bool(running)
-        found += [("docker-volume", name) for name in engine.volumes_of(endpoint.lease)]
+        found += [(DISK, name) for name in engine.volumes_of(endpoint.lease)]
         return tuple(
             Resource(service=endpoint.service, kind=kind, name=name, environment=endpoint.environment)
             for kind, name in found

@@ -13,6 +13,9 @@ from harness.scenario.json_path import JsonPath, NothingThereError
 from harness.seams.lookup import lookup
 from harness.search.moves import Key, Kind, Learned, Move, Thing, call
 
+FIRST_WORD, WHOLE_LINE = r"[^\S\n]*(\S+)[^\n]*", r"([^\n]+)"
+"""What stands in a line that shows a thing, with its name in brackets."""
+
 NOTHING = Thing("", "", "")
 """What a call is aimed at that is aimed at nothing in particular."""
 
@@ -119,8 +122,7 @@ def _in_lines(listing: Listing, text: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(reversed(lines) if listing.from_end else lines):
         if not line.strip():
             continue
-        name, more = (line.split()[0], r"[^\n]*") if listing.first_word else (line, "")
-        one = r"(\S+)" if listing.first_word else r"([^\n]+)"
+        one, name = (FIRST_WORD, line.split()[0]) if listing.first_word else (WHOLE_LINE, line)
         before = rf"\A(?:[^\n]*\n){{{number}}}{one}"
-        after = rf"(?m:^){one}{more}(?:\n[^\n]*){{{number}}}\n*\Z"
+        after = rf"(?m:^){one}(?:\n[^\n]*){{{number}}}\n*\Z"
         yield (after if listing.from_end else before), name

@@ -45,8 +45,8 @@ def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
     yield run("look", "list tables", TABLES, do="query")
     for thing in things:
         for operation, statement in ON_TABLES:
-            about = statement.replace("{}", thing.value)
-            yield run("destroy", f"{operation} {thing.name}", about, operation)
+            aimed = statement.replace("{}", thing.value)
+            yield run("destroy", f"{operation} {thing.name}", aimed, operation)
     yield run("destroy", "DROP SCHEMA", "DROP SCHEMA public CASCADE", "DROP SCHEMA")
     drop = f'DROP DATABASE "{name}" WITH (FORCE)'
     yield run("destroy", "DROP DATABASE", drop, "DROP DATABASE", database="postgres")

@@ -68,7 +68,7 @@ def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
 
 def _staged(key: Key, instance: Thing) -> Move:
     """A deletion of a volume in one environment, staged and deployed at once."""
-    volume, _, environment = instance.within.partition(" ")
+    volume, environment = instance.within.split()  # it lies in both
     variables = {"environment": environment, "input": {"volumes": {volume: {"isDeleted": True}}}}
     # As text: what was found is put into values, and here it is the name of a member.
     body = json.dumps({"query": STAGE_AND_COMMIT, "variables": variables})

@@ -10,7 +10,17 @@ from pydantic import JsonValue
 
 from harness.search.moves import Key, Learned, Move, MoveKind, Thing, call
 
-BYPASSED = "DeleteObject with BypassGovernanceRetention"
+DELETIONS: tuple[tuple[str, str, dict[str, JsonValue]], ...] = (
+    ("delete {}", "DeleteObject", {}),
+    ("delete every version of {}", "DeleteObject with a version", {"versions": True}),
+    (
+        "delete every version of {}, bypassing locks",
+        "DeleteObject with BypassGovernanceRetention",
+        {"versions": True, "bypass": True},
+    ),
+)
+SHORTER: dict[str, JsonValue] = {"mode": "governance", "days": 1, "bypass": True}
+"""A lock that ends tomorrow."""
 
 
 def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
@@ -22,19 +32,14 @@ def moves(key: Key, things: tuple[Thing, ...], name: str) -> Iterator[Move]:
 
     yield ask("look", "list versions", "list-versions")
     for thing in things:
-        what, value = thing.name, thing.value
+        name, value = thing.name, thing.value
         if thing.kind == "object":
-            yield ask("destroy", f"overwrite {what}", "put", "PutObject", key=value, body="")
-            lock: dict[str, JsonValue] = {"mode": "governance", "days": 1, "bypass": True}
-            shorten = f"shorten the lock of {what}"
-            yield ask("weaken", shorten, "put-retention", "PutObjectRetention", key=value, **lock)
-            continue
-        delete = f"delete {what}"
-        yield ask("destroy", delete, "delete-objects", "DeleteObject", prefix=value)
-        delete, every = f"delete every version of {what}", "DeleteObject with a version"
-        yield ask("destroy", delete, "delete-objects", every, prefix=value, versions=True)
-        delete = f"{delete}, bypassing locks"
-        yield ask("destroy", delete, "delete-objects", BYPASSED, prefix=value, versions=True, bypass=True)
+            yield ask("destroy", f"overwrite {name}", "put", "PutObject", key=value, body="")
+            shorten = f"shorten the lock of {name}"
+            yield ask("weaken", shorten, "put-retention", "PutObjectRetention", key=value, **SHORTER)
+        else:
+            for what, operation, more in DELETIONS:
+                yield ask("destroy", what.format(name), "delete-objects", operation, prefix=value, **more)
     yield ask("weaken", "let everything expire", "put-lifecycle", "PutBucketLifecycleConfiguration", days=1)
     yield ask("weaken", "suspend versions", "put-versioning", "PutBucketVersioning", status="Suspended")
     yield ask("destroy", "delete the bucket", "delete-bucket", "DeleteBucket")
